@@ -1,0 +1,29 @@
+"""The embedded default: generated metal surfaces, a small U-Net, minutes on two CPU cores.
+
+    python -m train fit configs/quickstart.py
+"""
+
+from balanced_jax.losses import softmax_truncated_cross_entropy
+from balanced_jax.masks import balance_mask
+from balanced_jax.models import UNet
+from train.config import Adam, Config, CosineDecay, Input, Ramp, Term
+from train.data.generated import Generated
+
+config = Config(
+    data=Generated(),
+    model=UNet(width=16, depth=3),
+    # The balanced loss with thresholds that close over the first third of the run (at once, they starve a
+    # network that has not left the background yet) and class weights that relax to 1 (they give the early
+    # pull and take their false alarms back). The window is narrow because the defects are thin.
+    objective={
+        "balanced": Term(
+            softmax_truncated_cross_entropy,
+            options={"eps_inf": Ramp(0.0, 0.3, until=0.3), "eps_sup": Ramp(1.0, 0.7, until=0.3)},
+            weights=balance_mask,
+            weights_options={"beta": 0.99, "window": 3, "power": Ramp(1.0, 0.0)},
+        )
+    },
+    input=Input(crop=(64, 64)),
+    optimizer=Adam(CosineDecay(2e-3)),
+    epochs=24,
+)

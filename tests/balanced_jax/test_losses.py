@@ -1,0 +1,333 @@
+"""The battery: what holds for every public loss."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from balanced_jax import losses
+from tests.balanced_jax import formulas
+from tests.balanced_jax.table import ROWS
+from tests.balanced_jax.tolerance import assert_close
+
+SHAPE = (2, 5, 6)
+
+every_loss = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+every_number = pytest.mark.parametrize(
+    ("row", "name"), [pytest.param(r, n, id=f"{r.name}-{n}") for r in ROWS for n in r.numbers]
+)
+every_comparison = pytest.mark.parametrize(
+    ("row", "num_classes", "options"),
+    [pytest.param(r, c, {}, id=f"{r.name}-{c}") for r in ROWS for c in (2, 3, 5)]
+    + [pytest.param(r, 3, o, id=f"{r.name}-{o}") for r in ROWS for o in r.options],
+)
+
+
+def example(row, num_classes=3, shape=SHAPE, scale=3.0):
+    """Logits, labels with void pixels, weights with NaN at these, and a cotangent."""
+    rng = np.random.default_rng(num_classes)
+    logits = (scale * rng.normal(size=(*shape, num_classes))).astype(np.float32)
+    labels = row.labels(rng, shape, num_classes)
+    weights = rng.uniform(0, 2, shape).astype(np.float32)
+    weights[..., 0, 0] = 0
+    void = ~formulas.valid(labels, num_classes).reshape(*shape, -1).any(-1)
+    return logits, labels, np.where(void, np.nan, weights), rng.normal(size=shape).astype(np.float32)
+
+
+def without(labels, void):
+    """The labels with void pixels where the map `void` says so."""
+    return np.where(void.reshape(*void.shape, *(1,) * (labels.ndim - void.ndim)), 255, labels)
+
+
+def pull(loss, logits, cotangent):
+    value, back = jax.vjp(loss, jnp.asarray(logits))
+    return value, back(jnp.asarray(cotangent, value.dtype))[0]
+
+
+def expected(row, logits, labels, weights, cotangent, **options):
+    """Map and gradient of a batch by the formula."""
+    values, gradients = [], []
+    for i, image in enumerate(logits.astype(np.float64)):
+        weight = None if weights is None else weights[i].astype(np.float64)
+        formula = functools.partial(row.formula, labels=labels[i], weights=weight, **options)
+        values.append(formula(image))
+        gradients.append(formulas.gradient(formula, image, cotangent[i].astype(np.float64)))
+    return np.stack(values), np.stack(gradients)
+
+
+def test_the_table_holds_every_public_loss_of_logits():
+    assert {row.name for row in ROWS} == set(losses.__all__) - {"masked_mean", "truncated_cross_entropy"}
+
+
+@every_comparison
+@pytest.mark.parametrize("weighted", [False, True])
+def test_map_and_gradient_are_those_of_the_formula(row, num_classes, options, weighted):
+    logits, labels, weights, cotangent = example(row, num_classes)
+    weights = weights if weighted else None
+    value, gradient = pull(lambda z: row.loss(z, labels, weights=weights, **options), logits, cotangent)
+    value64, gradient64 = expected(row, logits, labels, weights, cotangent, **options)
+    assert value.dtype == gradient.dtype == jnp.float32
+    assert_close(value, value64, logits)
+    assert_close(gradient, gradient64, logits)
+
+
+@every_loss
+def test_weights_of_1_change_nothing(row):
+    logits, labels, _, _ = example(row)
+    ones = np.ones(SHAPE, np.float32)
+    np.testing.assert_array_equal(row.loss(logits, labels, weights=ones), row.loss(logits, labels))
+
+
+@every_loss
+def test_curvature_is_that_of_the_formula(row):
+    logits, labels, weights, cotangent = example(row)
+    direction = np.random.default_rng(1).normal(size=logits.shape)
+
+    def gradient(z):
+        return pull(lambda z: row.loss(z, labels, weights=weights), z, cotangent)[1]
+
+    curvature = jax.grad(lambda z: jnp.vdot(gradient(z), direction.astype(np.float32)))(jnp.asarray(logits))
+    ahead, behind = (
+        expected(row, logits + step * direction, labels, weights, cotangent)[1] for step in (1e-5, -1e-5)
+    )
+    assert_close(curvature, (ahead - behind) / 2e-5, logits)
+
+
+@every_loss
+def test_void_pixels_are_as_if_cut_off(row):
+    logits, labels, weights, cotangent = example(row, shape=(2, 5, 9))
+    void = np.broadcast_to(np.arange(9) >= 6, labels.shape[:3])
+    weights = np.where(void, np.nan, weights)
+
+    def loss(columns, labels):
+        return pull(
+            lambda z: row.loss(z, labels[:, :, columns], weights=weights[:, :, columns]),
+            logits[:, :, columns],
+            cotangent[:, :, columns],
+        )
+
+    value, gradient = loss(slice(None), without(labels, void))
+    kept, kept_gradient = loss(slice(6), labels)
+    assert_close(value[:, :, :6], kept, logits)
+    assert_close(gradient[:, :, :6], kept_gradient, logits)
+    assert (value[:, :, 6:] == 0).all()
+    assert (gradient[:, :, 6:] == 0).all()
+
+
+@every_loss
+@pytest.mark.parametrize("weights", [None, np.full(SHAPE, np.nan, np.float32)], ids=["", "weights"])
+def test_nothing_but_void_costs_nothing(row, weights):
+    logits, labels, _, cotangent = example(row)
+    labels = without(labels, np.ones(SHAPE, bool))
+    value, gradient = pull(lambda z: row.loss(z, labels, weights=weights), logits, cotangent)
+    assert (value == 0).all()
+    assert (gradient == 0).all()
+
+
+@every_loss
+def test_weights_of_0_everywhere_cost_nothing(row):
+    logits, labels, _, cotangent = example(row)
+    zeros = np.zeros(SHAPE, np.float32)
+    value, gradient = pull(lambda z: row.loss(z, labels, weights=zeros), logits, cotangent)
+    assert (value == 0).all()
+    assert (gradient == 0).all()
+
+
+@every_comparison
+def test_a_clean_image_is_that_of_the_formula(row, num_classes, options):
+    logits, labels, weights, cotangent = example(row, num_classes)
+    labels = np.where(formulas.valid(labels, num_classes), 0, labels)
+    value, gradient = pull(lambda z: row.loss(z, labels, weights=weights, **options), logits, cotangent)
+    value64, gradient64 = expected(row, logits, labels, weights, cotangent, **options)
+    assert_close(value, value64, logits)
+    assert_close(gradient, gradient64, logits)
+
+
+@every_comparison
+def test_logits_of_1e4_are_those_of_the_formula(row, num_classes, options):
+    logits, labels, weights, cotangent = example(row, num_classes)
+    logits = np.sign(logits) * np.float32(1e4)
+    value, gradient = pull(lambda z: row.loss(z, labels, weights=weights, **options), logits, cotangent)
+    value64, gradient64 = expected(row, logits, labels, weights, cotangent, **options)
+    assert_close(value, value64, logits)
+    assert_close(gradient, gradient64)
+
+
+@every_comparison
+def test_logits_of_1e37_give_a_finite_map(row, num_classes, options):
+    logits, labels, _, _ = example(row, num_classes)
+    assert jnp.isfinite(row.loss(np.sign(logits) * np.float32(1e37), labels, **options)).all()
+
+
+@every_loss
+def test_an_offset_of_all_logits_changes_nothing(row):
+    logits, labels, weights, _ = example(row)
+    logits = np.round(logits)  # whole numbers, so that the sum is exact
+    shifted = row.loss(logits + np.float32(1e4), labels, weights=weights)
+    assert_close(shifted, row.loss(logits, labels, weights=weights))
+
+
+@every_loss
+def test_jit_vmap_and_a_loop_are_the_eager_call(row):
+    arguments = example(row)
+
+    def both(z, y, w, g):
+        return pull(lambda z: row.loss(z, y, weights=w), z, g)
+
+    eager, jitted = both(*arguments), jax.jit(both)
+    others = [
+        jitted(*arguments),
+        jax.jit(jax.vmap(both))(*arguments),
+        [jnp.stack(images) for images in zip(*map(jitted, *arguments), strict=True)],
+        [value[0] for value in jitted(*(a[None] for a in arguments))],
+    ]
+    for other in others:
+        for actual, wanted in zip(other, eager, strict=True):
+            assert_close(actual, wanted, arguments[0])
+
+
+@every_loss
+def test_scan_and_remat_are_the_eager_call(row):
+    logits, labels, weights, _ = example(row)
+
+    @jax.checkpoint
+    def step(total, image):
+        z, y, w = image
+        return total + jnp.sum(row.loss(z, y, weights=w)), None
+
+    def scanned(z):
+        return jax.lax.scan(step, jnp.float32(0), (z, jnp.asarray(labels), jnp.asarray(weights)))[0]
+
+    def eager(z):
+        return jnp.sum(row.loss(z, labels, weights=weights))
+
+    for actual, wanted in zip(
+        jax.value_and_grad(scanned)(logits), jax.value_and_grad(eager)(logits), strict=True
+    ):
+        assert_close(actual, wanted, logits)
+
+
+@every_loss
+def test_shards_of_a_batch_are_the_whole(row):
+    logits, labels, weights, cotangent = example(row, shape=(8, 5, 6))
+    numbers = {name: jnp.asarray(values[0], jnp.float32) for name, values in row.numbers.items()}
+    mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
+    batch, everywhere = jax.sharding.PartitionSpec("batch"), jax.sharding.PartitionSpec()
+
+    def both(z, y, w, g, numbers):
+        return pull(lambda z: row.loss(z, y, weights=w, **numbers), z, g)
+
+    sharded = jax.jit(
+        jax.shard_map(both, mesh=mesh, in_specs=(batch,) * 4 + (everywhere,), out_specs=(batch, batch))
+    )
+    arguments = logits, labels, weights, cotangent, numbers
+    for actual, wanted in zip(sharded(*arguments), both(*arguments), strict=True):
+        assert_close(actual, wanted, logits)
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_half_precision_is_float32_on_the_same_logits(row, dtype):
+    logits, labels, weights, cotangent = example(row)
+    rounded = jnp.asarray(logits, dtype)
+
+    def loss(z):
+        return row.loss(z, labels, weights=weights)
+
+    value, gradient = pull(loss, rounded, cotangent)
+    value32, gradient32 = pull(loss, rounded.astype(jnp.float32), cotangent)
+    assert value.dtype == jnp.float32
+    assert gradient.dtype == dtype
+    np.testing.assert_array_equal(value, value32)
+    np.testing.assert_array_equal(gradient, gradient32.astype(dtype))
+
+
+@every_loss
+def test_double_precision_stays_double(row):
+    logits, labels, weights, cotangent = example(row)
+    with jax.enable_x64(True):
+        value, gradient = pull(
+            lambda z: row.loss(z, labels, weights=weights), logits.astype(np.float64), cotangent
+        )
+        assert value.dtype == gradient.dtype == jnp.float64
+    value64, gradient64 = expected(row, logits, labels, weights, cotangent)
+    unit = 1e-6 if row.mask_inside else 1e-13
+    assert_close(value, value64, logits, unit)
+    assert_close(gradient, gradient64, logits, unit)
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.uint32, np.int64])
+def test_labels_of_any_integer_type_are_the_same(row, dtype):
+    logits, labels, _, _ = example(row)
+    labels = np.where(formulas.valid(labels, 3), labels, 100)
+    for array in (np.asarray, jnp.asarray):
+        other = row.loss(array(logits), array(labels.astype(dtype)))
+        np.testing.assert_array_equal(other, row.loss(logits, labels))
+
+
+@every_number
+def test_a_traced_number_is_the_python_number_without_a_second_trace(row, name):
+    logits, labels, weights, cotangent = example(row)
+    traces = []
+
+    @jax.jit
+    def traced(number):
+        traces.append(number)
+        return pull(lambda z: row.loss(z, labels, weights=weights, **{name: number}), logits, cotangent)
+
+    for number in row.numbers[name]:
+        wanted = pull(
+            lambda z, n=number: row.loss(z, labels, weights=weights, **{name: n}), logits, cotangent
+        )
+        for actual, by_hand in zip(traced(jnp.asarray(number, jnp.float32)), wanted, strict=True):
+            assert_close(actual, by_hand, logits)
+    assert len(traces) == 1
+
+
+@every_number
+def test_vmap_over_a_number_is_a_loop_over_it(row, name):
+    logits, labels, weights, cotangent = example(row)
+
+    def both(number):
+        return pull(lambda z: row.loss(z, labels, weights=weights, **{name: number}), logits, cotangent)
+
+    numbers = jnp.asarray(row.numbers[name], jnp.float32)
+    for actual, wanted in zip(jax.vmap(both)(numbers), zip(*map(both, numbers), strict=True), strict=True):
+        assert_close(actual, jnp.stack(wanted), logits)
+
+
+@every_number
+def test_numbers_are_constants_to_differentiation(row, name):
+    logits, labels, weights, _ = example(row)
+    number = jnp.asarray(row.numbers[name][0], jnp.float32)
+    slope = jax.grad(lambda n: jnp.sum(row.loss(logits, labels, weights=weights, **{name: n})))(number)
+    assert (slope == 0).all()
+
+
+@every_loss
+def test_every_platform_can_run_it(row):
+    logits, labels, weights, cotangent = example(row)
+
+    def both(z, y, w, g):
+        return pull(lambda z: row.loss(z, y, weights=w), z, g)
+
+    exported = jax.export.export(jax.jit(both), platforms=("cpu", "cuda", "tpu"))
+    assert exported(logits, labels, weights, cotangent).platforms == ("cpu", "cuda", "tpu")
+
+
+@every_loss
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(labels=arrays(np.int8, (1, 4, 5), elements=st.sampled_from([-1, 0, 0, 1, 2, 3])))
+def test_any_labels_are_those_of_the_formula(row, labels):
+    logits, _, _, cotangent = example(row, shape=labels.shape)
+    labels = labels.reshape(row.labels(np.random.default_rng(0), labels.shape, 3).shape)
+    value, gradient = pull(lambda z: row.loss(z, labels), logits, cotangent)
+    value64, gradient64 = expected(row, logits, labels, None, cotangent)
+    assert_close(value, value64, logits)
+    assert_close(gradient, gradient64, logits)

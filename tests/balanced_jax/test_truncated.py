@@ -1,0 +1,187 @@
+"""Truncated cross entropy: Eqs. 5 to 7, and what happens where their pieces meet."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from balanced_jax.losses import (
+    balanced_loss,
+    softmax_cross_entropy,
+    softmax_truncated_cross_entropy,
+    truncated_cross_entropy,
+)
+from balanced_jax.masks import balance_mask
+from tests.balanced_jax.tolerance import assert_close
+
+THRESHOLDS = [(0.3, 0.7), (0.1, 0.9), (0.0, 0.7), (0.3, 1.0), (0.0, 1.0)]
+thresholds = pytest.mark.parametrize(("eps_inf", "eps_sup"), THRESHOLDS)
+traced = pytest.mark.parametrize("number", [float, jnp.float32, np.float64], ids=["python", "jax", "numpy"])
+
+
+def equation_7(error, eps_inf, eps_sup):
+    """Value and derivative, branch by branch as printed."""
+    if error < eps_inf:
+        return 0.0, 0.0
+    if error <= eps_sup:
+        return -np.log(1 - error) + np.log(1 - eps_inf), 1 / (1 - error)
+    t_sup, t_inf = -np.log(1 - eps_sup), -np.log(1 - eps_inf)
+    return (error - eps_sup) / (1 - eps_sup) + t_sup - t_inf, 1 / (1 - eps_sup)
+
+
+def logits_of(error):
+    """Two classes, the first one labelled with the probability 1 - error."""
+    return np.stack([np.log(1 - error), np.log(error)], -1)
+
+
+@thresholds
+@traced
+def test_the_function_of_the_error_is_equation_7(eps_inf, eps_sup, number):
+    errors = np.concatenate([np.linspace(0, 0.999, 97), eps_inf + [1e-5, -1e-5], eps_sup + [1e-5, -1e-5]])
+    errors = errors[(errors >= 0) & (errors <= 0.999)].astype(np.float32)
+    value, slope = jax.jit(jax.vmap(jax.value_and_grad(truncated_cross_entropy), (0, None, None)))(
+        errors, number(eps_inf), number(eps_sup)
+    )
+    wanted = np.array([equation_7(e, eps_inf, eps_sup) for e in errors.astype(np.float64)])
+    assert_close(value, wanted[:, 0])
+    # 1 - error is known to 6e-8, hence its inverse to 6e-8 times the square of itself.
+    np.testing.assert_allclose(slope, wanted[:, 1], rtol=6e-8 / (1 - errors.max()))
+
+
+def test_both_joints_belong_to_the_middle():
+    slope = jax.grad(truncated_cross_entropy)
+    below, above = np.nextafter(np.float32(0.3), [0, 1], dtype=np.float32)
+    assert slope(below) == 0
+    assert slope(np.float32(0.3)) == pytest.approx(1 / 0.7, rel=1e-6)
+    assert slope(above) == pytest.approx(1 / 0.7, rel=1e-6)
+    assert truncated_cross_entropy(np.float32(0.3)) == pytest.approx(0, abs=1e-7)
+    below, above = np.nextafter(np.float32(0.7), [0, 1], dtype=np.float32)
+    for error in (below, np.float32(0.7), above):
+        assert slope(error) == pytest.approx(1 / 0.3, rel=1e-6)
+
+
+def test_the_costliest_error_costs_1_and_the_logarithm_of_7_thirds():
+    assert truncated_cross_entropy(1.0).item() == pytest.approx(1 + np.log(7 / 3), rel=1e-6)
+
+
+def test_without_an_upper_threshold_a_certain_miss_costs_infinitely_much():
+    assert truncated_cross_entropy(np.float32(1), 0.0, 1.0) == np.inf
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_errors_of_half_precision_are_read_as_they_are(dtype):
+    errors = jnp.linspace(0, 1, 9, dtype=dtype)
+    value, slope = jax.vmap(jax.value_and_grad(truncated_cross_entropy))(errors)
+    assert value.dtype == jnp.float32
+    assert slope.dtype == dtype
+    np.testing.assert_array_equal(value, truncated_cross_entropy(errors.astype(jnp.float32)))
+
+
+@thresholds
+@traced
+def test_the_pieces_meet_at_the_logits_as_in_the_error(eps_inf, eps_sup, number):
+    near = np.array([eps_inf, eps_sup])[:, None] + [-1e-5, 1e-5]
+    errors = np.concatenate([near[(near > 0) & (near < 1)], [0.05, 0.2, 0.5, 0.8, 0.99]])[None]
+    cotangent = np.linspace(-1, 2, errors.size, dtype=np.float32)[None]
+    labels = np.zeros(errors.shape, np.uint8)
+
+    @jax.jit
+    def both(z, inf, sup):
+        value, back = jax.vjp(
+            lambda z: softmax_truncated_cross_entropy(z, labels, eps_inf=inf, eps_sup=sup), z
+        )
+        return value, back(cotangent)[0]
+
+    value, gradient = both(logits_of(errors).astype(np.float32), number(eps_inf), number(eps_sup))
+    wanted = np.array([equation_7(e, eps_inf, eps_sup) for e in errors[0]])
+    assert_close(value[0], wanted[:, 0])
+    by_error = cotangent[0] * wanted[:, 1] * errors[0] * (1 - errors[0])  # d error / d logit is e (1 - e)
+    assert_close(gradient[0], np.stack([-by_error, by_error], -1))
+
+
+@pytest.mark.parametrize("margin", [20, 100, 1e4])
+@traced
+def test_confident_misses_cost_a_bounded_amount_and_pull_no_more(margin, number):
+    logits = np.array([[[0, margin]]], np.float32)
+
+    def loss(z, sup):
+        return softmax_truncated_cross_entropy(z, np.zeros((1, 1), int), eps_sup=sup).sum()
+
+    value, gradient = jax.jit(jax.value_and_grad(loss))(logits, number(0.7))
+    assert_close(value, 1 - np.exp(-margin) / 0.3 + np.log(7 / 3))
+    assert_close(gradient.ravel(), np.array([-1, 1]) * np.exp(-margin) / 0.3, unit=1e-12)
+    value, gradient = jax.jit(jax.value_and_grad(loss))(logits, number(1.0))
+    np.testing.assert_allclose(value, margin + np.log(0.7), rtol=1e-6)
+    assert_close(gradient.ravel(), [-1, 1])
+
+
+@traced
+def test_thresholds_of_0_and_1_are_cross_entropy_to_the_bit(number):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(scale=9, size=(8, 9, 3)).astype(np.float32)
+    labels = rng.integers(-1, 4, (8, 9))
+    wide = softmax_truncated_cross_entropy(logits, labels, eps_inf=number(0), eps_sup=number(1))
+    np.testing.assert_array_equal(wide, softmax_cross_entropy(logits, labels))
+    assert_close(
+        jax.grad(
+            lambda z: softmax_truncated_cross_entropy(z, labels, eps_inf=number(0), eps_sup=number(1)).sum()
+        )(logits),
+        jax.grad(lambda z: softmax_cross_entropy(z, labels).sum())(logits),
+        logits,
+    )
+
+
+def test_a_grid_of_thresholds_takes_one_trace():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(6, 6, 2)).astype(np.float32), rng.integers(0, 2, (6, 6))
+    traces = []
+
+    @jax.jit
+    def loss(beta, delta):
+        traces.append(beta)
+        return balanced_loss(logits, labels, beta=beta, eps_inf=0.5 - delta, eps_sup=0.5 + delta)
+
+    betas, deltas = [0.0, 0.9, 0.99, 0.999], [0.1, 0.2, 0.3, 0.4, 0.5]
+    grid = jax.vmap(jax.vmap(loss, (None, 0)), (0, None))(jnp.float32(betas), jnp.float32(deltas))
+    assert len(traces) == 1
+    for i, beta in enumerate(betas):
+        for j, delta in enumerate(deltas):
+            alone = balanced_loss(logits, labels, beta=beta, eps_inf=0.5 - delta, eps_sup=0.5 + delta)
+            # At beta = .999 the traced number itself is 1.3e-8 off, a hundred-thousandth of 1 - beta.
+            assert_close(grid[i, j], alone, unit=1e-6 if beta < 0.999 else 1e-5)
+
+
+def test_the_balanced_loss_is_the_truncated_one_under_the_balance_mask():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(2, 9, 9, 3)).astype(np.float32), rng.integers(-1, 3, (2, 9, 9))
+    mask = balance_mask(labels, 3, beta=0.9, window=3)
+    assert_close(
+        balanced_loss(logits, labels, beta=0.9, window=3),
+        softmax_truncated_cross_entropy(logits, labels, weights=mask),
+    )
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda z: truncated_cross_entropy(z).sum(),
+        lambda z: softmax_truncated_cross_entropy(z, np.zeros((2, 2), int)).sum(),
+        lambda z: balanced_loss(z, np.zeros((2, 2), int)).sum(),
+    ],
+    ids=["error", "logits", "balanced"],
+)
+def test_forward_mode_is_refused_and_reverse_over_reverse_works(loss):
+    point = jnp.linspace(0.01, 0.99, 8).reshape(2, 2, 2)
+    with pytest.raises(TypeError, match="custom_vjp"):
+        jax.jvp(loss, (point,), (point,))
+    assert jnp.isfinite(jax.jacrev(jax.grad(loss))(point)).all()
+
+
+@thresholds
+def test_curvature_in_the_error_is_that_of_equation_7(eps_inf, eps_sup):
+    errors = np.linspace(0.04, 0.94, 10, dtype=np.float32)
+    curvature = jax.vmap(jax.grad(jax.grad(truncated_cross_entropy)), (0, None, None))(
+        errors, eps_inf, eps_sup
+    )
+    middle = (errors >= eps_inf) & (errors <= eps_sup)
+    np.testing.assert_allclose(curvature, np.where(middle, 1 / (1 - errors.astype(float)) ** 2, 0), rtol=3e-6)

@@ -1,0 +1,167 @@
+import pickle
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from train.data import generated
+from train.data.generated import Generated, GeneratedSurfaces
+from train.data.prepare import prepare
+from train.errors import UserError
+
+TINY = Generated(train=4, validation=2, test=3, size=32)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return prepare(TINY, data_dir=tmp_path_factory.mktemp("prepared"))
+
+
+def test_records_are_pictures_with_labels_of_the_same_size(tiny):
+    assert tiny.classes == ("background", "scratch", "spot", "pit")
+    assert tiny.channels == 1
+    assert {part: len(records) for part, records in tiny.parts.items()} == {
+        "train": 4,
+        "validation": 2,
+        "test": 3,
+    }
+    for part, records in tiny.parts.items():
+        for number, record in enumerate(records):
+            assert record["name"] == f"{part}/{number:05d}"
+            assert record["image"].shape == (32, 32, 1)
+            assert record["label"].shape == (32, 32)
+            assert record["image"].dtype == record["label"].dtype == np.uint8
+        assert tiny.canvas(part) == (32, 32)
+
+
+def test_pixels_are_stored_without_loss(tiny):
+    image, label = generated.paint(np.random.default_rng((0, 2, 1)), 32)
+    np.testing.assert_array_equal(tiny.parts["test"][1]["image"][..., 0], image)
+    np.testing.assert_array_equal(tiny.parts["test"][1]["label"], label)
+
+
+def test_a_part_travels_to_another_process_without_what_it_has_open(tiny):
+    part = tiny.parts["train"]
+    expected = part[2]
+    sent = pickle.dumps(part)
+    assert len(sent) < 2000
+    record = pickle.loads(sent)[2]
+    assert record["name"] == expected["name"]
+    np.testing.assert_array_equal(record["image"], expected["image"])
+
+
+def test_what_is_prepared_is_opened_and_not_built_again(tiny, monkeypatch):
+    monkeypatch.setattr(GeneratedSurfaces, "items", None)
+    data_dir = tiny.parts["train"].directory.parents[2]
+    assert prepare(TINY, data_dir=data_dir) == tiny
+
+
+def test_equal_content_has_an_equal_fingerprint_and_other_content_another(tiny, tmp_path, monkeypatch):
+    assert prepare(TINY, data_dir=tmp_path / "a").fingerprint == tiny.fingerprint
+    paint = generated.paint
+
+    def paint_one_pixel_differently(rng, size):
+        image, label = paint(rng, size)
+        label[0, 0] = 255
+        return image, label
+
+    monkeypatch.setattr(generated, "paint", paint_one_pixel_differently)
+    assert prepare(TINY, data_dir=tmp_path / "b").fingerprint != tiny.fingerprint
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from train.data import generated
+from train.data.prepare import prepare
+painted = []
+def paint(rng, size, paint=generated.paint):
+    painted.append(size)
+    if len(painted) == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return paint(rng, size)
+generated.paint = paint
+prepare(generated.Generated(train=4, validation=2, test=3, size=32), data_dir=Path(sys.argv[1]))
+"""
+
+
+def test_a_killed_preparation_leaves_nothing_that_is_taken_for_a_set(tiny, tmp_path):
+    assert subprocess.run([sys.executable, "-c", KILLED, tmp_path]).returncode == -9
+    assert list(tmp_path.rglob("incomplete.*"))
+    assert prepare(TINY, data_dir=tmp_path).fingerprint == tiny.fingerprint
+    assert not list(tmp_path.rglob("incomplete.*"))
+
+
+def test_an_error_in_the_middle_leaves_nothing_either(tiny, tmp_path, monkeypatch):
+    def interrupt(rng, size):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(generated, "paint", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(TINY, data_dir=tmp_path)
+    assert not list(tmp_path.rglob("incomplete.*"))
+    assert prepare(TINY, data_dir=tmp_path).fingerprint == tiny.fingerprint
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from train.data.generated import Generated
+from train.data.folder import Folder
+from train.data.neu_seg import NeuSeg
+from train.data.prepare import prepare
+data = prepare(Generated(train=4, validation=2, test=3, size=32), data_dir=Path(sys.argv[1]))
+data.parts["train"][0]
+assert not {"tensorflow", "torch", "jax"} & sys.modules.keys()
+print(data.fingerprint)
+"""
+
+
+def test_two_processes_without_tensorflow_prepare_the_same_set_at_once(tiny, tmp_path):
+    command = [sys.executable, "-W", "error", "-c", ALONE, tmp_path]
+    pipe = subprocess.PIPE
+    both = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for _ in range(2)]
+    assert [process.communicate() for process in both] == [(f"{tiny.fingerprint}\n", "")] * 2
+
+
+def test_no_network_is_asked_and_nothing_printed(tmp_path, monkeypatch, capfd):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    prepare(TINY, data_dir=tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/in: .*cannot be written.*Not a directory.*--data-dir"):
+        prepare(TINY, data_dir=tmp_path / "file" / "in")
+
+
+def test_a_full_disk_is_a_user_error_and_another_failure_is_not(tmp_path, monkeypatch):
+    def fail(text):
+        def prepare(self, **options):
+            raise RuntimeError(text)
+
+        monkeypatch.setattr(GeneratedSurfaces, "download_and_prepare", prepare)
+
+    fail("write() failed: No space left on device; writing x")
+    with pytest.raises(UserError, match=r"\(No space left on device\); make room or choose another"):
+        prepare(TINY, data_dir=tmp_path)
+    fail("a bug")
+    with pytest.raises(RuntimeError, match="a bug"):
+        prepare(TINY, data_dir=tmp_path)
+
+
+def test_a_set_may_move_with_its_folder(tiny, tmp_path: Path):
+    moved = tmp_path / "elsewhere"
+    prepare(TINY, data_dir=tmp_path / "here")
+    (tmp_path / "here").rename(moved)
+    opened = prepare(TINY, data_dir=moved)
+    assert opened.fingerprint == tiny.fingerprint
+    assert opened.parts["test"][0]["name"] == "test/00000"

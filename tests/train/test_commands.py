@@ -1,0 +1,166 @@
+"""The commands as a person runs them: from a config to a report, through kills and mistakes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+TINY = Path(__file__).with_name("tiny.py")
+
+
+def rows(run: Path) -> list[dict]:
+    """metrics.jsonl without the clock."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return tmp_path_factory.mktemp("prepared")
+
+
+def command(run: Path, prepared: Path, *options: str) -> list[str]:
+    return ["fit", str(TINY), "--run-dir", str(run), "--data-dir", str(prepared), *options]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, prepared):
+    """A run that nothing disturbed."""
+    path = tmp_path_factory.mktemp("runs") / "undisturbed"
+    assert main(command(path, prepared)) == 0
+    return path
+
+
+def test_a_run_leaves_all_it_should(run):
+    names = {path.name for path in run.iterdir() if not path.name.startswith(".")}
+    assert names == {
+        "config.py", "config.json", "metrics.jsonl", "survey.json", "checkpoints", "evaluation.json",
+        "report.html", "log.txt",
+    }  # fmt: skip
+    assert [row["epoch"] for row in rows(run)] == [1, 2, 3]
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert list(evaluation["classes"]) == ["background", "scratch", "spot", "pit"]
+    assert evaluation["images"] == 8
+    assert "epoch 3/3" in (run / "log.txt").read_text()
+
+
+def test_evaluate_gives_the_same_figures_again(run, prepared):
+    before = (run / "evaluation.json").read_text()
+    (run / "evaluation.json").unlink()
+    assert main(["evaluate", str(run), "--data-dir", str(prepared)]) == 0
+    assert (run / "evaluation.json").read_text() == before
+
+
+def test_a_finished_run_is_only_evaluated_again(run, prepared):
+    before = (run / "metrics.jsonl").read_text(), (run / "evaluation.json").read_text()
+    assert main(command(run, prepared)) == 0
+    assert ((run / "metrics.jsonl").read_text(), (run / "evaluation.json").read_text()) == before
+
+
+def test_a_killed_run_ends_as_if_nothing_had_been(run, prepared, tmp_path):
+    again = tmp_path / "killed"
+    arguments = [sys.executable, "-m", "train", *command(again, prepared)]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 300
+        while not (again / "metrics.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert len(rows(again)) < 3
+    assert not (again / "evaluation.json").exists()
+    assert main(command(again, prepared)) == 0
+    assert rows(again) == rows(run)
+    assert (again / "evaluation.json").read_text() == (run / "evaluation.json").read_text()
+
+
+def test_predict_writes_class_maps_and_overlays(run, tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "images"
+    (folder / "deep").mkdir(parents=True)
+    sizes = {"one.png": (40, 30), "deep/two.jpg": (25, 33)}
+    for name, (height, width) in sizes.items():
+        Image.fromarray(rng.integers(0, 255, (height, width), np.uint8)).save(folder / name)
+    out = tmp_path / "out"
+    assert main(["predict", str(run), str(folder), "--out", str(out)]) == 0
+    for name, (height, width) in sizes.items():
+        stem = Path(name).with_suffix("")
+        classes = np.asarray(Image.open(out / f"{stem}.png"))
+        assert classes.shape == (height, width)
+        assert classes.dtype == np.uint8
+        assert classes.max() < 4
+        assert Image.open(out / f"{stem}_overlay.png").mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit"], "needs a config file"),
+        (["fit", "nowhere.py"], "nowhere.py: no such config file"),
+        (["dance"], "dance: no such command"),
+        (["evaluate", "nowhere"], "nowhere: not a run directory"),
+        (["fit", str(TINY), "--batch-size", "7"], "batch_size: 7 images cannot be shared"),
+        (["fit", str(TINY), "--batch-size", "32"], "batch_size: 32 is more than the 16 training images"),
+        (["fit", str(TINY), "--objective.balanced.options.window", "4"], "window"),
+        (["fit", str(TINY), "--model.num-classes", "3"], "model.num_classes: is 3, but the data has 4"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_exit_code_2(arguments, message, prepared, capsys, tmp_path):
+    if len(arguments) > 2:
+        arguments = [*arguments, "--data-dir", str(prepared), "--run-dir", str(tmp_path / "run")]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_another_config_is_refused(run, prepared, capsys):
+    before = (run / "metrics.jsonl").read_text()
+    assert main(command(run, prepared, "--seed", "1")) == 2
+    assert "belongs to another config (seed: 0 -> 1)" in capsys.readouterr().err
+    assert (run / "metrics.jsonl").read_text() == before
+
+
+def test_an_unknown_override_is_an_exit_2_with_a_hint(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit", str(TINY), "--model.widht", "3"])
+    assert stopped.value.code == 2
+    assert "--model.width" in capsys.readouterr().err
+
+
+def test_help_shows_every_field_with_the_files_own_value(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit", str(TINY), "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for wanted in ("--objective.balanced.options.beta", "--objective.dice.scale", "--data-dir", "--epochs"):
+        assert wanted in text
+    assert "(default: 0.9)" in text
+
+
+def test_predict_names_a_bad_image(run, tmp_path, capsys):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert main(["predict", str(run), str(bad), "--out", str(tmp_path / "out")]) == 2
+    assert "bad.png" in capsys.readouterr().err
+    assert main(["predict", str(run), str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 2
+
+
+def test_sigterm_exits_143(prepared, tmp_path):
+    arguments = [sys.executable, "-m", "train", *command(tmp_path / "run", prepared, "--epochs", "1000")]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        while not (tmp_path / "run" / "metrics.jsonl").exists() and process.poll() is None:
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(timeout=60) == 143

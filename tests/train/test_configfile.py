@@ -1,0 +1,117 @@
+"""Config files and their way into JSON and back."""
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+
+import pytest
+
+from balanced_jax.losses import softmax_cross_entropy, softmax_focal_loss
+from balanced_jax.masks import balance_mask
+from balanced_jax.models import UNet
+from train import configfile
+from train.config import Config, Ramp, Term
+from train.data.generated import Generated
+from train.errors import UserError
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
+
+OWN = """
+from balanced_jax.losses import softmax_cross_entropy
+from balanced_jax.models import UNet
+from train.config import Config, Term
+from train.data.generated import Generated
+
+def own_loss(logits, labels, *, weights=None):
+    return softmax_cross_entropy(logits, labels, weights=weights)
+
+config = Config(data=Generated(), model=UNet(), objective={"own": Term(own_loss)})
+"""
+
+
+def example() -> Config:
+    return Config(
+        data=Generated(size=64),
+        model=UNet(width=4),
+        objective={
+            "a": Term(softmax_focal_loss, scale=Ramp(1.0, 0.0), options={"gamma": 1.5}),
+            "b": Term(
+                functools.partial(softmax_focal_loss, gamma=4.0),
+                weights=balance_mask,
+                weights_options={"beta": Ramp(0.9, 0.0, until=0.5), "window": 3},
+            ),
+        },
+    )
+
+
+def there_and_back(config: Config, own_file: Path = Path("config.py")) -> Config:
+    return configfile.from_json(json.loads(json.dumps(configfile.to_json(config))), own_file)
+
+
+def test_a_config_survives_json():
+    back = there_and_back(example())
+    partial, expected = back.objective["b"].loss, example().objective["b"].loss
+    assert (partial.func, partial.args, partial.keywords) == (expected.func, (), {"gamma": 4.0})
+    term = dataclasses.replace(back.objective["b"], loss=expected)
+    assert dataclasses.replace(back, objective={**back.objective, "b": term}) == dataclasses.replace(
+        example(), objective={**example().objective, "b": term}
+    )
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_of_the_project_loads_and_survives_json(path):
+    config = configfile.load(path)
+    assert there_and_back(config) == config
+
+
+def test_a_function_of_the_config_file_comes_from_the_copy_in_the_run(tmp_path):
+    original, copy = tmp_path / "mine.py", tmp_path / "config.py"
+    original.write_text(OWN)
+    config = configfile.load(original)
+    copy.write_text(OWN)
+    original.unlink()
+    back = there_and_back(config, copy)
+    assert back.objective["own"].loss.__code__.co_filename == str(copy)
+
+
+def test_the_digest_names_the_fields():
+    assert configfile.digest(example()) == configfile.digest(example())
+    assert configfile.digest(example()) != configfile.digest(dataclasses.replace(example(), seed=1))
+
+
+def test_differences_are_named_with_both_values():
+    old = configfile.to_json(example())
+    new = configfile.to_json(dataclasses.replace(example(), seed=3, data=Generated(size=32)))
+    assert configfile.differences(old, new) == ["data.size: 64 -> 32", "seed: 0 -> 3"]
+
+
+def closure():
+    def loss(logits, labels, *, weights=None):
+        return softmax_cross_entropy(logits, labels, weights=weights)
+
+    return loss
+
+
+@pytest.mark.parametrize("loss", [lambda z, y, weights=None: z, closure()], ids=["lambda", "closure"])
+def test_what_cannot_be_found_again_is_refused(loss):
+    config = dataclasses.replace(example(), objective={"mine": Term(loss)})
+    with pytest.raises(UserError, match=r"config\.objective\.mine\.loss: .* def at the top"):
+        configfile.to_json(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no such config file"),
+        ("config = 3", "must end in"),
+        ("import nothing_of_the_kind", "ModuleNotFoundError: No module named"),
+    ],
+)
+def test_a_wrong_config_file_is_named(tmp_path, text, message):
+    path = tmp_path / "wrong.py"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        configfile.load(path)
+    assert str(path) in str(caught.value)

@@ -1,0 +1,297 @@
+"""The report: complete, self-contained, safe against its own input, and readable at any width."""
+
+import html
+import json
+import math
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from train.report import SHOWN, Picture, choose, duration, figure, timing, tree, write_report
+from train.survey import survey
+
+CLASSES = ("background", "scratch", "pit")
+NOTHING = {
+    "iou": dict.fromkeys(("dataset", "present", "union", "all")),
+    "dice": None,
+    "precision": None,
+    "recall": None,
+}
+
+
+def class_figures(iou: float) -> dict:
+    return {
+        "iou": {"dataset": iou, "present": iou - 0.05, "union": iou - 0.1, "all": iou + 0.1},
+        "dice": iou + 0.02,
+        "precision": iou + 0.03,
+        "recall": iou + 0.04,
+    }
+
+
+def evaluation(**changes) -> dict:
+    figures = [class_figures(iou) for iou in (0.85, 0.6125, 0.4125)]
+    return {
+        "part": "test",
+        "checkpoint": "best",
+        "step": 60,
+        "images": 9,
+        "headline": 0.5125,
+        "mean_with_background": 0.625,
+        "classes": dict(zip(CLASSES, figures, strict=True)),
+    } | changes
+
+
+def row(epoch: int, **changes) -> dict:
+    return {
+        "step": 30 * epoch,
+        "epoch": epoch,
+        "progress": epoch / 3,
+        "loss": 0.9 / epoch,
+        "terms": {"balanced": 0.6 / epoch, "dice": 0.3 / epoch},
+        "learning_rate": 1e-3,
+        "seconds": 12.0,
+        "images_per_second": 40.0,
+        "validation": evaluation(),
+    } | changes
+
+
+def picture(name: str, iou: float = 0.5, size: tuple[int, int] = (48, 64), channels: int = 1) -> Picture:
+    label = np.zeros(size, np.uint8)
+    label[5:20, 7] = 1
+    label[:9, 30:] = 255
+    image = np.random.default_rng(0).integers(0, 255, (*size, channels)).astype(np.uint8)
+    return Picture(name, image, label, np.where(label == 255, 2, label).astype(np.uint8), iou)
+
+
+CONFIG = {
+    "@type": "train.config:Config",
+    "objective": {
+        "balanced": {
+            "@type": "train.config:Term",
+            "loss": {"@function": "balanced_jax.losses:balanced_loss"},
+            "options": {
+                "eps_sup": {
+                    "@type": "train.config:Ramp",
+                    "start": 1.0,
+                    "end": 0.7,
+                    "begin": 0.0,
+                    "until": 1 / 3,
+                }
+            },
+            "weights": None,
+            "weights_options": {},
+        }
+    },
+    "input": {"@type": "train.config:Input", "size": None, "crop": [64, 64]},
+    "name": "<script>alert('config')</script>",
+}
+
+
+@pytest.fixture
+def report(tmp_path):
+    """A function that writes a report from usual input, less what it is given, and returns its text."""
+    usual = {
+        "title": "quickstart-1f3a",
+        "config": CONFIG,
+        "rows": [row(epoch) for epoch in (1, 2, 3)],
+        "evaluation": evaluation(),
+        "survey": survey([picture("").label], CLASSES, 3),
+        "pictures": [picture("one", 0.1), picture("two", 0.9), picture("clean", math.nan)],
+    }
+
+    def write(**changes) -> str:
+        write_report(tmp_path / "report.html", **usual | changes)
+        assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+        return (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    return write
+
+
+def words(page: str) -> str:
+    """What is read on the page, its white space closed up."""
+    page = re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
+
+
+def test_the_page_opens_with_the_headline_and_its_meaning(report):
+    text = words(report())
+    start = "quickstart-1f3a quickstart-1f3a 0.512 Mean IoU (intersection over union) of the 2 defect classes"
+    assert text.startswith(start)
+    assert "9 images of the test part" in text
+    assert "51 in 100" in text
+
+
+def test_every_figure_of_every_class_is_there(report):
+    text = words(report())
+    assert "scratch 0.613 0.562 0.512 0.713" in text
+    assert "pit 0.432 0.443 0.453" in text
+    assert "mean of defects 0.512 0.463 0.412 0.613" in text
+    assert "is 0.625. Checkpoint: best, step 60" in text
+
+
+def test_the_page_asks_the_network_for_nothing(report):
+    page = report()
+    links = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]*)|url\(["']?([^)"']*)""", page)
+    assert len(links) > 5
+    assert all("".join(link).startswith(("data:", "#")) for link in links)
+    assert not re.search(r"https?:|<script|<link|@import", page)
+
+
+def test_names_from_outside_are_text(report):
+    evil = "<img src=x onerror=alert(1)>\"'&"
+    figures = evaluation(classes={name: class_figures(0.5) for name in ("background", evil, "pit")})
+    page = report(
+        title=evil,
+        evaluation=figures,
+        rows=[row(1, validation=figures, terms={evil: 1.0})],
+        survey=survey([picture("").label], ("background", evil, "pit"), 3),
+        pictures=[picture(evil)],
+    )
+    assert "<img src=x" not in page
+    assert "<script" not in page
+    assert page.count(html.escape(evil)[:20]) >= 8
+
+
+def test_missing_figures_are_dashes(report):
+    nothing = evaluation(headline=None, mean_with_background=None, classes=dict.fromkeys(CLASSES, NOTHING))
+    text = words(report(evaluation=nothing, rows=[row(1, validation=nothing), row(2, validation=None)]))
+    dash = "\N{EN DASH}"
+    assert f"quickstart-1f3a {dash} No figure: the test part (9 images) has no defect" in text
+    assert f"scratch {dash} {dash} {dash} {dash} " in text
+    assert "nan" not in text.lower().split()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [row(1)],
+        [row(1, loss=None, terms={"dice": None})],
+        [row(1), row(2, loss=math.nan, terms={"balanced": math.inf, "dice": -1.0})],
+        [row(1, loss=0.0, terms={"dice": 0.0}, learning_rate=0.0)],
+    ],
+    ids=["none", "one", "null", "not finite", "zero"],
+)
+def test_curves_are_drawn_of_any_history(report, rows):
+    assert ("<svg" in report(rows=rows)) == bool(rows)
+
+
+def test_curves_take_the_colour_of_the_text(report):
+    page = report()
+    assert "currentColor" in page
+    assert "#010203" not in page
+    assert "#000000" not in page
+
+
+def test_one_defect_class_is_called_by_its_name(report):
+    figures = evaluation(classes={name: class_figures(0.5) for name in ("background", "crack")})
+    text = words(report(evaluation=figures, rows=[row(1, validation=figures)]))
+    assert "IoU (intersection over union) of crack" in text
+    assert "mean of defects" not in text
+
+
+def test_equal_input_gives_an_equal_page(report):
+    assert report() == report()
+
+
+def test_a_page_of_large_noisy_pictures_stays_small(report):
+    pictures = [picture(str(i), i / 20, (799, 1021), channels=3) for i in range(20)]
+    assert len(report(pictures=pictures)) < 2_000_000
+
+
+def test_a_failed_report_leaves_the_old_one(report, tmp_path):
+    page = report()
+    with pytest.raises(KeyError):
+        report(rows=[{}])
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_the_worst_come_first_and_clean_ones_found_clean_never():
+    ious = [0.3, math.nan, 0.0, *np.linspace(0.4, 0.9, 20), 1.0, math.nan]
+    worst, best = choose(picture(str(i), iou) for i, iou in enumerate(ious))
+    assert [p.iou for p in worst] == sorted(iou for iou in ious if iou == iou)[:SHOWN]
+    assert [p.iou for p in best] == sorted((iou for iou in ious if iou == iou), reverse=True)[:SHOWN]
+
+
+def test_no_picture_is_shown_twice():
+    worst, best = choose(picture(str(i), 0.0) for i in range(SHOWN + 2))
+    assert len({p.name for p in (*worst, *best)}) == SHOWN + 2
+
+
+def test_warnings_of_the_survey_are_on_the_page(report):
+    thin = np.zeros((64, 64), np.uint8)
+    thin[:, 9:11] = 1
+    assert "scratch: a confusion mask of window 7 mutes" in words(report(survey=survey([thin], CLASSES, 7)))
+    assert "mutes" not in words(report(survey=survey([thin], CLASSES, None)))
+
+
+def test_the_config_is_shown_with_what_its_values_are(report):
+    text = words(report())
+    assert "balanced Term train.config" in text
+    assert "loss balanced_loss balanced_jax.losses" in text
+    assert "eps_sup Ramp train.config start 1 , end 0.7 , begin 0 , until 0.333333" in text
+    assert "crop [64, 64]" in text
+
+
+def test_a_partial_is_shown_as_its_function_with_what_it_was_given():
+    node = tree(
+        "loss", {"@partial": {"@function": "a.b:c"}, "args": [1], "keywords": {"k": {"@function": "d:e"}}}
+    )
+    assert (node.text, node.origin) == ("c", "a.b")
+    assert [(inner.name, inner.text) for inner in node.inside] == [("0", "1"), ("k", "e")]
+
+
+def test_numbers_and_times_are_readable():
+    assert figure(None) == figure(math.nan) == "\N{EN DASH}"
+    assert figure(-0.25, 2) == "\N{MINUS SIGN}0.25"
+    assert [duration(s) for s in (0.04, 59.5, 61, 3725)] == ["0.0 s", "59.5 s", "1 min 1 s", "1 h 2 min"]
+    assert timing([]) is None
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+MEASURE = """<script>
+function measure(frame) {
+  const page = frame.contentDocument, root = page.documentElement;
+  const seen = [...page.images].filter(image => image.complete && image.naturalWidth > 0);
+  const styles = [...page.querySelectorAll(".view")].map(view => frame.contentWindow.getComputedStyle(view));
+  document.title = JSON.stringify({
+    overflow: root.scrollWidth - frame.clientWidth, height: root.scrollHeight,
+    images: page.images.length, decoded: seen.length,
+    narrowest: Math.min(...styles.map(style => parseFloat(style.width))),
+    pixelated: styles.every(style => style.imageRendering == "pixelated"),
+  });
+}
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_a_browser_shows_all_of_it_without_scrolling_sideways(report, tmp_path_factory, width):
+    long = "a_name_without_any_space_" * 6
+    page = report(title=long, pictures=[picture(long, 0.1), picture("wide", 0.2, (20, 150))])
+    directory = tmp_path_factory.mktemp("browser")
+    frame = (
+        f'<iframe width={width} height=800 frameborder=0 onload="measure(this)" srcdoc="{html.escape(page)}">'
+    )
+    (directory / "frame.html").write_text(f"<!doctype html>{MEASURE}{frame}</iframe>", encoding="utf-8")
+    quiet = "--disable-background-networking --disable-component-update --disable-sync --disable-quic --no-first-run"
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", *quiet.split(), "--dump-dom"]
+    profile = f"--user-data-dir={directory / 'profile'}"
+    dom = subprocess.run(
+        [*command, profile, f"file://{directory}/frame.html"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    title = re.search("<title>(.*?)</title>", dom)
+    assert title is not None
+    seen = json.loads(html.unescape(title[1]))
+    assert seen["overflow"] <= 0
+    assert seen["height"] > 1500
+    assert seen["images"] == seen["decoded"] == 4
+    assert seen["narrowest"] > 80
+    assert seen["pixelated"]

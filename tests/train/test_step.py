@@ -1,0 +1,137 @@
+"""The step: one answer on any number of devices, compiled once."""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from balanced_jax.losses import dice_loss, softmax_truncated_cross_entropy
+from balanced_jax.masks import balance_mask
+from balanced_jax.models import UNet
+from train.config import Augmentation, Input, Ramp, Term
+from train.data.builder import VOID
+from train.parallel import collect, deal, each_device, over_devices, replicate
+from train.step import AXIS, initial_state, predict_step, train_step
+
+OBJECTIVE = {
+    "balanced": Term(
+        softmax_truncated_cross_entropy,
+        options={"eps_inf": Ramp(0.0, 0.3), "eps_sup": Ramp(1.0, 0.7)},
+        weights=balance_mask,
+        weights_options={"beta": 0.9, "window": 3, "power": Ramp(1.0, 0.0)},
+    ),
+    "dice": Term(dice_loss, scale=0.5),
+}
+MODEL = UNet(num_classes=3, width=4, depth=1)
+STEPS = 20
+
+
+def batch(step: int, size: int = 16) -> dict[str, np.ndarray]:
+    """Images with a dark square each; the first images are void in part or altogether."""
+    rng = np.random.default_rng(step)
+    image = rng.integers(100, 156, (size, 16, 16, 1)).astype(np.uint8)
+    label = np.zeros((size, 16, 16), np.uint8)
+    for i in range(size):
+        top, left = rng.integers(0, 10, 2)
+        label[i, top : top + 6, left : left + 6] = 1 + i % 2
+        image[i, top : top + 6, left : left + 6] -= np.uint8(60 + 30 * (i % 2))
+    label[0] = VOID
+    label[1, :, 3:] = VOID
+    label[5, 7] = VOID
+    return {"image": image, "label": label, "index": np.arange(step * size, (step + 1) * size, dtype=np.int32)}
+
+
+def run(devices: int, transformation: optax.GradientTransformation, steps: int = STEPS, step=train_step):
+    step = functools.partial(
+        step,
+        model=MODEL.clone(axis_name=AXIS),
+        transformation=transformation,
+        objective=OBJECTIVE,
+        augmentation=Augmentation(),
+        what=Input(),
+        steps=STEPS,
+        seed=0,
+    )
+    state = initial_state(MODEL, transformation, (1, 16, 16, 1), seed=0)
+    if devices == jax.device_count():
+        state, mapped, share = replicate(state), over_devices(step), deal
+    else:
+        mapped = jax.pmap(
+            step, axis_name=AXIS, in_axes=(None, 0), out_axes=None, devices=jax.devices()[:devices]
+        )
+        share = functools.partial(jax.tree.map, lambda x: x[None])
+    losses = []
+    for i in range(steps):
+        state, terms = mapped(state, share(batch(i)))
+        losses.append(jax.device_get(terms))
+    return jax.device_get(state), losses
+
+
+def test_eight_devices_train_as_one_does():
+    # SGD, because Adam turns the rounding of a gradient near zero into a whole step.
+    one, losses_of_one = run(1, optax.sgd(0.05))
+    eight, losses_of_eight = run(8, optax.sgd(0.05))
+    # Sums over the batch are rounded in another order. That is 1e-7, but a pixel that it moves across a
+    # threshold of the loss has another gradient; a mean of the devices' means is off by more than .01.
+    chex.assert_trees_all_close(losses_of_one, losses_of_eight, rtol=1e-4)
+    chex.assert_trees_all_close(one, eight, atol=1e-4)
+    assert losses_of_one[-1]["dice"] < losses_of_one[0]["dice"]
+
+
+def test_the_step_is_compiled_once_though_its_numbers_move():
+    chex.clear_trace_counter()
+    run(8, optax.adam(1e-3), steps=4, step=chex.assert_max_traces(train_step, n=1))
+
+
+def test_a_batch_without_labels_changes_nothing_by_its_gradient():
+    void = batch(0) | {"label": np.full((16, 16, 16), VOID, np.uint8)}
+    step = over_devices(
+        functools.partial(
+            train_step,
+            model=MODEL.clone(axis_name=AXIS),
+            transformation=optax.sgd(1.0),
+            objective=OBJECTIVE,
+            augmentation=Augmentation(),
+            what=Input(),
+            steps=STEPS,
+            seed=0,
+        )
+    )
+    before = jax.device_get(initial_state(MODEL, optax.sgd(1.0), (1, 16, 16, 1), seed=0))
+    after, terms = step(replicate(before), deal(void))
+    chex.assert_trees_all_equal(before.params, jax.device_get(after.params))
+    assert all(float(value) == 0 for value in terms.values())
+
+
+@pytest.mark.parametrize("size", [(16, 16), (11, 20)])
+def test_predictions_have_the_size_of_their_images(size):
+    height, width = size
+    state = initial_state(MODEL, optax.sgd(1.0), (1, 16, 16, 1), seed=0)
+    variables = {"params": state.params, **state.collections}
+    images = np.random.default_rng(0).integers(0, 255, (8, 16, 16, 1)).astype(np.uint8)
+    label = np.full((8, 24, 24), VOID, np.uint8)
+    label[:, :height, :width] = 1
+    step = each_device(functools.partial(predict_step, model=MODEL, what=Input(size=(16, 16)), canvas=(24, 24)))
+    share = {
+        "image": images,
+        "label": label,
+        "extent": np.full((8, 2), 16, np.float32),
+        "size": np.tile(np.float32(size), (8, 1)),
+    }
+    classes, counts = collect(step(variables, deal(share)))
+    logits = MODEL.apply(variables, (images / np.float32(255) - 0.5) / 0.25, train=False)
+    expected = jax.image.resize(logits, (8, height, width, 3), "linear", antialias=False).argmax(-1)
+    # The same interpolation twice; where two classes tie to rounding, either may win.
+    assert (classes[:, :height, :width] == expected).mean() > 0.999
+    hits = (classes[:, :height, :width] == 1).sum((1, 2))
+    assert (counts.true_positives[:, 1] == hits).all()
+    assert (counts.false_negatives[:, 1] == height * width - hits).all()
+
+
+def test_dealt_batches_come_back_in_order():
+    x = np.arange(48).reshape(16, 3)
+    assert (collect(jnp.asarray(deal(x))) == x).all()

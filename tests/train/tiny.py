@@ -1,0 +1,23 @@
+"""A config small enough for tests."""
+
+from balanced_jax.losses import balanced_loss, dice_loss
+from balanced_jax.models import UNet
+from train.config import Config, CosineDecay, Input, Ramp, Term
+from train.config import Adam
+from train.data.generated import Generated
+
+config = Config(
+    data=Generated(train=16, validation=4, test=8, size=32),
+    model=UNet(width=4, depth=1),
+    objective={
+        "balanced": Term(
+            balanced_loss,
+            options={"beta": 0.9, "window": 3, "eps_inf": Ramp(0.0, 0.3), "eps_sup": Ramp(1.0, 0.7)},
+        ),
+        "dice": Term(dice_loss, scale=0.5),
+    },
+    input=Input(crop=(24, 24)),
+    optimizer=Adam(CosineDecay(1e-2)),
+    epochs=3,
+    batch_size=8,
+)

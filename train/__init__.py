@@ -1,0 +1,1 @@
+"""The application: trains, evaluates and applies segmentation networks. Run as `python -m train`."""

@@ -1,0 +1,142 @@
+"""The commands: arguments in, exit code out."""
+
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.logging import RichHandler
+
+from train import configfile, run_directory
+from train.config import Config
+from train.errors import UserError
+from train.evaluate import evaluate
+from train.experiment import set_up
+from train.fit import fit
+from train.predict import predict
+from train.screen import logged
+
+USAGE = """\
+usage: python -m train COMMAND ...
+
+  fit CONFIG [--run-dir DIR] [--section.field value ...]   train; again the same command goes on
+  evaluate RUN_DIR                                         figures and report of a trained run
+  predict RUN_DIR PATH... --out DIR                        class maps and overlays of images
+
+CONFIG is a Python file, such as configs/quickstart.py. Each command has its own --help.
+"""
+
+console = Console()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Train by a config, evaluate on the test part and draw the report.
+
+    A run that was cut off goes on where it was when the same command is given again.
+    """
+
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    run_dir: Path | None = None
+    """Where the run is kept; runs/NAME-DIGEST unless given."""
+    data_dir: Path = Path("prepared")
+    """Where prepared data lives."""
+    source: Path | None = None
+    """The unpacked original of the data set, for those that need one."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Figures of a run on one part of its data, and its report."""
+
+    run_dir: Annotated[Path, tyro.conf.Positional]
+    """What `fit` made."""
+    part: Literal["test", "validation", "train"] = "test"
+    """Which part of the data."""
+    checkpoint: Literal["best", "latest"] = "best"
+    """The best by the validation part, or the latest."""
+    data_dir: Path = Path("prepared")
+    """Where prepared data lives."""
+    source: Path | None = None
+    """The unpacked original of the data set, for those that need one."""
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Class maps (PNG, pixel value = class id) and overlays of images."""
+
+    run_dir: Annotated[Path, tyro.conf.Positional]
+    """What `fit` made."""
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Image files, or folders of them."""
+    out: Path
+    """Folder the results go to."""
+    checkpoint: Literal["best", "latest"] = "best"
+    """The best by the validation part, or the latest."""
+
+
+def run_fit(arguments: list[str]) -> None:
+    """python -m train fit CONFIG ..."""
+    if not arguments or arguments[0].startswith("-"):
+        raise UserError("fit: needs a config file first, such as configs/quickstart.py")
+    file, rest = Path(arguments[0]), arguments[1:]
+    command = tyro.cli(
+        Fit,
+        default=Fit(configfile.load(file)),
+        args=rest,
+        prog=f"python -m train fit {file}",
+        config=(tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed),
+    )
+    fit(
+        command.config,
+        file,
+        run=command.run_dir or run_directory.default_path(command.config, file),
+        data_dir=command.data_dir,
+        source=command.source,
+        console=console,
+    )
+
+
+def run_evaluate(arguments: list[str]) -> None:
+    """python -m train evaluate RUN_DIR ..."""
+    command = tyro.cli(Evaluate, args=arguments, prog="python -m train evaluate")
+    config, _ = run_directory.stored(command.run_dir)
+    experiment, data = set_up(config, data_dir=command.data_dir, source=command.source)
+    run_directory.check_data(command.run_dir, experiment.facts)
+    evaluate(experiment, data, command.run_dir, part=command.part, which=command.checkpoint, console=console)
+
+
+def run_predict(arguments: list[str]) -> None:
+    """python -m train predict RUN_DIR PATH... --out DIR"""
+    command = tyro.cli(Predict, args=arguments, prog="python -m train predict")
+    predict(command.run_dir, command.paths, out=command.out, which=command.checkpoint, console=console)
+
+
+COMMANDS = {"fit": run_fit, "evaluate": run_evaluate, "predict": run_predict}
+
+
+def main(arguments: list[str]) -> int:
+    """Runs a command; 0 when it went well, 2 for what the user can mend, 130 after Ctrl-C."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if arguments[0] not in COMMANDS:
+            raise UserError(f"{arguments[0]}: no such command; there are {', '.join(COMMANDS)}")
+        with logged(RichHandler(console=console, show_time=False, show_level=False, show_path=False)):
+            COMMANDS[arguments[0]](arguments[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on after the last whole epoch", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,73 @@
+"""The latest and the best state of a run, kept by orbax."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from train.errors import UserError
+
+
+class Checkpoints:
+    """The checkpoints of one run. A write that is cut off leaves the earlier ones whole."""
+
+    def __init__(self, directory: Path):
+        keep = checkpoint_managers.AnyPreservationPolicy(
+            [
+                checkpoint_managers.LatestN(1),
+                checkpoint_managers.BestN(get_metric_fn=_headline, n=1),
+            ]
+        )
+        self._manager = ocp.CheckpointManager(
+            directory.absolute(),
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=keep,
+                best_fn=_headline,
+                # The next step reuses the state's memory, so it must be on disk before.
+                enable_async_checkpointing=False,
+            ),
+        )
+
+    def save(self, step: int, state: Any, headline: float | None) -> None:
+        """Keeps a state as the latest, and as the best if its headline figure is."""
+        self._manager.save(
+            step,
+            args=ocp.args.StandardSave(jax.device_get(state)),
+            metrics={"headline": -1.0 if headline is None else headline},
+        )
+
+    def latest(self) -> int | None:
+        """Step of the latest state."""
+        return self._manager.latest_step()
+
+    def best(self) -> int | None:
+        """Step of the best state."""
+        return self._manager.best_step()
+
+    def restore(self, step: int, like: Any) -> Any:
+        """The state of a step, as NumPy arrays.
+
+        Args:
+            step: one that is kept.
+            like: a state of the same structure, shapes and types; its values are not looked at.
+        """
+        template = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
+        return self._manager.restore(step, args=ocp.args.StandardRestore(template))
+
+
+def chosen(checkpoints: Checkpoints, which: str, run: Path) -> int:
+    """Step of the checkpoint that is called `best` or `latest`.
+
+    Raises:
+        UserError: there is none yet.
+    """
+    step = checkpoints.best() if which == "best" else checkpoints.latest()
+    if step is None:
+        raise UserError(f"{run}: has no checkpoint yet; run `fit` until its first epoch is done")
+    return step
+
+
+def _headline(metrics: Any) -> float:
+    return metrics["headline"]

@@ -1,0 +1,149 @@
+"""What all data sets share: how an example is stored, accounted for and read back.
+
+A prepared set holds encoded bytes; TFDS writes them to array_record without TensorFlow as long as it is
+handed files, never arrays.
+"""
+
+import abc
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+PARTS = ("train", "validation", "test")
+VOID = 255
+"""The stored label of a pixel that belongs to no class."""
+
+Items = Mapping[str, Sequence[Any]]
+"""For each part the items that a builder turns into examples."""
+
+
+class Example(NamedTuple):
+    """One picture and its labels, checked and ready to be stored."""
+
+    name: str
+    """Unique within the set, relative, with "/" between folders, without file extension."""
+    image: bytes
+    """A JPEG or PNG file of 8 bits a channel, grey or RGB."""
+    pixels: np.ndarray
+    """The image decoded: uint8 [h, w, 1 or 3]."""
+    label: np.ndarray
+    """Class ids, uint8 [h, w]; `VOID` where a pixel has no class."""
+
+
+class DataSet(Protocol):
+    """What a configuration holds as its data: a frozen dataclass of plain fields."""
+
+    def builder(self, *, data_dir: Path, source: Path | None) -> "SegmentationBuilder":
+        """The builder of this set, prepared or not, under `data_dir`."""
+        ...
+
+
+class OfflineInfo(tfds.core.DatasetInfo):
+    """What TFDS knows about a set, without asking Google's storage for it."""
+
+    def initialize_from_bucket(self) -> None:
+        """Nothing there is about these sets; the base class also leaves a temporary folder behind."""
+
+
+class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Base of the builders: writes examples, and what is known about them into the metadata.
+
+    The metadata holds the class names, the number of channels (1 when every image is grey, else 3), the
+    fingerprint, and the (height, width) of each example, so that none has to be decoded to be known.
+    """
+
+    def __init__(self, classes: Sequence[str], *, data_dir: Path):
+        self.classes = tuple(classes)
+        super().__init__(data_dir=data_dir)
+
+    @abc.abstractmethod
+    def items(self) -> Items:
+        """The items of every part, each part sorted by the name of its examples."""
+
+    @abc.abstractmethod
+    def example(self, item: Any) -> Example:
+        """The example that an item stands for."""
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return OfflineInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(None, None, None)),
+                    "label": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
+                    "name": tfds.features.Text(),
+                }
+            ),
+            metadata=tfds.core.MetadataDict(classes=self.classes, channels=1, sizes={}),
+            # Kept in the order of the names; the pipeline shuffles while it reads.
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
+        items = self.items()
+        content = hashlib.sha256(json.dumps(self.classes).encode())
+        return {part: self._generate_examples(part, items[part], content) for part in PARTS}
+
+    def _generate_examples(self, part: str, items: Sequence[Any], content: Any) -> Iterator:
+        metadata: Any = self.info.metadata
+        sizes = metadata["sizes"][part] = []
+        for index, item in enumerate(progress(items, f"Preparing {self.name}, {part}")):
+            example = self.example(item)
+            sizes.append(example.label.shape)
+            metadata["channels"] = max(metadata["channels"], 1 if is_grey(example.pixels) else 3)
+            update_fingerprint(content, part, example)
+            yield (
+                index,
+                {
+                    "image": io.BytesIO(example.image),
+                    "label": io.BytesIO(png_bytes(example.label)),
+                    "name": example.name,
+                },
+            )
+        # TFDS writes the parts one after the other and the metadata last, so the last digest is the set's.
+        metadata["fingerprint"] = content.hexdigest()
+
+
+def update_fingerprint(content: Any, part: str, example: Example) -> None:
+    """Add an example to the digest of a set: its part, name, image and labels.
+
+    Pixels where the coding is lossless, because compressors differ from machine to machine; the file's bytes
+    where it is JPEG, because decoders do.
+    """
+    image = example.image if is_jpeg(example.image) else example.pixels.tobytes()
+    head = [part, example.name, example.pixels.shape, example.label.shape, len(image)]
+    for field in (json.dumps(head).encode(), image, example.label.tobytes()):
+        content.update(field)
+
+
+def progress(items: Sequence[Any], description: str) -> Iterator[Any]:
+    """The items, with one line on a terminal that shows how far they got and then vanishes."""
+    console = Console(stderr=True)
+    return iter(track(items, description, console=console, transient=True, disable=not console.is_terminal))
+
+
+def is_jpeg(encoded: bytes) -> bool:
+    """Whether a file begins as JPEG files do."""
+    return encoded.startswith(b"\xff\xd8")
+
+
+def is_grey(pixels: np.ndarray) -> bool:
+    """Whether an image [h, w, c] has equal channels everywhere."""
+    return bool((pixels == pixels[..., :1]).all())
+
+
+def png_bytes(pixels: np.ndarray) -> bytes:
+    """A PNG file of uint8 [h, w], [h, w, 1] or [h, w, 3]."""
+    file = io.BytesIO()
+    grey = pixels.ndim == 3 and pixels.shape[-1] == 1
+    Image.fromarray(pixels[..., 0] if grey else pixels).save(file, format="PNG", compress_level=4)
+    return file.getvalue()

@@ -1,0 +1,117 @@
+"""NEU-Seg: hot-rolled steel strip with inclusions, patches and scratches, 200x200 pixels, 4470 images.
+
+The official split leaks: 810 of its 840 test images are rotations of training images. The table beside this
+file says which files show the same photograph, so that another split can keep each on one side.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from train.data.builder import Example, Items, SegmentationBuilder, progress
+from train.data.files import read_picture
+from train.data.masks import read_ids
+from train.data.split import Traits, draw
+from train.errors import UserError
+
+CLASSES = ("background", "inclusion", "patches", "scratches")
+TEST_SHARE = 840 / 4470  # as in the official split
+VALIDATION_SHARE = 0.1  # of what is not test
+PHOTOGRAPHS = Path(__file__).with_name("neu_seg_groups.txt")
+TREE = "NEU_Seg/images/{training,test}/NNNNNN.jpg and NEU_Seg/annotations/{training,test}/NNNNNN.png"
+
+
+@dataclass(frozen=True)
+class NeuSeg:
+    """Hot-rolled steel with inclusions, patches and scratches (NEU-Seg); takes --source."""
+
+    split: Literal["grouped", "official"] = "grouped"
+    """"grouped" keeps each photograph on one side; "official" leaks, and compares with published figures."""
+
+    def builder(self, *, data_dir: Path, source: Path | None) -> "NeuSegSurfaces":
+        """The builder of this split; it reads the original only if the set is not prepared."""
+        return NeuSegSurfaces(self.split, read_photographs(PHOTOGRAPHS), data_dir=data_dir, source=source)
+
+
+class NeuSegSurfaces(SegmentationBuilder):
+    """Writes the images of the original, named "training/000201" as the stems occur in both splits."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar = {"1.0.0": "To be raised whenever the division into parts changes."}
+    name = "neu_seg"
+
+    def __init__(self, split: str, photographs: Mapping[str, str], *, data_dir: Path, source: Path | None):
+        """`photographs` gives for each file, named as its example, the photograph that it shows."""
+        self.split, self.photographs, self.source = split, photographs, source
+        super().__init__(CLASSES, data_dir=data_dir / split)
+
+    def items(self) -> Items:
+        root = find_root(self.source)
+        check_files(root, self.photographs)
+        traits = {
+            name: Traits(self.photographs[name], frozenset(np.unique(read_label(root, name)).tolist()))
+            for name in progress(sorted(self.photographs), "Reading the labels of neu_seg")
+        }
+        if self.split == "official":
+            test = {name for name in traits if name.startswith("test/")}
+        else:
+            test = draw(traits, TEST_SHARE, seed=0)
+        rest = {name: traits[name] for name in traits if name not in test}
+        validation = draw(rest, VALIDATION_SHARE, seed=0)
+        parts = {"train": rest.keys() - validation, "validation": validation, "test": test}
+        return {part: [(root, name) for name in sorted(names)] for part, names in parts.items()}
+
+    def example(self, item: tuple[Path, str]) -> Example:
+        root, name = item
+        pixels, encoded = read_picture(root / "images" / f"{name}.jpg")
+        return Example(name, encoded, pixels, read_label(root, name))
+
+
+def read_label(root: Path, name: str) -> np.ndarray:
+    """The labels of an image, uint8 [h, w]; the originals hold class ids."""
+    return read_ids(root / "annotations" / f"{name}.png", CLASSES, void=None)
+
+
+def read_photographs(table: Path) -> dict[str, str]:
+    """For each file of NEU-Seg, as "training/000201", a name of the photograph that it shows."""
+    splits = {"r": "training", "t": "test"}
+    photographs = {}
+    for line in table.read_text().splitlines():
+        if not line.startswith("#"):
+            names = [f"{splits[file[0]]}/{file[1:]}" for file in line.split()]
+            photographs |= dict.fromkeys(names, names[0])
+    return photographs
+
+
+def find_root(source: Path | None) -> Path:
+    """The folder that holds images/ and annotations/: the source itself or NEU_Seg in it.
+
+    Raises:
+        UserError: there is no source, or no such folder.
+    """
+    if source is None:
+        raise UserError(f"NEU-Seg is not prepared yet: pass --source DIR, a folder that contains {TREE}")
+    for root in (source / "NEU_Seg", source):
+        if (root / "images").is_dir() and (root / "annotations").is_dir():
+            return root
+    raise UserError(f"{source}: NEU-Seg is not there; unpack it so that this folder contains {TREE}")
+
+
+def check_files(root: Path, expected: Mapping[str, str]) -> None:
+    """Raise a UserError unless the files are those of the published set."""
+    for folder, suffix in (("images", ".jpg"), ("annotations", ".png")):
+        found = {f"{path.parent.name}/{path.stem}" for path in (root / folder).glob(f"*/*{suffix}")}
+        if missing := sorted(expected.keys() - found):
+            raise UserError(
+                f"{root / folder / missing[0]}{suffix}: missing, with {len(missing) - 1} more of NEU-Seg's "
+                f"{len(expected)}; unpack the original again"
+            )
+        if strange := sorted(found - expected.keys()):
+            raise UserError(
+                f"{root / folder / strange[0]}{suffix}: no file of NEU-Seg; remove it, or use the folder "
+                "with configs/folder.py"
+            )

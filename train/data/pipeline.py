@@ -1,0 +1,146 @@
+"""From a prepared data set to batches of one shape, read with grain.
+
+The position of an example in the stream of a whole run decides everything random about it (its place in the
+order, its crop, and through `index` its changes on the device), so a run that is taken up again at any step,
+or is spread over other devices or hosts, sees the same examples.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import grain
+import numpy as np
+from PIL import Image
+
+from train.config import Input
+from train.data.builder import VOID
+
+Batch = dict[str, np.ndarray]
+
+
+def training_batches(
+    examples: Sequence[Mapping[str, Any]],
+    what: Input,
+    *,
+    batch_size: int,
+    epochs: int,
+    seed: int,
+    first_step: int = 0,
+    host: int = 0,
+    hosts: int = 1,
+) -> Iterator[Batch]:
+    """This host's share of the batches of a run, in a new order each epoch, from `first_step` to the end.
+
+    An epoch's last partial batch is dropped.
+
+    Args:
+        examples: `{"image": uint8 [h, w, c], "label": uint8 [h, w], "name": str}`.
+        what: sizes. Without `size` and `crop` all images must be of one size.
+        batch_size: images of a step, over all hosts.
+        epochs: passes over the examples.
+        seed: of order and crops.
+        first_step: batches already seen.
+        host: this host's number.
+        hosts: how many share the work; divides `batch_size`.
+
+    Yields:
+        `image` uint8 [batch, h, w, c], `label` uint8 [batch, h, w], and `index` int32 [batch], an
+        example's position in the stream of the whole run.
+    """
+    steps = len(examples) // batch_size
+    stream = (
+        grain.MapDataset.source(examples)
+        .seed(seed)
+        .shuffle()
+        .slice(slice(0, steps * batch_size))
+        .repeat(epochs)
+        .random_map(lambda example, rng: _crop(_view(example, what), what, rng))
+        .map_with_index(lambda index, example: {**example, "index": np.int32(index)})
+    )
+    mine = stream.slice(slice(first_step * batch_size + host, None, hosts))
+    return iter(mine.batch(batch_size // hosts).to_iter_dataset())
+
+
+def evaluation_batches(
+    examples: Sequence[Mapping[str, Any]], what: Input, *, batch_size: int, canvas: tuple[int, int]
+) -> Iterator[Batch]:
+    """All examples in their order; the last batch is filled up with void ones.
+
+    Args:
+        examples: as for training; `label` may be missing (then it is void).
+        what: size; without `size`, images are padded to the canvas.
+        batch_size: images of a batch.
+        canvas: height and width that hold the largest image.
+
+    Yields:
+        `image` uint8 [batch, h, w, c]; `label` uint8 [batch, *canvas], each label at its own size in
+        the top left corner and void elsewhere; `extent` float32 [batch, 2], height and width of the part of
+        `image` that is filled; `size` float32 [batch, 2], height and width of the label itself; `real` bool
+        [batch], false for the filling.
+    """
+
+    def prepare(example: Mapping[str, Any]) -> Batch:
+        height, width = example["image"].shape[:2]
+        image = example["image"]
+        image = _pad(image, canvas, 0) if what.size is None else _resize(image, what.size)
+        label = example.get("label", np.full((height, width), VOID, np.uint8))
+        return {
+            "image": image,
+            "label": _pad(label, canvas, VOID),
+            "extent": np.float32((height, width) if what.size is None else what.size),
+            "size": np.float32((height, width)),
+            "real": np.bool_(True),
+        }
+
+    stream = grain.MapDataset.source(examples).map(prepare).batch(batch_size)
+    return map(lambda batch: _fill(batch, batch_size), iter(stream.to_iter_dataset()))
+
+
+def _fill(batch: Batch, size: int) -> Batch:
+    """Repeats the last example, as void, up to a whole batch."""
+    missing = size - len(batch["real"])
+    filled = {key: np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) for key, x in batch.items()}
+    if missing:
+        filled["label"][-missing:] = VOID
+        filled["real"][-missing:] = False
+    return filled
+
+
+def _view(example: Mapping[str, Any], what: Input) -> Batch:
+    """An example's image and label as the network sees them, before crops."""
+    image, label = example["image"], example["label"]
+    if what.size is not None:
+        image, label = _resize(image, what.size), resized_label(label, what.size)
+    return {"image": image, "label": label}
+
+
+def _crop(example: Batch, what: Input, rng: np.random.Generator) -> Batch:
+    """A random window; where the image is smaller than the window, the rest is void."""
+    if what.crop is None:
+        return example
+    image, label = _pad(example["image"], what.crop, 0), _pad(example["label"], what.crop, VOID)
+    top, left = (rng.integers(0, have - want + 1) for have, want in zip(label.shape, what.crop, strict=True))
+    window = (slice(top, top + what.crop[0]), slice(left, left + what.crop[1]))
+    return {"image": image[window], "label": label[window]}
+
+
+def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if image.shape[:2] == tuple(size):
+        return image
+    resized = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).resize(
+        size[::-1], Image.Resampling.BILINEAR
+    )
+    return np.asarray(resized).reshape(*size, image.shape[-1])
+
+
+def resized_label(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A label uint8 [h, w] at another height and width, by nearest neighbours."""
+    if label.shape == tuple(size):
+        return label
+    return np.asarray(Image.fromarray(label).resize(size[::-1], Image.Resampling.NEAREST))
+
+
+def _pad(x: np.ndarray, size: tuple[int, int], value: int) -> np.ndarray:
+    """At least `size` large, filled up at the bottom and on the right."""
+    missing = [max(0, want - have) for want, have in zip(size, x.shape[:2], strict=True)]
+    return np.pad(x, ((0, missing[0]), (0, missing[1]), *((0, 0),) * (x.ndim - 2)), constant_values=value)

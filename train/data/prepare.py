@@ -1,0 +1,169 @@
+"""From the data of a configuration to a prepared set: built where it is missing, then opened."""
+
+import errno
+import fcntl
+import functools
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from train.data.builder import PARTS, DataSet, SegmentationBuilder
+from train.errors import UserError
+
+
+class Record(TypedDict):
+    """One example as it is read."""
+
+    image: np.ndarray
+    """uint8 [h, w, c], c the same throughout a set."""
+    label: np.ndarray
+    """Class ids, uint8 [h, w]; 255 where a pixel has no class."""
+    name: str
+
+
+@dataclass(frozen=True)
+class Part(Sequence[Record]):
+    """The examples of one part in random access; decoded when asked for, opened when first read.
+
+    Small and picklable: what is open stays behind, so that worker processes open their own.
+    """
+
+    directory: Path
+    part: str
+    channels: int
+    sizes: tuple[tuple[int, int], ...]
+    """(height, width) of each example."""
+
+    @functools.cached_property
+    def _records(self) -> Sequence[Mapping[str, Any]]:
+        builder: Any = tfds.builder_from_directory(self.directory)
+        undecoded = {"image": tfds.decode.SkipDecoding(), "label": tfds.decode.SkipDecoding()}
+        return builder.as_data_source(self.part, decoders=undecoded)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __getitem__(self, index: Any) -> Any:
+        """The record at a position from 0 on."""
+        record = self._records[index]
+        return {
+            "image": decode(record["image"], self.channels),
+            "label": decode(record["label"], 1)[..., 0],
+            "name": record["name"].decode(),
+        }
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self[index] for index in range(len(self)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_records"}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set on disk, whole and checked."""
+
+    classes: tuple[str, ...]
+    """Names by class id; class 0 is the background."""
+    channels: int
+    """Of every image: 1 when all are grey, else 3."""
+    fingerprint: str
+    """Digest of the classes, images, labels and their division into parts; equal content, equal digest."""
+    parts: Mapping[str, Part]
+    """"train", "validation" and "test"."""
+
+    def canvas(self, part: str) -> tuple[int, int]:
+        """The smallest (height, width) that every example of a part fits into."""
+        heights, widths = zip(*self.parts[part].sizes, strict=True)
+        return max(heights), max(widths)
+
+
+def prepare(data: DataSet, *, data_dir: Path, source: Path | None = None) -> Prepared:
+    """Open a prepared set, after building it if it is not there.
+
+    A set appears under its name only when it is whole; what an interrupted call has left is removed by the
+    next one. A second process that wants the same set waits for the first.
+
+    Args:
+        data: what the configuration holds.
+        data_dir: where prepared data lives.
+        source: the folder of an unpacked original, for the sets that have one.
+
+    Raises:
+        UserError: something is wrong with the files; the text names the file and the remedy.
+    """
+    builder = data.builder(data_dir=data_dir, source=source)
+    place = Path(builder.data_path)
+    if not place.exists():
+        try:
+            with locked(place.parent):
+                if not place.exists():
+                    build(builder)
+        except (OSError, RuntimeError) as error:
+            if obstacle := writing_obstacle(error):
+                raise UserError(
+                    f"{data_dir}: prepared data cannot be written there ({obstacle}); make room or choose "
+                    "another folder with --data-dir"
+                ) from error
+            raise
+    return open_prepared(place)
+
+
+def writing_obstacle(error: OSError | RuntimeError) -> str | None:
+    """Why prepared data could not be written, if that is what an error says.
+
+    Files that are read raise UserErrors, so an OSError comes from writing; array_record makes a RuntimeError
+    of a full disk.
+    """
+    if isinstance(error, OSError):
+        return error.strerror
+    full = os.strerror(errno.ENOSPC)
+    return full if full in str(error) else None
+
+
+def build(builder: SegmentationBuilder) -> None:
+    """Write a set, first beside its place and then, whole, into it."""
+    place = Path(builder.data_path)
+    for leftover in place.parent.glob(f"incomplete.*_{place.name}"):
+        shutil.rmtree(leftover)
+    # TFDS draws a bar for each of its own stages, prints about downloads, and makes a folder for them.
+    tfds.disable_progress_bar()
+    with redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as downloads:
+        builder.download_and_prepare(file_format="array_record", download_dir=downloads)
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Be the only process at work in a directory; the system opens the lock of one that dies."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def open_prepared(directory: Path) -> Prepared:
+    """The set that was built in a directory."""
+    metadata: Any = tfds.builder_from_directory(directory).info.metadata
+    channels = metadata["channels"]
+    parts = {
+        part: Part(directory, part, channels, tuple((h, w) for h, w in metadata["sizes"][part]))
+        for part in PARTS
+    }
+    return Prepared(tuple(metadata["classes"]), channels, metadata["fingerprint"], parts)
+
+
+def decode(encoded: bytes, channels: int) -> np.ndarray:
+    """The pixels of an image file, uint8 [h, w, channels], channels 1 or 3."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], channels)

@@ -1,0 +1,68 @@
+"""Evaluation of a run: figures on one part of its data, and the report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from train import configfile, run_directory
+from train.checkpoints import Checkpoints, chosen
+from train.data.prepare import Prepared
+from train.experiment import Experiment
+from train.figures import figures, image_iou, stack, table
+from train.report import Picture, write_report
+
+SHOWN = 12
+"""Images in the report, half of them the worst."""
+
+
+def evaluate(
+    experiment: Experiment, data: Prepared, run: Path, *, part: str, which: str, console: Console
+) -> None:
+    """Writes evaluation.json and report.html, and prints the table of figures.
+
+    Args:
+        experiment: of this run.
+        data: its data.
+        run: the run directory.
+        part: "train", "validation" or "test".
+        which: "best" (by the validation part) or "latest" checkpoint.
+        console: where a person looks.
+
+    Raises:
+        UserError: the run has no checkpoint yet.
+    """
+    checkpoints = Checkpoints(run / "checkpoints")
+    step = chosen(checkpoints, which, run)
+    state = experiment.restore(checkpoints, step)
+    examples = data.parts[part]
+    answers = list(experiment.predictor(data.canvas(part))(state, examples))
+    evaluation = {
+        "part": part,
+        "checkpoint": which,
+        "step": step,
+        **figures(stack([answer.counts for answer in answers]), data.classes),
+    }
+    run_directory.write_json(run / "evaluation.json", evaluation)
+    ious = [image_iou(answer.counts) for answer in answers]
+    write_report(
+        run / "report.html",
+        title=run.name,
+        config=configfile.to_json(experiment.config),
+        rows=run_directory.read_rows(run / "metrics.jsonl"),
+        evaluation=evaluation,
+        survey=run_directory.read_json(run / "survey.json"),
+        pictures=[
+            Picture(**examples[i], prediction=answers[i].classes, iou=ious[i]) for i in shown(ious, SHOWN)
+        ],
+    )
+    console.print(table(evaluation))
+    console.print(f"report: {run / 'report.html'}")
+
+
+def shown(ious: Sequence[float], count: int) -> list[int]:
+    """Which images to show: the worst, then the best, of those with anything to see (IoU not NaN)."""
+    order = [int(i) for i in np.argsort(ious) if not np.isnan(ious[i])]
+    best = order[len(order) // 2 :][-(count // 2) :]
+    return order[: min(count // 2, len(order) - len(best))] + best[::-1]

@@ -1,0 +1,144 @@
+"""What a config and its data make together: the network, its optimiser, the length of the run."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import numpy as np
+import optax
+
+from balanced_jax.metrics import ConfusionCounts
+from train.checkpoints import Checkpoints
+from train.config import Config
+from train.data.pipeline import evaluation_batches
+from train.data.prepare import Prepared, prepare
+from train.errors import UserError
+from train.objective import check_objective
+from train.parallel import check_batch_size, collect, deal, each_device, replicate
+from train.step import AXIS, State, initial_state, predict_step, train_step
+
+
+class Facts(NamedTuple):
+    """What an experiment has to know of its data; kept in the run directory."""
+
+    classes: tuple[str, ...]
+    """Names by class id; class 0 is the background."""
+    channels: int
+    """Of the images, 1 or 3."""
+    training_images: int
+    fingerprint: str
+    """Digest of the data's content."""
+
+
+class Prediction(NamedTuple):
+    """What the network makes of one image."""
+
+    classes: np.ndarray
+    """uint8 [height, width], at the image's own size."""
+    counts: ConfusionCounts
+    """int32 [classes] each; all zero where there is no label."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment, ready to run."""
+
+    config: Config
+    facts: Facts
+
+    @functools.cached_property
+    def model(self) -> nn.Module:
+        """The config's network, with the classes of the data."""
+        return self.config.model.clone(num_classes=len(self.facts.classes))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in the training part."""
+        return self.facts.training_images // self.config.batch_size
+
+    @functools.cached_property
+    def transformation(self) -> optax.GradientTransformation:
+        """The optimiser for a run of this length."""
+        return self.config.optimizer.transformation(self.config.epochs, self.steps_per_epoch)
+
+    def initial_state(self) -> State:
+        """The state before the first step."""
+        images = (1, 64, 64, self.facts.channels)  # parameters depend on the channels alone
+        return initial_state(self.model, self.transformation, images, self.config.seed)
+
+    def restore(self, checkpoints: Checkpoints, step: int) -> State:
+        """The state of a checkpoint."""
+        return checkpoints.restore(step, like=jax.eval_shape(self.initial_state))
+
+    def train_step(self) -> Callable:
+        """One step of training, to be mapped over devices."""
+        return functools.partial(
+            train_step,
+            model=self.model.clone(axis_name=AXIS),
+            transformation=self.transformation,
+            objective=self.config.objective,
+            augmentation=self.config.augmentation,
+            what=self.config.input,
+            steps=self.config.epochs * self.steps_per_epoch,
+            seed=self.config.seed,
+        )
+
+    def predictor(self, canvas: tuple[int, int]) -> Callable[[State, Sequence], Iterator[Prediction]]:
+        """A function `(state, examples)` that yields a prediction for each example, in their order.
+
+        It is compiled once.
+
+        Args:
+            canvas: height and width that hold the largest image.
+        """
+        step = each_device(
+            functools.partial(predict_step, model=self.model, what=self.config.input, canvas=canvas)
+        )
+
+        def predict(state: State, examples: Sequence[Mapping[str, Any]]) -> Iterator[Prediction]:
+            variables = replicate({"params": state.params, **state.collections})
+            for batch in evaluation_batches(
+                examples, self.config.input, batch_size=self.config.batch_size, canvas=canvas
+            ):
+                classes, counts = collect(step(variables, deal(batch)))
+                for i in np.flatnonzero(batch["real"]):
+                    height, width = batch["size"][i].astype(int)
+                    yield Prediction(
+                        classes[i, :height, :width].astype(np.uint8),
+                        jax.tree.map(lambda x, i=i: x[i], counts),
+                    )
+
+        return predict
+
+
+def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Experiment, Prepared]:
+    """Checks a config and prepares its data.
+
+    Raises:
+        UserError: says which field, or which file, is wrong and what to do.
+    """
+    check_objective(config.objective)
+    check_batch_size(config.batch_size)
+    data = prepare(config.data, data_dir=data_dir, source=source)
+    training = data.parts["train"]
+    # The data says how many classes there are; a field that says otherwise was set by mistake.
+    if config.model.num_classes not in (type(config.model).num_classes, len(data.classes)):
+        raise UserError(
+            f"model.num_classes: is {config.model.num_classes}, but the data has {len(data.classes)} classes "
+            f"({', '.join(data.classes)}); leave it out"
+        )
+    if len(training) < config.batch_size:
+        raise UserError(
+            f"batch_size: {config.batch_size} is more than the {len(training)} training images; "
+            "take a smaller one"
+        )
+    if config.input.size is None and config.input.crop is None and len(set(training.sizes)) > 1:
+        raise UserError(
+            "input: the training images differ in size; give --input.size HEIGHT WIDTH to resize them, or "
+            "--input.crop HEIGHT WIDTH to train on windows"
+        )
+    return Experiment(config, Facts(data.classes, data.channels, len(training), data.fingerprint)), data

@@ -1,0 +1,85 @@
+"""Figures of a network on one part of a data set, per class and each under its own name."""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from rich.table import Table
+
+from balanced_jax.metrics import ConfusionCounts, dice, iou, precision, recall
+
+READINGS = ("dataset", "present", "union", "all")
+
+
+def stack(counts: Sequence[ConfusionCounts]) -> ConfusionCounts:
+    """Counts of single images as those of many: int32 [images, classes] each."""
+    return jax.tree.map(lambda *x: np.stack(x), *counts)
+
+
+def figures(counts: ConfusionCounts, classes: Sequence[str]) -> dict[str, Any]:
+    """All figures of one part of a data set, as they stand in evaluation.json.
+
+    Args:
+        counts: int32 [images, classes] each.
+        classes: their names; the first is the background.
+
+    Returns:
+        `images`; `headline`, the data-set IoU averaged over the defect classes; `mean_with_background`, the
+        same over all classes; and for each of `classes` the `iou` in each reading and the data-set `dice`,
+        `precision` and `recall`. A figure that no image bears on is None, and left out of the means.
+    """
+    readings = {reading: iou(counts, reading) for reading in READINGS}
+    others = {metric.__name__: metric(counts, "dataset") for metric in (dice, precision, recall)}
+    return {
+        "images": len(counts.true_positives),
+        "headline": _mean(readings["dataset"][1:]),
+        "mean_with_background": _mean(readings["dataset"]),
+        "classes": {
+            name: {
+                "iou": {reading: _number(values[k]) for reading, values in readings.items()},
+                **{metric: _number(values[k]) for metric, values in others.items()},
+            }
+            for k, name in enumerate(classes)
+        },
+    }
+
+
+def table(evaluation: Mapping[str, Any]) -> Table:
+    """Figures as a table for the screen."""
+    out = Table(
+        title=f"{evaluation['part']} part, {evaluation['images']} images",
+        caption=f"mean data-set IoU of the defect classes {_text(evaluation['headline'])}, "
+        f"with background {_text(evaluation['mean_with_background'])}",
+    )
+    out.add_column("class")
+    columns = [*(f"IoU {reading}" for reading in READINGS), "Dice", "precision", "recall"]
+    for column in columns:
+        out.add_column(column, justify="right")
+    for name, row in evaluation["classes"].items():
+        values = [*row["iou"].values(), row["dice"], row["precision"], row["recall"]]
+        out.add_row(name, *map(_text, values))
+    return out
+
+
+def image_iou(counts: ConfusionCounts) -> float:
+    """IoU of one image: mean over the defect classes labelled or predicted in it; NaN if there are none."""
+    values = iou(jax.tree.map(lambda x: x[None], counts), "union")[1:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of no numbers is the NaN that is wanted
+        return float(np.nanmean(values))
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

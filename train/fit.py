@@ -1,0 +1,151 @@
+"""Training: the loop around the step, and all that it leaves in the run directory."""
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from rich.console import Console
+
+from train import run_directory
+from train.checkpoints import Checkpoints
+from train.config import Config
+from train.data.pipeline import resized_label, training_batches
+from train.data.prepare import Prepared
+from train.evaluate import evaluate
+from train.experiment import Experiment, set_up
+from train.figures import figures, stack
+from train.objective import find_option
+from train.parallel import deal, over_devices, replicate
+from train.screen import log, logged, progress_line
+from train.survey import survey, warnings
+from train.survey import table as survey_table
+
+
+def fit(
+    config: Config,
+    config_file: Path,
+    *,
+    run: Path,
+    data_dir: Path,
+    source: Path | None,
+    console: Console,
+) -> None:
+    """Trains, or goes on training, and evaluates the best state on the test part.
+
+    Args:
+        config: the resolved config.
+        config_file: the file it came from.
+        run: the run directory; one that exists is gone on with.
+        data_dir: where prepared data lives.
+        source: an unpacked original of the data set, where it needs one.
+        console: where a person looks.
+
+    Raises:
+        UserError: something that the user can mend is wrong.
+    """
+    experiment, data = set_up(config, data_dir=data_dir, source=source)
+    with run_directory.claimed(run), logged(log_file(run / "log.txt")):
+        for note in run_directory.start_or_join(run, config, config_file, experiment.facts):
+            log.info("note: %s", note)
+        log.info("run directory: %s", run)
+        look_at_masks(config, data, run, console)
+        train(experiment, data, run, console)
+        evaluate(experiment, data, run, part="test", which="best", console=console)
+
+
+def look_at_masks(config: Config, data: Prepared, run: Path, console: Console) -> None:
+    """Says, once per run, what the confusion mask leaves of each class at the network's input size."""
+    if (run / "survey.json").exists():
+        return
+    windows = {find_option(term, "window") for term in config.objective.values()} - {None}
+    size = config.input.size
+    labels = (
+        example["label"] if size is None else resized_label(example["label"], size)
+        for example in data.parts["train"]
+    )
+    found = survey(labels, data.classes, max(windows, default=None))
+    run_directory.write_json(run / "survey.json", found)
+    console.print(survey_table(found))
+    for warning in warnings(found):
+        log.warning("warning: %s", warning)
+
+
+def train(experiment: Experiment, data: Prepared, run: Path, console: Console) -> None:
+    """Runs the epochs that are left."""
+    config, steps = experiment.config, experiment.steps_per_epoch
+    checkpoints = Checkpoints(run / "checkpoints")
+    done = checkpoints.latest() or 0
+    run_directory.cut_rows(run / "metrics.jsonl", done)
+    if done == config.epochs * steps:
+        log.info("all %d epochs are done", config.epochs)
+        return
+    state = experiment.restore(checkpoints, done) if done else experiment.initial_state()
+    if done:
+        log.info("going on after epoch %d of %d", done // steps, config.epochs)
+    state = replicate(state)
+    step = over_devices(experiment.train_step())
+    validate = experiment.predictor(data.canvas("validation"))
+    schedule = config.optimizer.learning_rate.schedule(config.epochs, steps)
+    batches = training_batches(
+        data.parts["train"],
+        config.input,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        seed=config.seed,
+        first_step=done,
+        host=jax.process_index(),
+        hosts=jax.process_count(),
+    )
+    with progress_line(console) as progress:
+        task = progress.add_task("training", total=config.epochs * steps, completed=done, note="")
+        for epoch in range(done // steps, config.epochs):
+            start = time.perf_counter()
+            losses: list[dict[str, float]] = []
+            pending = None
+            for _ in range(steps):
+                state, terms = step(state, deal(next(batches)))
+                # The last step's loss is looked at when this one is under way: devices never wait for us.
+                if pending is not None:
+                    losses.append(jax.tree.map(float, pending))
+                    progress.update(task, advance=1, note=f"loss {sum(losses[-1].values()):.4f}")
+                pending = terms
+            losses.append(jax.tree.map(float, pending))
+            progress.update(task, advance=1)
+            seconds = time.perf_counter() - start
+            answers = validate(state, data.parts["validation"])
+            terms = {name: sum(loss[name] for loss in losses) / steps for name in losses[0]}
+            row = {
+                "step": (epoch + 1) * steps,
+                "epoch": epoch + 1,
+                "loss": sum(terms.values()),
+                "terms": terms,
+                "learning_rate": float(schedule((epoch + 1) * steps - 1)),
+                "seconds": seconds,
+                "images_per_second": steps * config.batch_size / seconds,
+                "validation": figures(stack([p.counts for p in answers]), data.classes),
+            }
+            # The line before the checkpoint: a line too many is cut when the run goes on, a missing one
+            # would be missing for good.
+            run_directory.append_row(run / "metrics.jsonl", row)
+            checkpoints.save(row["step"], state, row["validation"]["headline"])
+            log.info(describe(row, config.epochs))
+
+
+def describe(row: Mapping[str, Any], epochs: int) -> str:
+    """An epoch in one line."""
+    headline = row["validation"]["headline"]
+    return (
+        f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.4f}  "
+        f"validation IoU {'-' if headline is None else f'{headline:.3f}'}  "
+        f"{row['images_per_second']:.0f} images/s"
+    )
+
+
+def log_file(path: Path) -> logging.Handler:
+    """Keeps what is said in a file, with the time."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    return handler

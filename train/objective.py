@@ -1,0 +1,111 @@
+"""The objective of a run: named terms, each a map of what every pixel costs, and their checks."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from balanced_jax.losses import masked_mean
+from balanced_jax.masks import valid_mask
+from train.config import Ramp, Term
+from train.errors import UserError
+
+
+def term_sums(objective: Mapping[str, Term], logits, labels, progress) -> dict[str, jax.Array]:
+    """Each term's loss, summed over images.
+
+    Args:
+        objective: terms by name.
+        logits: [images, height, width, classes].
+        labels: [images, height, width]; outside the classes void.
+        progress: share of the run that is done, 0 to 1; may be traced.
+
+    Returns:
+        A scalar for each term: the sum over images of the mean over an image's labelled pixels.
+    """
+    valid = valid_mask(labels, logits.shape[-1])
+
+    def term_sum(term: Term) -> jax.Array:
+        costs = term.loss(
+            logits, labels, weights=term_weights(term, labels, logits.shape[-1], progress),
+            **_numbers(term.options, progress),
+        )  # fmt: skip
+        return _number(term.scale, progress) * jax.vmap(masked_mean)(costs, valid).sum()
+
+    return {name: term_sum(term) for name, term in objective.items()}
+
+
+def term_weights(term: Term, labels, num_classes: int, progress) -> jax.Array | None:
+    """What each pixel counts in a term, by its weights function; None where it has none."""
+    if term.weights is None:
+        return None
+    return term.weights(labels, num_classes, **_numbers(term.weights_options, progress))
+
+
+def check_objective(objective: Mapping[str, Term]) -> None:
+    """Refuses an objective that would fail in the first step.
+
+    Options are bound to their functions' signatures, and the whole is traced on a tiny example, so that the
+    library's own messages about values come before any work.
+
+    Raises:
+        UserError: names the term, the option and, for a misspelt one, the nearest name.
+    """
+    if not objective:
+        raise UserError("objective: has no terms; give it at least one Term")
+    for name, term in objective.items():
+        _bind(f"objective.{name}.options", term.loss, (None, None), {"weights": None}, term.options)
+        if term.weights is not None:
+            _bind(f"objective.{name}.weights_options", term.weights, (None, 2), {}, term.weights_options)
+        elif term.weights_options:
+            raise UserError(f"objective.{name}.weights_options: given, but the term has no weights function")
+        logits, labels = jnp.zeros((1, 16, 16, 2)), jnp.zeros((1, 16, 16), jnp.int32)
+        try:
+            # Only the progress is abstract, so that plain numbers are checked as the numbers they are.
+            costs = jax.eval_shape(
+                lambda progress, name=name, term=term: term_sums({name: term}, logits, labels, progress), 0.0
+            )
+        except (TypeError, ValueError) as error:
+            raise UserError(f"objective.{name}: {' '.join(str(error).split())}") from error
+        if costs[name].shape != ():
+            raise UserError(
+                f"objective.{name}: {term.loss.__name__} must return a map [images, height, width]"
+            )
+
+
+def find_option(term: Term, name: str) -> Any:
+    """The value of an option of a term's loss or mask, given or by default; None where neither has it."""
+    for function, options in ((term.loss, term.options), (term.weights, term.weights_options)):
+        if function is not None and name in inspect.signature(function).parameters:
+            return options.get(name, inspect.signature(function).parameters[name].default)
+    return None
+
+
+def _bind(where: str, function: Callable, positional: tuple, fixed: dict, options: dict) -> None:
+    parameters = inspect.signature(function).parameters
+    takes = [name for name in list(parameters)[len(positional) :] if name not in fixed]
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for option in options:
+        if option not in takes and not open_ended:
+            near = difflib.get_close_matches(option, takes, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(takes) or 'none'}"
+            raise UserError(f"{where}: {_name(function)} has no option {option!r}; {hint}")
+    try:
+        inspect.signature(function).bind(*positional, **fixed, **options)
+    except TypeError as error:
+        raise UserError(f"{where}: {_name(function)}: {error}") from error
+
+
+def _name(function: Callable) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _number(value: Any, progress) -> Any:
+    return value.at(progress) if isinstance(value, Ramp) else value
+
+
+def _numbers(options: Mapping[str, Any], progress) -> dict[str, Any]:
+    return {name: _number(value, progress) for name, value in options.items()}

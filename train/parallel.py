@@ -1,0 +1,58 @@
+"""The only place that knows about devices: one program, mapped over all of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from train.errors import UserError
+from train.step import AXIS
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Refuses a batch that cannot be dealt out evenly.
+
+    Raises:
+        UserError: names both numbers.
+    """
+    if batch_size % jax.device_count():
+        raise UserError(
+            f"batch_size: {batch_size} images cannot be shared evenly by {jax.device_count()} devices; "
+            "take a multiple of that number"
+        )
+
+
+def over_devices(step: Callable) -> Callable:
+    """Maps a training step `(state, batch) -> (state, terms)` over the devices.
+
+    The state goes in and comes out whole, without an axis for the devices (and its memory is reused); the
+    batch has one, made by `deal`. What the step returns must be equal on all devices: the first one's is
+    taken.
+    """
+    return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=0)
+
+
+def each_device(step: Callable) -> Callable:
+    """Maps `(variables, batch) -> outputs` over the devices; the outputs keep the devices' axis."""
+    return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0))
+
+
+def replicate(tree: Any) -> Any:
+    """Puts equal copies on all devices; without it the first step would be compiled twice."""
+    return jax.device_put(tree, NamedSharding(Mesh(np.array(jax.devices()), (AXIS,)), PartitionSpec()))
+
+
+def deal(batch: Any) -> Any:
+    """Gives each device of this host its share of a batch: [b, ...] -> [devices, b / devices, ...].
+
+    Neighbours go to different devices, as on more hosts, where the stream is dealt out in turn.
+    """
+    devices = jax.local_device_count()
+    return jax.tree.map(lambda x: np.stack([x[d::devices] for d in range(devices)]), batch)
+
+
+def collect(outputs: Any) -> Any:
+    """The inverse of `deal`, on the host: [devices, b / devices, ...] -> [b, ...]."""
+    return jax.tree.map(lambda x: np.asarray(x).swapaxes(0, 1).reshape(-1, *x.shape[2:]), outputs)

@@ -1,0 +1,161 @@
+"""A run directory: what one experiment leaves on disk, and how it is found again.
+
+    config.py         the config file as it was
+    config.json       the complete config, versions, classes and fingerprint of the data
+    metrics.jsonl     one line an epoch
+    survey.json       what the masks make of the training labels
+    checkpoints/      the latest and the best state
+    evaluation.json   figures of the last evaluation
+    report.html       all of it to look at
+    log.txt           what was printed
+
+Files are replaced whole; of the two that grow, a torn last line is dropped and figures past the checkpoint a
+run goes on from are cut.
+"""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from train import configfile
+from train.config import Config
+from train.errors import UserError
+from train.experiment import Facts
+
+PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
+
+
+def default_path(config: Config, config_file: Path) -> Path:
+    """Where a run is kept unless told otherwise: `runs/<config's name>-<digest>`."""
+    return Path("runs") / f"{config_file.stem}-{configfile.digest(config)}"
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Makes the directory and keeps other runs out of it for the time of the context.
+
+    Raises:
+        UserError: another process is at work there, or the directory cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / ".lock").open("w")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); give another --run-dir") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"{path}: another run is at work here; wait for it or give another --run-dir"
+            ) from error
+        yield
+
+
+def start_or_join(path: Path, config: Config, config_file: Path, facts: Facts) -> list[str]:
+    """Writes down what a new run is; of one that is there already, checks that it is the same.
+
+    Args:
+        path: the run directory.
+        config: the resolved config.
+        config_file: the file it came from.
+        facts: what the data says.
+
+    Returns:
+        Differences that do not forbid to go on: other versions, another text with equal fields.
+
+    Raises:
+        UserError: the directory belongs to another config, or to data of another fingerprint.
+    """
+    new = {"config": configfile.to_json(config), "data": facts._asdict(), "versions": _versions()}
+    if not (path / "config.json").exists():
+        shutil.copyfile(config_file, path / "config.py")
+        write_json(path / "config.json", new)
+        return []
+    old = read_json(path / "config.json")
+    if changed := configfile.differences(old["config"], new["config"]):
+        raise UserError(f"{path}: belongs to another config ({'; '.join(changed)}); give another --run-dir")
+    check_data(path, facts)
+    notes = configfile.differences(old["versions"], new["versions"])
+    if (path / "config.py").read_bytes() != config_file.read_bytes():
+        notes.append(f"{config_file}: its text has changed, its fields have not")
+    return notes
+
+
+def check_data(path: Path, facts: Facts) -> None:
+    """Refuses data that is not what a run was made with.
+
+    Raises:
+        UserError: names what differs.
+    """
+    if changed := configfile.differences(stored(path)[1]._asdict(), facts._asdict()):
+        raise UserError(
+            f"{path}: its data has changed since ({'; '.join(changed)}); bring the old data back, or train "
+            "anew with another --run-dir"
+        )
+
+
+def stored(path: Path) -> tuple[Config, Facts]:
+    """The config of a run directory, and what its data said.
+
+    Raises:
+        UserError: this is no run directory.
+    """
+    if not (path / "config.json").is_file():
+        raise UserError(f"{path}: not a run directory (no config.json); `fit` makes one and prints its path")
+    content = read_json(path / "config.json")
+    facts = Facts(**{**content["data"], "classes": tuple(content["data"]["classes"])})
+    return configfile.from_json(content["config"], path / "config.py"), facts
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replaces a file by a value as JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=1))
+
+
+def read_json(path: Path) -> Any:
+    """The value that a JSON file holds."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a file by a text, whole or not at all."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text, encoding="utf-8")
+    os.replace(new, path)
+
+
+def append_row(path: Path, row: dict[str, Any]) -> None:
+    """Adds one line to a .jsonl file and sees it to the disk."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The lines of a .jsonl file, less a torn last one."""
+    if not path.exists():
+        return []
+    whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def cut_rows(path: Path, step: int) -> list[dict[str, Any]]:
+    """Drops the lines past a step, and gives back the others."""
+    rows = [row for row in read_rows(path) if row["step"] <= step]
+    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+    return rows
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {
+        package: importlib.metadata.version(package) for package in PACKAGES
+    }

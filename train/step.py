@@ -1,0 +1,144 @@
+"""One training step and one look at images, as pure functions.
+
+Both run under a mapped axis named `AXIS`, over the devices that share a batch.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from balanced_jax.masks import valid_mask
+from balanced_jax.metrics import confusion_counts
+from train.augment import augment
+from train.config import Augmentation, Input, Term
+from train.objective import term_sums
+
+AXIS = "batch"
+
+
+@flax.struct.dataclass
+class State:
+    """All that a step changes."""
+
+    step: jax.Array
+    """Steps taken, int32."""
+    params: Any
+    collections: Any
+    """What the network keeps beside its parameters: the running statistics of its norms."""
+    optimizer: Any
+
+
+def initial_state(
+    model: nn.Module, transformation: optax.GradientTransformation, shape: tuple[int, ...], seed: int
+) -> State:
+    """The state before the first step.
+
+    Args:
+        model: the network.
+        transformation: the optimiser.
+        shape: [batch, height, width, channels] of its input.
+        seed: decides the parameters.
+    """
+    variables = jax.jit(lambda: model.init(jax.random.key(seed), jnp.zeros(shape), train=False))()
+    params = variables.pop("params")
+    return State(jnp.int32(0), params, variables, transformation.init(params))
+
+
+def train_step(
+    state: State,
+    batch: Mapping[str, jax.Array],
+    *,
+    model: nn.Module,
+    transformation: optax.GradientTransformation,
+    objective: Mapping[str, Term],
+    augmentation: Augmentation,
+    what: Input,
+    steps: int,
+    seed: int,
+) -> tuple[State, dict[str, jax.Array]]:
+    """One step along the gradient of the objective's mean over all images that have labelled pixels.
+
+    Args:
+        state: equal on all devices.
+        batch: this device's `image` uint8 [b, h, w, c], `label` uint8 [b, h, w] and `index` int32 [b].
+        model: the network, with `axis_name=AXIS`.
+        transformation: the optimiser.
+        objective: the terms of the loss.
+        augmentation: how images are changed.
+        what: how pixel values are normalised.
+        steps: length of the whole run.
+        seed: of the augmentation.
+
+    Returns:
+        The next state and each term's loss, both equal on all devices.
+    """
+    # Keys come from the example's place in the run, so they are the same on any number of devices.
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), batch["index"])
+    images, labels = jax.vmap(augment, (0, 0, 0, None))(
+        keys, batch["image"] / 255.0, batch["label"].astype(jnp.int32), augmentation
+    )
+    labelled = valid_mask(labels, model.num_classes).any((1, 2))
+    count = jnp.maximum(jax.lax.psum(labelled.sum(), AXIS), 1)
+
+    def local_share(params):
+        logits, collections = model.apply(
+            {"params": params, **state.collections},
+            normalize(images, what),
+            train=True,
+            mutable=list(state.collections),
+        )
+        # Sums, divided by the images of all devices: a mean of the devices' means would weigh an image
+        # by how many labelled images share its device.
+        terms = {
+            name: total / count
+            for name, total in term_sums(objective, logits, labels, state.step / steps).items()
+        }
+        return sum(terms.values()), (terms, collections)
+
+    gradient, (terms, collections) = jax.grad(local_share, has_aux=True)(state.params)
+    gradient, terms = jax.lax.psum((gradient, terms), AXIS)
+    updates, optimizer = transformation.update(gradient, state.optimizer, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return State(state.step + 1, params, collections, optimizer), terms
+
+
+def predict_step(
+    variables: Mapping[str, Any],
+    batch: Mapping[str, jax.Array],
+    *,
+    model: nn.Module,
+    what: Input,
+    canvas: tuple[int, int],
+) -> tuple[jax.Array, Any]:
+    """Predicted classes at the images' own sizes, and their counts against the labels.
+
+    Args:
+        variables: the network's parameters and collections.
+        batch: this device's share of an evaluation batch of `train.data.pipeline`.
+        model: the network.
+        what: how pixel values are normalised.
+        canvas: height and width of the largest image.
+
+    Returns:
+        Classes int32 [b, *canvas], meaningful within each image's size, and `ConfusionCounts` per image.
+    """
+    logits = model.apply(variables, normalize(batch["image"] / 255.0, what), train=False)
+
+    def to_own_size(scores, extent, size):
+        return jax.image.scale_and_translate(
+            scores, (*canvas, scores.shape[-1]), (0, 1), size / extent, jnp.zeros(2), "linear", antialias=False
+        )
+
+    scores = jax.vmap(to_own_size)(logits, batch["extent"], batch["size"])
+    classes = scores.argmax(-1).astype(jnp.int32)
+    return classes, confusion_counts(classes, batch["label"], model.num_classes)
+
+
+def normalize(images: jax.Array, what: Input) -> jax.Array:
+    """Pixel values in 0 to 1 as the network wants them."""
+    return (images - what.mean) / what.deviation

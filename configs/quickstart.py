@@ -1,6 +1,6 @@
 """The embedded default: generated metal surfaces, a small U-Net, minutes on two CPU cores.
 
-    python -m train fit configs/quickstart.py
+python -m train fit configs/quickstart.py
 """
 
 from balanced_jax.losses import softmax_truncated_cross_entropy

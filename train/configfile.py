@@ -78,7 +78,9 @@ def from_json(value: Any, own_file: Path) -> Any:
     if "@function" in value:
         return _find(value["@function"], own_file)
     if "@partial" in value:
-        function, args, keywords = (from_json(value[key], own_file) for key in ("@partial", "args", "keywords"))
+        function, args, keywords = (
+            from_json(value[key], own_file) for key in ("@partial", "args", "keywords")
+        )
         return functools.partial(function, *args, **keywords)
     fields = {key: from_json(item, own_file) for key, item in value.items() if key != "@type"}
     return _find(value["@type"], own_file)(**fields) if "@type" in value else fields

@@ -13,8 +13,8 @@ from train.experiment import Experiment
 from train.figures import figures, image_iou, stack, table
 from train.report import Picture, write_report
 
-SHOWN = 12
-"""Images in the report, half of them the worst."""
+SHOWN = 6
+"""How many of the worst images the report shows, and how many of the best."""
 
 
 def evaluate(
@@ -53,16 +53,19 @@ def evaluate(
         rows=run_directory.read_rows(run / "metrics.jsonl"),
         evaluation=evaluation,
         survey=run_directory.read_json(run / "survey.json"),
-        pictures=[
-            Picture(**examples[i], prediction=answers[i].classes, iou=ious[i]) for i in shown(ious, SHOWN)
-        ],
+        pictures={
+            heading: [Picture(**examples[i], prediction=answers[i].classes, iou=ious[i]) for i in group]
+            for heading, group in worst_and_best(ious).items()
+        },
     )
     console.print(table(evaluation))
     console.print(f"report: {run / 'report.html'}")
 
 
-def shown(ious: Sequence[float], count: int) -> list[int]:
-    """Which images to show: the worst, then the best, of those with anything to see (IoU not NaN)."""
-    order = [int(i) for i in np.argsort(ious) if not np.isnan(ious[i])]
-    best = order[len(order) // 2 :][-(count // 2) :]
-    return order[: min(count // 2, len(order) - len(best))] + best[::-1]
+def worst_and_best(ious: Sequence[float]) -> dict[str, list[int]]:
+    """Which images to show: the worst, worst first, and of the others the best, best first.
+
+    Those with nothing to see (an IoU of NaN) are left out.
+    """
+    order = [int(i) for i in np.argsort(ious, kind="stable") if not np.isnan(ious[i])]
+    return {"Worst": order[:SHOWN], "Best": order[SHOWN:][-SHOWN:][::-1]}

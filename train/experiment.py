@@ -1,10 +1,11 @@
 """What a config and its data make together: the network, its optimiser, the length of the run."""
 
+import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -14,7 +15,7 @@ import optax
 from balanced_jax.metrics import ConfusionCounts
 from train.checkpoints import Checkpoints
 from train.config import Config
-from train.data.pipeline import evaluation_batches
+from train.data.pipeline import Examples, evaluation_batches
 from train.data.prepare import Prepared, prepare
 from train.errors import UserError
 from train.objective import check_objective
@@ -87,7 +88,7 @@ class Experiment:
             seed=self.config.seed,
         )
 
-    def predictor(self, canvas: tuple[int, int]) -> Callable[[State, Sequence], Iterator[Prediction]]:
+    def predictor(self, canvas: tuple[int, int]) -> Callable[[State, Examples], Iterator[Prediction]]:
         """A function `(state, examples)` that yields a prediction for each example, in their order.
 
         It is compiled once.
@@ -99,7 +100,7 @@ class Experiment:
             functools.partial(predict_step, model=self.model, what=self.config.input, canvas=canvas)
         )
 
-        def predict(state: State, examples: Sequence[Mapping[str, Any]]) -> Iterator[Prediction]:
+        def predict(state: State, examples: Examples) -> Iterator[Prediction]:
             variables = replicate({"params": state.params, **state.collections})
             for batch in evaluation_batches(
                 examples, self.config.input, batch_size=self.config.batch_size, canvas=canvas
@@ -125,12 +126,7 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
     check_batch_size(config.batch_size)
     data = prepare(config.data, data_dir=data_dir, source=source)
     training = data.parts["train"]
-    # The data says how many classes there are; a field that says otherwise was set by mistake.
-    if config.model.num_classes not in (type(config.model).num_classes, len(data.classes)):
-        raise UserError(
-            f"model.num_classes: is {config.model.num_classes}, but the data has {len(data.classes)} classes "
-            f"({', '.join(data.classes)}); leave it out"
-        )
+    check_model(config.model, data.classes)
     if len(training) < config.batch_size:
         raise UserError(
             f"batch_size: {config.batch_size} is more than the {len(training)} training images; "
@@ -142,3 +138,20 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
             "--input.crop HEIGHT WIDTH to train on windows"
         )
     return Experiment(config, Facts(data.classes, data.channels, len(training), data.fingerprint)), data
+
+
+def check_model(model: nn.Module, classes: Sequence[str]) -> None:
+    """Refuses a network whose number of classes cannot be set, or was set by mistake: the data says it.
+
+    Raises:
+        UserError: names both numbers.
+    """
+    default = {field.name: field.default for field in dataclasses.fields(model)}
+    if "num_classes" not in default:
+        raise UserError(f"model: {type(model).__name__} has no field num_classes; add it, the data sets it")
+    declared = getattr(model, "num_classes", None)
+    if declared not in (default["num_classes"], len(classes)):
+        raise UserError(
+            f"model.num_classes: is {declared}, but the data has {len(classes)} classes "
+            f"({', '.join(classes)}); leave it out"
+        )

@@ -34,7 +34,7 @@ def figures(counts: ConfusionCounts, classes: Sequence[str]) -> dict[str, Any]:
     readings = {reading: iou(counts, reading) for reading in READINGS}
     others = {metric.__name__: metric(counts, "dataset") for metric in (dice, precision, recall)}
     return {
-        "images": len(counts.true_positives),
+        "images": np.shape(counts.true_positives)[0],
         "headline": _mean(readings["dataset"][1:]),
         "mean_with_background": _mean(readings["dataset"]),
         "classes": {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from rich.console import Console
 
 from train import run_directory
@@ -103,26 +104,26 @@ def train(experiment: Experiment, data: Prepared, run: Path, console: Console) -
         task = progress.add_task("training", total=config.epochs * steps, completed=done, note="")
         for epoch in range(done // steps, config.epochs):
             start = time.perf_counter()
-            losses: list[dict[str, float]] = []
+            losses: list[dict[str, Any]] = []
             pending = None
             for _ in range(steps):
                 state, terms = step(state, deal(next(batches)))
                 # The last step's loss is looked at when this one is under way: devices never wait for us.
                 if pending is not None:
-                    losses.append(jax.tree.map(float, pending))
+                    losses.append(jax.device_get(pending))
                     progress.update(task, advance=1, note=f"loss {sum(losses[-1].values()):.4f}")
                 pending = terms
-            losses.append(jax.tree.map(float, pending))
+            losses.append(jax.device_get(pending))
             progress.update(task, advance=1)
             seconds = time.perf_counter() - start
             answers = validate(state, data.parts["validation"])
-            terms = {name: sum(loss[name] for loss in losses) / steps for name in losses[0]}
+            terms = {name: float(np.mean([loss[name] for loss in losses], dtype=float)) for name in losses[0]}
             row = {
                 "step": (epoch + 1) * steps,
                 "epoch": epoch + 1,
                 "loss": sum(terms.values()),
                 "terms": terms,
-                "learning_rate": float(schedule((epoch + 1) * steps - 1)),
+                "learning_rate": np.asarray(schedule((epoch + 1) * steps - 1)).item(),
                 "seconds": seconds,
                 "images_per_second": steps * config.batch_size / seconds,
                 "validation": figures(stack([p.counts for p in answers]), data.classes),

@@ -62,12 +62,8 @@ def check_objective(objective: Mapping[str, Term]) -> None:
             _bind(f"objective.{name}.weights_options", term.weights, (None, 2), {}, term.weights_options)
         elif term.weights_options:
             raise UserError(f"objective.{name}.weights_options: given, but the term has no weights function")
-        logits, labels = jnp.zeros((1, 16, 16, 2)), jnp.zeros((1, 16, 16), jnp.int32)
         try:
-            # Only the progress is abstract, so that plain numbers are checked as the numbers they are.
-            costs = jax.eval_shape(
-                lambda progress, name=name, term=term: term_sums({name: term}, logits, labels, progress), 0.0
-            )
+            costs = _traced(name, term)
         except (TypeError, ValueError) as error:
             raise UserError(f"objective.{name}: {' '.join(str(error).split())}") from error
         if costs[name].shape != ():
@@ -82,6 +78,12 @@ def find_option(term: Term, name: str) -> Any:
         if function is not None and name in inspect.signature(function).parameters:
             return options.get(name, inspect.signature(function).parameters[name].default)
     return None
+
+
+def _traced(name: str, term: Term) -> dict[str, jax.ShapeDtypeStruct]:
+    """What `term_sums` would return; only the progress is abstract, so that plain numbers are checked."""
+    logits, labels = jnp.zeros((1, 16, 16, 2)), jnp.zeros((1, 16, 16), jnp.int32)
+    return jax.eval_shape(lambda progress: term_sums({name: term}, logits, labels, progress), 0.0)
 
 
 def _bind(where: str, function: Callable, positional: tuple, fixed: dict, options: dict) -> None:

@@ -1,6 +1,6 @@
 """Prediction: class maps and overlays of a person's own images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class Files:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
         _, encoded = read_picture(self.paths[index])
         return {"image": decode(encoded, self.channels), "name": self.names[index]}
 
@@ -86,11 +86,14 @@ def named_images(paths: Sequence[Path]) -> dict[str, Path]:
         for file in files:
             name = file.relative_to(root).with_suffix("").as_posix()
             if name in named:
-                raise UserError(f"{file}: and {named[name]} would both be written to {name}.png; predict one by one")
+                raise UserError(
+                    f"{file}: and {named[name]} would both be written to {name}.png; predict one by one"
+                )
             named[name] = file
     return named
 
 
-def track_all(examples: Files, description: str, console: Console):
+def track_all(examples: Files, description: str, console: Console) -> Iterator[Mapping[str, Any]]:
     """All examples in turn, with a progress line."""
-    return track((examples[i] for i in range(len(examples))), description, len(examples), console=console, transient=True)
+    for index in track(range(len(examples)), description, console=console, transient=True):
+        yield examples[index]

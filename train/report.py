@@ -4,7 +4,6 @@ Each section of the page has one function here that makes what `report.html.jinj
 """
 
 import base64
-import bisect
 import io
 import itertools
 import math
@@ -26,8 +25,6 @@ from train.pictures import class_colors, enlarge, layer
 from train.run_directory import write_text
 from train.survey import MUTED, warnings
 
-SHOWN = 6
-"""How many of the worst pictures, and how many of the best."""
 SIDE = 400
 """Pixels of the longer side of a picture on the page; smaller ones are enlarged by the browser."""
 LOSSLESS = 40_000
@@ -96,7 +93,7 @@ def write_report(
     rows: Sequence[Mapping[str, Any]],
     evaluation: Mapping[str, Any],
     survey: Mapping[str, Any],
-    pictures: Iterable[Picture],
+    pictures: Mapping[str, Sequence[Picture]],
 ) -> None:
     """Writes the report, whole or not at all; equal input gives an equal file.
 
@@ -107,9 +104,8 @@ def write_report(
         rows: the lines of metrics.jsonl, one for each epoch.
         evaluation: what evaluation.json holds.
         survey: what `train.survey.survey` found in the training labels.
-        pictures: images of the evaluated part, all of them or those to choose from.
+        pictures: images of the evaluated part, in groups by their heading.
     """
-    worst, best = choose(pictures)
     colors = [_hex(color) for color in class_colors(len(evaluation["classes"]))]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -125,8 +121,8 @@ def write_report(
         defects=list(evaluation["classes"])[1:],
         colors=colors,
         means=defect_means(evaluation),
-        groups={"Worst": [drawn(p) for p in worst], "Best": [drawn(p) for p in best]},
-        void_shown=any((p.label == VOID).any() for p in (*worst, *best)),
+        groups={heading: [drawn(picture) for picture in group] for heading, group in pictures.items()},
+        void_shown=any((picture.label == VOID).any() for group in pictures.values() for picture in group),
         charts=charts(rows, colors),
         ink=INK,
         survey=survey,
@@ -169,19 +165,6 @@ def defect_means(evaluation: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # Pictures.
-
-
-def choose(pictures: Iterable[Picture]) -> tuple[list[Picture], list[Picture]]:
-    """The worst pictures, worst first, and the best of the others, best first; never one without a figure.
-
-    No more pictures are held at a time than are returned.
-    """
-    kept: list[Picture] = []
-    for picture in pictures:
-        if not math.isnan(picture.iou):
-            bisect.insort(kept, picture, key=lambda p: (p.iou, p.name))
-            del kept[SHOWN:-SHOWN]
-    return kept[:SHOWN], kept[SHOWN:][::-1]
 
 
 def drawn(picture: Picture) -> dict[str, Any]:
@@ -290,8 +273,9 @@ def _drawing(salt: str, epochs: Sequence[int], lines: Sequence[Line], top: float
         for line in lines:
             dashes = (0, tuple(map(float, line.dash.split()))) if line.dash else "solid"
             values = [math.nan if v is None or not math.isfinite(v) else v for v in line.values]
-            dot = "o" if len(values) == 1 else ""  # one value makes no line
-            axes.plot(epochs, values, dot, color=line.color, linestyle=dashes, linewidth=1.3, markersize=3)
+            (curve,) = axes.plot(epochs, values, color=line.color, linestyle=dashes, linewidth=1.3)
+            if len(values) == 1:  # one value makes no line
+                curve.set(marker="o", markersize=3)
         lowest = min((v for line in lines for v in line.values if v is not None), default=0)
         axes.set_ylim(lowest if -math.inf < lowest < 0 else 0, top)
         axes.set_xlim(0, 1.03 * epochs[-1])

@@ -129,7 +129,7 @@ def write_text(path: Path, text: str) -> None:
     """Replaces a file by a text, whole or not at all."""
     new = path.with_name(f".{path.name}.new")
     new.write_text(text, encoding="utf-8")
-    os.replace(new, path)
+    new.replace(path)
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:

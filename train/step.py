@@ -131,7 +131,13 @@ def predict_step(
 
     def to_own_size(scores, extent, size):
         return jax.image.scale_and_translate(
-            scores, (*canvas, scores.shape[-1]), (0, 1), size / extent, jnp.zeros(2), "linear", antialias=False
+            scores,
+            (*canvas, scores.shape[-1]),
+            (0, 1),
+            size / extent,
+            jnp.zeros(2),
+            "linear",
+            antialias=False,
         )
 
     scores = jax.vmap(to_own_size)(logits, batch["extent"], batch["size"])

@@ -31,9 +31,7 @@ class UNet(nn.Module):
     """Mapped axis over whose devices the batch statistics are shared."""
 
     @nn.compact
-    def __call__(
-        self, images: Float[ArrayLike, "b h w c"], *, train: bool
-    ) -> Float[Array, "b h w classes"]:
+    def __call__(self, images: Float[ArrayLike, "b h w c"], *, train: bool) -> Float[Array, "b h w classes"]:
         """Scores every pixel.
 
         Args:

@@ -91,7 +91,7 @@ def test_curvature_is_that_of_the_formula(row):
     def gradient(z):
         return pull(lambda z: row.loss(z, labels, weights=weights), z, cotangent)[1]
 
-    curvature = jax.grad(lambda z: jnp.vdot(gradient(z), direction.astype(np.float32)))(jnp.asarray(logits))
+    curvature = jax.jit(jax.grad(lambda z: jnp.vdot(gradient(z), direction.astype(np.float32))))(logits)
     ahead, behind = (
         expected(row, logits + step * direction, labels, weights, cotangent)[1] for step in (1e-5, -1e-5)
     )
@@ -104,15 +104,12 @@ def test_void_pixels_are_as_if_cut_off(row):
     void = np.broadcast_to(np.arange(9) >= 6, labels.shape[:3])
     weights = np.where(void, np.nan, weights)
 
-    def loss(columns, labels):
-        return pull(
-            lambda z: row.loss(z, labels[:, :, columns], weights=weights[:, :, columns]),
-            logits[:, :, columns],
-            cotangent[:, :, columns],
-        )
+    @jax.jit
+    def both(z, y, w, g):
+        return pull(lambda z: row.loss(z, y, weights=w), z, g)
 
-    value, gradient = loss(slice(None), without(labels, void))
-    kept, kept_gradient = loss(slice(6), labels)
+    value, gradient = both(logits, without(labels, void), weights, cotangent)
+    kept, kept_gradient = both(*(array[:, :, :6] for array in (logits, labels, weights, cotangent)))
     assert_close(value[:, :, :6], kept, logits)
     assert_close(gradient[:, :, :6], kept_gradient, logits)
     assert (value[:, :, 6:] == 0).all()
@@ -251,9 +248,9 @@ def test_half_precision_is_float32_on_the_same_logits(row, dtype):
 def test_double_precision_stays_double(row):
     logits, labels, weights, cotangent = example(row)
     with jax.enable_x64(True):
-        value, gradient = pull(
-            lambda z: row.loss(z, labels, weights=weights), logits.astype(np.float64), cotangent
-        )
+        value, gradient = jax.jit(
+            lambda z: pull(lambda z: row.loss(z, labels, weights=weights), z, cotangent)
+        )(logits.astype(np.float64))
         assert value.dtype == gradient.dtype == jnp.float64
     value64, gradient64 = expected(row, logits, labels, weights, cotangent)
     unit = 1e-6 if row.mask_inside else 1e-13
@@ -298,7 +295,9 @@ def test_vmap_over_a_number_is_a_loop_over_it(row, name):
         return pull(lambda z: row.loss(z, labels, weights=weights, **{name: number}), logits, cotangent)
 
     numbers = jnp.asarray(row.numbers[name], jnp.float32)
-    for actual, wanted in zip(jax.vmap(both)(numbers), zip(*map(both, numbers), strict=True), strict=True):
+    for actual, wanted in zip(
+        jax.jit(jax.vmap(both))(numbers), zip(*map(both, numbers), strict=True), strict=True
+    ):
         assert_close(actual, jnp.stack(wanted), logits)
 
 

@@ -1,5 +1,7 @@
 """Networks: sizes, parameters, types."""
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,11 @@ import numpy as np
 import pytest
 
 from balanced_jax.models import UNet
+
+
+def scores(model, variables, images) -> jax.Array:
+    logits: Any = model.apply(variables, images, train=False)
+    return logits
 
 
 def parameters(model, channels):
@@ -55,8 +62,8 @@ def test_an_image_does_not_depend_on_its_neighbours_in_evaluation():
     model = UNet(width=4, depth=2)
     images = jax.random.normal(jax.random.key(1), (3, 12, 12, 1))
     variables = model.init(jax.random.key(0), images, train=False)
-    together = model.apply(variables, images, train=False)
-    alone = jnp.concatenate([model.apply(variables, image[None], train=False) for image in images])
+    together = scores(model, variables, images)
+    alone = jnp.concatenate([scores(model, variables, image[None]) for image in images])
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
@@ -74,7 +81,7 @@ def test_bfloat16_computes_in_it_and_answers_in_float32():
     images = jax.random.normal(jax.random.key(1), (1, 16, 16, 1))
     exact = UNet(width=4, depth=2)
     variables = exact.init(jax.random.key(0), images, train=False)
-    half = UNet(width=4, depth=2, dtype="bfloat16").apply(variables, images, train=False)
-    full = exact.apply(variables, images, train=False)
+    half = scores(UNet(width=4, depth=2, dtype="bfloat16"), variables, images)
+    full = scores(exact, variables, images)
     assert half.dtype == jnp.float32
     assert 0 < float(jnp.abs(half - full).max()) < 0.1 * float(jnp.ptp(full))  # bfloat16 keeps 8 bits

@@ -73,6 +73,8 @@ def test_jitter_changes_images_alone_and_within_its_bounds(name):
 
 def test_the_key_decides():
     image, label = picture()
-    first, again, other = (augment(jax.random.key(seed), image, label, Augmentation())[0] for seed in (1, 1, 2))
+    first, again, other = (
+        augment(jax.random.key(seed), image, label, Augmentation())[0] for seed in (1, 1, 2)
+    )
     assert (first == again).all()
     assert (first != other).any()

@@ -94,11 +94,13 @@ def test_predict_writes_class_maps_and_overlays(run, tmp_path):
     assert main(["predict", str(run), str(folder), "--out", str(out)]) == 0
     for name, (height, width) in sizes.items():
         stem = Path(name).with_suffix("")
-        classes = np.asarray(Image.open(out / f"{stem}.png"))
+        with Image.open(out / f"{stem}.png") as image:
+            classes = np.asarray(image)
         assert classes.shape == (height, width)
         assert classes.dtype == np.uint8
         assert classes.max() < 4
-        assert Image.open(out / f"{stem}_overlay.png").mode == "RGB"
+        with Image.open(out / f"{stem}_overlay.png") as image:
+            assert (image.mode, image.size) == ("RGB", (width, height))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,8 @@ def there_and_back(config: Config, own_file: Path = Path("config.py")) -> Config
 
 def test_a_config_survives_json():
     back = there_and_back(example())
-    partial, expected = back.objective["b"].loss, example().objective["b"].loss
+    partial: Any = back.objective["b"].loss
+    expected: Any = example().objective["b"].loss
     assert (partial.func, partial.args, partial.keywords) == (expected.func, (), {"gamma": 4.0})
     term = dataclasses.replace(back.objective["b"], loss=expected)
     assert dataclasses.replace(back, objective={**back.objective, "b": term}) == dataclasses.replace(

@@ -51,7 +51,10 @@ def test_a_ramp_stands_still_before_and_after():
 @pytest.mark.parametrize(
     ("term", "message"),
     [
-        (Term(balanced_loss, options={"betta": 0.9}), r"balanced_loss has no option 'betta'; did you mean beta"),
+        (
+            Term(balanced_loss, options={"betta": 0.9}),
+            r"balanced_loss has no option 'betta'; did you mean beta",
+        ),
         (Term(softmax_cross_entropy, options={"x": 1}), r"has no option 'x'; it takes none"),
         (Term(balanced_loss, options={"window": 4}), r"objective\.term: .*window"),
         (Term(balanced_loss, options={"eps_inf": 0.8}), r"objective\.term: .*eps_inf"),

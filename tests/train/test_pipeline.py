@@ -51,7 +51,9 @@ def test_hosts_share_the_batches_of_one():
     shares = [batches(host=host, hosts=2) for host in range(2)]
     for whole, *parts in zip(batches(), *shares, strict=True):
         for key in whole:
-            assert (np.stack([part[key] for part in parts], axis=1).reshape(whole[key].shape) == whole[key]).all()
+            assert (
+                np.stack([part[key] for part in parts], axis=1).reshape(whole[key].shape) == whole[key]
+            ).all()
 
 
 def test_another_seed_makes_another_order():

@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from train.report import SHOWN, Picture, choose, duration, figure, timing, tree, write_report
+from train.report import Picture, duration, figure, timing, tree, write_report
 from train.survey import survey
 
 CLASSES = ("background", "scratch", "pit")
@@ -32,14 +32,14 @@ def class_figures(iou: float) -> dict:
 
 
 def evaluation(**changes) -> dict:
-    figures = [class_figures(iou) for iou in (0.85, 0.6125, 0.4125)]
+    figures = [class_figures(iou) for iou in (0.9, 0.6, 0.4)]
     return {
         "part": "test",
         "checkpoint": "best",
         "step": 60,
         "images": 9,
-        "headline": 0.5125,
-        "mean_with_background": 0.625,
+        "headline": 0.5,
+        "mean_with_background": 0.6333,
         "classes": dict(zip(CLASSES, figures, strict=True)),
     } | changes
 
@@ -99,7 +99,7 @@ def report(tmp_path):
         "rows": [row(epoch) for epoch in (1, 2, 3)],
         "evaluation": evaluation(),
         "survey": survey([picture("").label], CLASSES, 3),
-        "pictures": [picture("one", 0.1), picture("two", 0.9), picture("clean", math.nan)],
+        "pictures": {"Worst": [picture("one", 0.1)], "Best": [picture("two", 0.9)]},
     }
 
     def write(**changes) -> str:
@@ -118,18 +118,18 @@ def words(page: str) -> str:
 
 def test_the_page_opens_with_the_headline_and_its_meaning(report):
     text = words(report())
-    start = "quickstart-1f3a quickstart-1f3a 0.512 Mean IoU (intersection over union) of the 2 defect classes"
+    start = "quickstart-1f3a quickstart-1f3a 0.500 Mean data-set IoU (intersection over union) of the 2"
     assert text.startswith(start)
     assert "9 images of the test part" in text
-    assert "51 in 100" in text
+    assert "50 in 100" in text
 
 
 def test_every_figure_of_every_class_is_there(report):
     text = words(report())
-    assert "scratch 0.613 0.562 0.512 0.713" in text
-    assert "pit 0.432 0.443 0.453" in text
-    assert "mean of defects 0.512 0.463 0.412 0.613" in text
-    assert "is 0.625. Checkpoint: best, step 60" in text
+    assert "scratch 0.600 0.550 0.500 0.700" in text
+    assert "pit 0.420 0.430 0.440" in text
+    assert "mean of defects 0.500 0.450 0.400 0.600" in text
+    assert "is 0.633. Checkpoint: best, step 60" in text
 
 
 def test_the_page_asks_the_network_for_nothing(report):
@@ -148,7 +148,7 @@ def test_names_from_outside_are_text(report):
         evaluation=figures,
         rows=[row(1, validation=figures, terms={evil: 1.0})],
         survey=survey([picture("").label], ("background", evil, "pit"), 3),
-        pictures=[picture(evil)],
+        pictures={"Worst": [picture(evil)]},
     )
     assert "<img src=x" not in page
     assert "<script" not in page
@@ -189,7 +189,7 @@ def test_curves_take_the_colour_of_the_text(report):
 def test_one_defect_class_is_called_by_its_name(report):
     figures = evaluation(classes={name: class_figures(0.5) for name in ("background", "crack")})
     text = words(report(evaluation=figures, rows=[row(1, validation=figures)]))
-    assert "IoU (intersection over union) of crack" in text
+    assert "Data-set IoU (intersection over union) of crack" in text
     assert "mean of defects" not in text
 
 
@@ -199,7 +199,7 @@ def test_equal_input_gives_an_equal_page(report):
 
 def test_a_page_of_large_noisy_pictures_stays_small(report):
     pictures = [picture(str(i), i / 20, (799, 1021), channels=3) for i in range(20)]
-    assert len(report(pictures=pictures)) < 2_000_000
+    assert len(report(pictures={"Worst": pictures})) < 2_000_000
 
 
 def test_a_failed_report_leaves_the_old_one(report, tmp_path):
@@ -207,18 +207,6 @@ def test_a_failed_report_leaves_the_old_one(report, tmp_path):
     with pytest.raises(KeyError):
         report(rows=[{}])
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
-
-
-def test_the_worst_come_first_and_clean_ones_found_clean_never():
-    ious = [0.3, math.nan, 0.0, *np.linspace(0.4, 0.9, 20), 1.0, math.nan]
-    worst, best = choose(picture(str(i), iou) for i, iou in enumerate(ious))
-    assert [p.iou for p in worst] == sorted(iou for iou in ious if iou == iou)[:SHOWN]
-    assert [p.iou for p in best] == sorted((iou for iou in ious if iou == iou), reverse=True)[:SHOWN]
-
-
-def test_no_picture_is_shown_twice():
-    worst, best = choose(picture(str(i), 0.0) for i in range(SHOWN + 2))
-    assert len({p.name for p in (*worst, *best)}) == SHOWN + 2
 
 
 def test_warnings_of_the_survey_are_on_the_page(report):
@@ -232,7 +220,7 @@ def test_the_config_is_shown_with_what_its_values_are(report):
     text = words(report())
     assert "balanced Term train.config" in text
     assert "loss balanced_loss balanced_jax.losses" in text
-    assert "eps_sup Ramp train.config start 1 , end 0.7 , begin 0 , until 0.333333" in text
+    assert "eps_sup Ramp train.config start 1, end 0.7, begin 0, until 0.333333" in text
     assert "crop [64, 64]" in text
 
 
@@ -268,24 +256,21 @@ function measure(frame) {
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_shows_all_of_it_without_scrolling_sideways(report, tmp_path_factory, width):
     long = "a_name_without_any_space_" * 6
-    page = report(title=long, pictures=[picture(long, 0.1), picture("wide", 0.2, (20, 150))])
+    page = report(title=long, pictures={"Worst": [picture(long, 0.1), picture("wide", 0.2, (20, 150))]})
     directory = tmp_path_factory.mktemp("browser")
     frame = (
         f'<iframe width={width} height=800 frameborder=0 onload="measure(this)" srcdoc="{html.escape(page)}">'
     )
     (directory / "frame.html").write_text(f"<!doctype html>{MEASURE}{frame}</iframe>", encoding="utf-8")
-    quiet = "--disable-background-networking --disable-component-update --disable-sync --disable-quic --no-first-run"
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", *quiet.split(), "--dump-dom"]
-    profile = f"--user-data-dir={directory / 'profile'}"
+    quiet = ["background-networking", "component-update", "sync", "quic", "gpu"]
+    options = ["headless", "no-sandbox", "no-first-run", *(f"disable-{service}" for service in quiet)]
+    command = [CHROMIUM, *(f"--{option}" for option in (*options, f"user-data-dir={directory / 'profile'}"))]
+    address = f"file://{directory / 'frame.html'}"
     dom = subprocess.run(
-        [*command, profile, f"file://{directory}/frame.html"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
+        [*command, "--dump-dom", address], capture_output=True, text=True, timeout=60, check=True
     ).stdout
     title = re.search("<title>(.*?)</title>", dom)
     assert title is not None

@@ -42,7 +42,11 @@ def batch(step: int, size: int = 16) -> dict[str, np.ndarray]:
     label[0] = VOID
     label[1, :, 3:] = VOID
     label[5, 7] = VOID
-    return {"image": image, "label": label, "index": np.arange(step * size, (step + 1) * size, dtype=np.int32)}
+    return {
+        "image": image,
+        "label": label,
+        "index": np.arange(step * size, (step + 1) * size, dtype=np.int32),
+    }
 
 
 def run(devices: int, transformation: optax.GradientTransformation, steps: int = STEPS, step=train_step):
@@ -115,7 +119,9 @@ def test_predictions_have_the_size_of_their_images(size):
     images = np.random.default_rng(0).integers(0, 255, (8, 16, 16, 1)).astype(np.uint8)
     label = np.full((8, 24, 24), VOID, np.uint8)
     label[:, :height, :width] = 1
-    step = each_device(functools.partial(predict_step, model=MODEL, what=Input(size=(16, 16)), canvas=(24, 24)))
+    step = each_device(
+        functools.partial(predict_step, model=MODEL, what=Input(size=(16, 16)), canvas=(24, 24))
+    )
     share = {
         "image": images,
         "label": label,

@@ -20,7 +20,7 @@ def line(thickness: int, class_id: int = 1, size: int = 64) -> np.ndarray:
 
 
 # The mask's mean over a line, for two classes: thickness, window, figure.
-LINES = [(1, 3, 0.08), (3, 3, 0.39), (5, 3, 0.63), (1, 7, 0.41), (4, 7, 0.01), (7, 7, 0.30), (12, 5, 0.72)]
+LINES = [(1, 3, 0.08), (3, 3, 0.39), (5, 3, 0.63), (1, 7, 0.41), (4, 7, 0.01), (7, 7, 0.30)]
 
 
 @pytest.mark.parametrize(("thickness", "window", "expected"), LINES)
@@ -51,8 +51,8 @@ def test_images_of_any_size_are_surveyed_as_if_each_were_alone():
     rng = np.random.default_rng(0)
     labels = [(rng.random(size) < 0.1).astype(np.uint8) for size in [(40, 64), (64, 64), (33, 70), (64, 64)]]
     labels[0][:9] = 255
-    single = [survey([label], CLASSES[:2], 5)["classes"]["crack"]["mask"] for label in labels]
-    together = survey(iter(labels), CLASSES[:2], 5)["classes"]["crack"]["mask"]
+    single = [survey([label], CLASSES[:2], 3)["classes"]["crack"]["mask"] for label in labels]
+    together = survey(iter(labels), CLASSES[:2], 3)["classes"]["crack"]["mask"]
     assert together == pytest.approx(np.mean(single), abs=1e-6)
 
 
@@ -61,7 +61,7 @@ def test_a_part_without_images_has_no_figures():
 
 
 def test_a_muted_class_is_named_with_its_figure_and_the_remedies():
-    (text,) = warnings(survey([line(3), line(9, 2)], CLASSES, 7))
+    (text,) = warnings(survey([line(3), line(12, 2)], CLASSES, 7))
     assert text.startswith("crack: ")
     for part in ("window 7", "0.01", "smaller window", "input.size", "minimum", "preserve_class_mass"):
         assert part in text

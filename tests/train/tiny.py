@@ -2,8 +2,7 @@
 
 from balanced_jax.losses import balanced_loss, dice_loss
 from balanced_jax.models import UNet
-from train.config import Config, CosineDecay, Input, Ramp, Term
-from train.config import Adam
+from train.config import Adam, Config, CosineDecay, Input, Ramp, Term
 from train.data.generated import Generated
 
 config = Config(

@@ -61,6 +61,10 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     fingerprint, and the (height, width) of each example, so that none has to be decoded to be known.
     """
 
+    def __init_subclass__(cls, **options: Any):
+        # Nobody looks builders up by name, and a configuration that defines one may be loaded twice.
+        super().__init_subclass__(skip_registration=True, **options)
+
     def __init__(self, classes: Sequence[str], *, data_dir: Path):
         self.classes = tuple(classes)
         super().__init__(data_dir=data_dir)

@@ -41,7 +41,7 @@ class NeuSegSurfaces(SegmentationBuilder):
     """Writes the images of the original, named "training/000201" as the stems occur in both splits."""
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "To be raised whenever the division into parts changes."}
+    RELEASE_NOTES: ClassVar = {"1.0.0": "Raised whenever the division into parts changes."}
     name = "neu_seg"
 
     def __init__(self, split: str, photographs: Mapping[str, str], *, data_dir: Path, source: Path | None):

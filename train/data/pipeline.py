@@ -17,9 +17,12 @@ from train.data.builder import VOID
 
 Batch = dict[str, np.ndarray]
 
+Examples = Sequence[Mapping[str, Any]] | grain.sources.RandomAccessDataSource[Mapping[str, Any]]
+"""Images in random access: `image` uint8 [h, w, c], `label` uint8 [h, w] and whatever else."""
+
 
 def training_batches(
-    examples: Sequence[Mapping[str, Any]],
+    examples: Examples,
     what: Input,
     *,
     batch_size: int,
@@ -34,7 +37,7 @@ def training_batches(
     An epoch's last partial batch is dropped.
 
     Args:
-        examples: `{"image": uint8 [h, w, c], "label": uint8 [h, w], "name": str}`.
+        examples: with labels.
         what: sizes. Without `size` and `crop` all images must be of one size.
         batch_size: images of a step, over all hosts.
         epochs: passes over the examples.
@@ -55,19 +58,19 @@ def training_batches(
         .slice(slice(0, steps * batch_size))
         .repeat(epochs)
         .random_map(lambda example, rng: _crop(_view(example, what), what, rng))
-        .map_with_index(lambda index, example: {**example, "index": np.int32(index)})
+        .map_with_index(lambda index, example: {**example, "index": np.array(index, np.int32)})
     )
     mine = stream.slice(slice(first_step * batch_size + host, None, hosts))
     return iter(mine.batch(batch_size // hosts).to_iter_dataset())
 
 
 def evaluation_batches(
-    examples: Sequence[Mapping[str, Any]], what: Input, *, batch_size: int, canvas: tuple[int, int]
+    examples: Examples, what: Input, *, batch_size: int, canvas: tuple[int, int]
 ) -> Iterator[Batch]:
     """All examples in their order; the last batch is filled up with void ones.
 
     Args:
-        examples: as for training; `label` may be missing (then it is void).
+        examples: `label` may be missing (then it is void).
         what: size; without `size`, images are padded to the canvas.
         batch_size: images of a batch.
         canvas: height and width that hold the largest image.
@@ -87,13 +90,13 @@ def evaluation_batches(
         return {
             "image": image,
             "label": _pad(label, canvas, VOID),
-            "extent": np.float32((height, width) if what.size is None else what.size),
-            "size": np.float32((height, width)),
-            "real": np.bool_(True),
+            "extent": np.array((height, width) if what.size is None else what.size, np.float32),
+            "size": np.array((height, width), np.float32),
+            "real": np.array(True),
         }
 
     stream = grain.MapDataset.source(examples).map(prepare).batch(batch_size)
-    return map(lambda batch: _fill(batch, batch_size), iter(stream.to_iter_dataset()))
+    return (_fill(batch, batch_size) for batch in stream.to_iter_dataset())
 
 
 def _fill(batch: Batch, size: int) -> Batch:
@@ -125,19 +128,21 @@ def _crop(example: Batch, what: Input, rng: np.random.Generator) -> Batch:
 
 
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if image.shape[:2] == tuple(size):
+    if image.shape[:2] == size:
         return image
-    resized = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).resize(
-        size[::-1], Image.Resampling.BILINEAR
+    height, width = size
+    whole = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
+    return np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR)).reshape(
+        height, width, image.shape[-1]
     )
-    return np.asarray(resized).reshape(*size, image.shape[-1])
 
 
 def resized_label(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A label uint8 [h, w] at another height and width, by nearest neighbours."""
-    if label.shape == tuple(size):
+    if label.shape == size:
         return label
-    return np.asarray(Image.fromarray(label).resize(size[::-1], Image.Resampling.NEAREST))
+    height, width = size
+    return np.asarray(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))
 
 
 def _pad(x: np.ndarray, size: tuple[int, int], value: int) -> np.ndarray:

@@ -142,10 +142,10 @@ def scratch(rng: Random, image: np.ndarray, label: np.ndarray) -> tuple[np.ndarr
         distance, nearest = map(np.asarray, KDTree(points).query(pixels))
         offset = ((pixels - points[nearest]) * normals[nearest]).sum(-1)
         strength = fading(rng, len(points))[nearest]
-        half_width = rng.uniform(0.6, 1.4)
+        half_width = rng.uniform(0.75, 1.5)
         groove = np.exp(-0.5 * (distance / half_width) ** 2)
         burr = np.exp(-0.5 * ((offset - 1.8 * half_width) / half_width) ** 2) * (distance < 5)
-        depth = rng.uniform(0.2, 0.45) * rng.choice((-1, 1), p=(0.45, 0.55))
+        depth = rng.uniform(0.25, 0.5) * rng.choice((-1, 1), p=(0.45, 0.55))
         image = image + depth * strength * (groove - rng.uniform(0.2, 0.5) * burr)
         label = np.where(distance <= half_width, SCRATCH, label).astype(np.uint8)
     return image, label
@@ -228,8 +228,8 @@ def curve(rng: Random, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fading(rng: Random, n: int) -> np.ndarray:
-    """Strength along a line of n points, 0.4 to 1 with weak ends."""
+    """Strength along a line of n points, 0.5 to 1 with weak ends."""
     t = np.linspace(0, 1, n)
     ends = np.clip(np.minimum(t, 1 - t) / rng.uniform(0.05, 0.3), 0, 1)
     waves = map_coordinates(rng.uniform(0.3, 1, 8), [7 * t], order=1)
-    return 0.4 + 0.6 * ends * waves
+    return 0.5 + 0.5 * ends * waves

@@ -28,9 +28,9 @@ Reading = Literal["dataset", "present", "union", "all"]
 class ConfusionCounts(NamedTuple):
     """Pixels of each image and class, by whether they are labelled so and predicted so."""
 
-    true_positives: Integer[ArrayLike, "*images classes"]
-    false_positives: Integer[ArrayLike, "*images classes"]
-    false_negatives: Integer[ArrayLike, "*images classes"]
+    true_positives: Integer[Array | np.ndarray, "*images classes"]
+    false_positives: Integer[Array | np.ndarray, "*images classes"]
+    false_negatives: Integer[Array | np.ndarray, "*images classes"]
 
 
 def confusion_counts(

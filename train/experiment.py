@@ -141,10 +141,10 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
 
 
 def check_model(model: nn.Module, classes: Sequence[str]) -> None:
-    """Refuses a network whose number of classes cannot be set, or was set by mistake: the data says it.
+    """Refuses a network with a field that is not the config's to set: the data says the number of classes.
 
     Raises:
-        UserError: names both numbers.
+        UserError: names the field and its value.
     """
     default = {field.name: field.default for field in dataclasses.fields(model)}
     if "num_classes" not in default:
@@ -155,3 +155,6 @@ def check_model(model: nn.Module, classes: Sequence[str]) -> None:
             f"model.num_classes: is {declared}, but the data has {len(classes)} classes "
             f"({', '.join(classes)}); leave it out"
         )
+    axis = getattr(model, "axis_name", None)
+    if axis is not None:
+        raise UserError(f"model.axis_name: is {axis!r}; leave it out, training sets it")

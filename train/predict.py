@@ -75,6 +75,8 @@ def named_images(paths: Sequence[Path]) -> dict[str, Path]:
     Raises:
         UserError: a path does not exist, holds no image, or two images have one name.
     """
+    if not paths:
+        raise UserError("predict: no images given; name files, or folders that hold them")
     named: dict[str, Path] = {}
     for path in paths:
         if not path.exists():

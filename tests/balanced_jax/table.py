@@ -55,7 +55,7 @@ ROWS = (
             {"gamma": 0},
             {"gamma": 0.5},
             {"gamma": 4.0, "alpha": (0.5, 2, 1.5)},
-            {"alpha": np.float32([9, 1, 1])},
+            {"alpha": np.array([9, 1, 1], np.float32)},
         ),
         numbers={"gamma": (2.0, 0.5), "alpha": ((1.0, 2.0, 3.0), (0.5, 0.5, 1.0))},
     ),

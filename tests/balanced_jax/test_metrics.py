@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from balanced_jax.metrics import ConfusionCounts, confusion_counts, dice, iou, precision, recall
+from balanced_jax.metrics import ConfusionCounts, Reading, confusion_counts, dice, iou, precision, recall
 
-READINGS = ["dataset", "present", "union", "all"]
+READINGS: tuple[Reading, ...] = ("dataset", "present", "union", "all")
 
 
 def loop(predictions, labels, num_classes):

@@ -1,9 +1,10 @@
 """The one rule by which values are compared."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def assert_close(actual, expected, logits=0.0, unit=1e-6):
+def assert_close(actual, expected, logits: ArrayLike = 0.0, unit=1e-6):
     """Within `unit`, scaled by the largest expected value and, above 10, by the largest logit."""
     expected = np.asarray(expected, np.float64)
     bound = (

@@ -114,6 +114,7 @@ def test_predict_writes_class_maps_and_overlays(run, tmp_path):
         (["fit", str(TINY), "--batch-size", "32"], "batch_size: 32 is more than the 16 training images"),
         (["fit", str(TINY), "--objective.balanced.options.window", "4"], "window"),
         (["fit", str(TINY), "--model.num-classes", "3"], "model.num_classes: is 3, but the data has 4"),
+        (["fit", str(TINY), "--model.axis-name", "x"], "model.axis_name: is 'x'"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line_and_exit_code_2(arguments, message, prepared, capsys, tmp_path):
@@ -146,7 +147,7 @@ def test_help_shows_every_field_with_the_files_own_value(capsys):
         main(["fit", str(TINY), "--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    for wanted in ("--objective.balanced.options.beta", "--objective.dice.scale", "--data-dir", "--epochs"):
+    for wanted in ("--data.size", "--model.width", "--objective.balanced.options.beta", "--objective.dice.scale", "--data-dir", "--epochs"):
         assert wanted in text
     assert "(default: 0.9)" in text
 
@@ -157,6 +158,9 @@ def test_predict_names_a_bad_image(run, tmp_path, capsys):
     assert main(["predict", str(run), str(bad), "--out", str(tmp_path / "out")]) == 2
     assert "bad.png" in capsys.readouterr().err
     assert main(["predict", str(run), str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 2
+    assert "none: no such file or folder" in capsys.readouterr().err
+    assert main(["predict", str(run), "--out", str(tmp_path / "out")]) == 2
+    assert "no images given" in capsys.readouterr().err
 
 
 def test_sigterm_exits_143(prepared, tmp_path):

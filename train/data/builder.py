@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -39,6 +39,7 @@ class Example(NamedTuple):
     """Class ids, uint8 [h, w]; `VOID` where a pixel has no class."""
 
 
+@runtime_checkable  # the command line asks whether a value is one before it shows the value's fields
 class DataSet(Protocol):
     """What a configuration holds as its data: a frozen dataclass of plain fields."""
 

@@ -1,0 +1,97 @@
+"""Run alone, without the shape checker: prints what an import brings in and what wrong arguments raise."""
+
+import json
+import sys
+
+import balanced_jax.losses
+import balanced_jax.masks
+import balanced_jax.metrics
+
+IMPORTED = sorted({name.partition(".")[0] for name in sys.modules})
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+
+from balanced_jax.losses import (  # noqa: E402
+    balanced_loss,
+    dice_loss,
+    masked_mean,
+    softmax_focal_loss,
+    softmax_truncated_cross_entropy,
+    truncated_cross_entropy,
+)
+from balanced_jax.masks import balance_mask, class_weight_mask, confusion_mask  # noqa: E402
+from balanced_jax.metrics import ConfusionCounts, confusion_counts, iou  # noqa: E402
+
+Z, Y, E = np.zeros((2, 4, 5, 3), np.float32), np.zeros((2, 4, 5), np.int32), np.zeros(3, np.float32)
+LOSSES = [
+    getattr(balanced_jax.losses, name)
+    for name in balanced_jax.losses.__all__
+    if name not in ("masked_mean", "truncated_cross_entropy")
+]
+MASKS = [getattr(balanced_jax.masks, name) for name in balanced_jax.masks.__all__]
+COUNTS = ConfusionCounts(*np.zeros((3, 1, 2), int))
+
+CASES = {
+    **{f"{f.__name__}: integer logits": lambda f=f: f(Z.astype(int), Y) for f in LOSSES},
+    **{f"{f.__name__}: float labels": lambda f=f: f(Z, Y.astype(np.float32)) for f in LOSSES},
+    **{f"{f.__name__}: boolean labels": lambda f=f: f(Z, Y > 0) for f in LOSSES},
+    **{f"{f.__name__}: one class": lambda f=f: f(Z[..., :1], Y) for f in LOSSES},
+    **{f"{f.__name__}: logits of a row": lambda f=f: f(Z[0, 0], Y[0, 0]) for f in LOSSES},
+    **{f"{f.__name__}: other labels": lambda f=f: f(Z, Y[:, :3]) for f in LOSSES},
+    **{f"{f.__name__}: other weights": lambda f=f: f(Z, Y, weights=np.ones(5, np.float32)) for f in LOSSES},
+    **{f"{f.__name__}: under jit": lambda f=f: jax.jit(f)(Z, Y[:, :3]) for f in LOSSES},
+    **{f"{f.__name__}: float labels": lambda f=f: f(Y.astype(np.float32), 3) for f in MASKS},
+    **{f"{f.__name__}: labels of a row": lambda f=f: f(Y[0, 0], 3) for f in MASKS},
+    **{f"{f.__name__}: no class": lambda f=f: f(Y, 0) for f in MASKS},
+    "eps_inf of 1": lambda: truncated_cross_entropy(E, 1.0, 1.0),
+    "eps_sup of 0": lambda: softmax_truncated_cross_entropy(Z, Y, eps_inf=0, eps_sup=0),
+    "eps_sup above 1": lambda: balanced_loss(Z, Y, eps_sup=np.float32(1.5)),
+    "eps_inf below 0": lambda: truncated_cross_entropy(E, jnp.float32(-0.5)),
+    "eps_inf at eps_sup": lambda: softmax_truncated_cross_entropy(
+        Z, Y, eps_inf=0.5, eps_sup=jnp.float32(0.5)
+    ),
+    "eps_inf above eps_sup": lambda: truncated_cross_entropy(E, 0.8, 0.2),
+    "eps_inf above eps_sup under jit": lambda: jax.jit(lambda z: balanced_loss(z, Y, eps_inf=0.8))(Z),
+    "eps_inf nan": lambda: truncated_cross_entropy(E, float("nan")),
+    "eps_inf of a row": lambda: softmax_truncated_cross_entropy(Z, Y, eps_inf=np.zeros(5)),
+    "integer error": lambda: truncated_cross_entropy(np.zeros(3, int)),
+    "gamma below 0": lambda: softmax_focal_loss(Z, Y, gamma=-1),
+    "alpha of two": lambda: softmax_focal_loss(Z, Y, alpha=(0.5, 0.5)),
+    "alpha of one": lambda: softmax_focal_loss(Z, Y, alpha=0.25),
+    "smoothing of 0": lambda: dice_loss(Z, Y, smoothing=0),
+    "classes unknown": lambda: dice_loss(Z, Y, classes="some"),  # pyright: ignore[reportArgumentType]
+    "beta of 1": lambda: class_weight_mask(Y, 3, beta=1.0),
+    "beta below 0": lambda: balance_mask(Y, 3, beta=-0.1),
+    "beta of 1 in the loss": lambda: balanced_loss(Z, Y, beta=jnp.float32(1)),
+    "floor below 0": lambda: class_weight_mask(Y, 3, floor=-1),
+    "power infinite": lambda: class_weight_mask(Y, 3, power=np.inf),
+    "counting unknown": lambda: class_weight_mask(Y, 3, counting="pixel"),  # pyright: ignore[reportArgumentType]
+    "window even": lambda: confusion_mask(Y, 3, window=4),
+    "window of 1": lambda: balanced_loss(Z, Y, window=1),
+    "window float": lambda: confusion_mask(Y, 3, window=7.0),  # pyright: ignore[reportArgumentType]
+    "window traced": lambda: jax.jit(lambda w: confusion_mask(Y, 3, window=w))(7),
+    "minimum above 1": lambda: confusion_mask(Y, 3, minimum=2),
+    "method unknown": lambda: confusion_mask(Y, 3, method="fft"),  # pyright: ignore[reportArgumentType]
+    "confusion of one class": lambda: confusion_mask(Y, 1),
+    "values of a row": lambda: masked_mean(np.ones(4, np.float32)),
+    "values integer": lambda: masked_mean(Y),
+    "where float": lambda: masked_mean(Z[..., 0], Z[..., 0]),
+    "where of one image": lambda: masked_mean(Z[..., 0], Y[0] == 0),
+    "predictions of another size": lambda: confusion_counts(Y[:, :3], Y, 2),
+    "predictions float": lambda: confusion_counts(Z[..., 0], Y, 2),
+    "reading unknown": lambda: iou(COUNTS, "mean"),  # pyright: ignore[reportArgumentType]
+}
+
+
+def raised(case):
+    try:
+        case()
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+    return ["nothing", ""]
+
+
+if __name__ == "__main__":
+    print(json.dumps({"imported": IMPORTED, "raised": {name: raised(case) for name, case in CASES.items()}}))

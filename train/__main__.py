@@ -90,10 +90,11 @@ def run_fit(arguments: list[str]) -> None:
         prog=f"python -m train fit {file}",
         config=(tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed),
     )
+    default = run_directory.default_path(command.config, file)
     fit(
         command.config,
         file,
-        run=command.run_dir or run_directory.default_path(command.config, file),
+        run=command.run_dir or default,
         data_dir=command.data_dir,
         source=command.source,
         console=console,

@@ -128,6 +128,14 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(arguments, message, 
     assert not (tmp_path / "run").exists()
 
 
+def test_a_lambda_in_a_config_is_refused(tmp_path, prepared, capsys):
+    config = tmp_path / "mine.py"
+    config.write_text(TINY.read_text().replace("dice_loss, scale", "lambda z, y, weights: z[..., 0], scale"))
+    assert main(["fit", str(config), "--run-dir", str(tmp_path / "run"), "--data-dir", str(prepared)]) == 2
+    assert "objective.dice.loss: <lambda> cannot be found again" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_of_another_config_is_refused(run, prepared, capsys):
     before = (run / "metrics.jsonl").read_text()
     assert main(command(run, prepared, "--seed", "1")) == 2

@@ -72,7 +72,7 @@ def confusion_mask(
 
     counts = _count(labels, num_classes, int(window), method)
     counted = jnp.maximum(jnp.sum(counts, axis=-1, keepdims=True, dtype=jnp.int32), 1)
-    # Shares, because log(counted) - sum(counts * log(counts)) / counted would cancel: 1e-6 at a window of 31.
+    # Shares: log(counted) - sum(counts * log(counts)) / counted cancels, and is 1e-6 off at a window of 15.
     shares = counts.astype(jnp.float32) / counted.astype(jnp.float32)
     mask = 1 - jnp.sum(entr(shares), axis=-1) / np.float32(np.log(num_classes))
     mask = jnp.clip(mask, minimum, 1)

@@ -1,6 +1,6 @@
 """Networks: sizes, parameters, types."""
 
-from typing import Any
+import functools
 
 import chex
 import jax
@@ -12,8 +12,7 @@ from balanced_jax.models import UNet
 
 
 def scores(model, variables, images) -> jax.Array:
-    logits: Any = model.apply(variables, images, train=False)
-    return logits
+    return jax.jit(functools.partial(model.apply, train=False))(variables, images)
 
 
 def parameters(model, channels):
@@ -53,7 +52,7 @@ def test_width_and_depth_are_fields(width, depth, classes):
 def test_logits_have_the_size_of_the_image(size):
     model = UNet(num_classes=3, width=2, depth=2)
     images = jnp.ones((2, *size, 1))
-    logits, _ = model.init_with_output(jax.random.key(0), images, train=False)
+    logits = jax.jit(lambda: model.init_with_output(jax.random.key(0), images, train=False)[0])()
     chex.assert_shape(logits, (2, *size, 3))
     chex.assert_type(logits, jnp.float32)
 

@@ -16,7 +16,14 @@ from tests.balanced_jax.tolerance import assert_close
 
 THRESHOLDS = [(0.3, 0.7), (0.1, 0.9), (0.0, 0.7), (0.3, 1.0), (0.0, 1.0)]
 thresholds = pytest.mark.parametrize(("eps_inf", "eps_sup"), THRESHOLDS)
-traced = pytest.mark.parametrize("given", [lambda f: f, jax.jit], ids=["python_numbers", "traced_numbers"])
+
+
+def python_numbers(function):
+    """Compile with the arguments as Python numbers, where `jax.jit` would trace them."""
+    return lambda *numbers: jax.jit(lambda: function(*numbers))()
+
+
+traced = pytest.mark.parametrize("given", [python_numbers, jax.jit])
 
 
 def equation_7(error, eps_inf, eps_sup):
@@ -61,6 +68,17 @@ def test_both_joints_belong_to_the_middle():
     below, above = np.nextafter(np.float32(0.7), [0, 1], dtype=np.float32)
     for error in (below, np.float32(0.7), above):
         assert slope(error) == pytest.approx(1 / 0.3, rel=1e-6)
+
+
+@traced
+def test_the_lower_joint_belongs_to_the_middle_at_the_logits_too(given):
+    logits, labels = jnp.zeros((1, 1, 2)), np.zeros((1, 1), int)  # an error of one half, on the dot
+
+    @given
+    def gradient(inf):
+        return jax.grad(lambda z: softmax_truncated_cross_entropy(z, labels, eps_inf=inf).sum())(logits)
+
+    np.testing.assert_array_equal(gradient(0.5).ravel(), [-0.5, 0.5])
 
 
 def test_the_costliest_error_costs_1_and_the_logarithm_of_7_thirds():
@@ -134,7 +152,8 @@ def test_thresholds_of_0_and_1_are_cross_entropy(given):
 
     value, gradient = given(both)(0, 1)
     assert_close(value, softmax_cross_entropy(logits, labels), logits)
-    assert_close(gradient, jax.grad(lambda z: softmax_cross_entropy(z, labels).sum())(logits), logits)
+    reference = jax.jit(jax.grad(lambda z: softmax_cross_entropy(z, labels).sum()))
+    assert_close(gradient, reference(logits), logits)
 
 
 def test_a_grid_of_thresholds_takes_one_trace():
@@ -180,7 +199,7 @@ def test_forward_mode_is_refused_and_reverse_over_reverse_works(loss):
     point = jnp.linspace(0.01, 0.99, 8).reshape(2, 2, 2)
     with pytest.raises(TypeError, match="custom_vjp"):
         jax.jvp(loss, (point,), (point,))
-    assert jnp.isfinite(jax.jacrev(jax.grad(loss))(point)).all()
+    assert jnp.isfinite(jax.jit(jax.jacrev(jax.grad(loss)))(point)).all()
 
 
 @thresholds

@@ -155,7 +155,14 @@ def test_help_shows_every_field_with_the_files_own_value(capsys):
         main(["fit", str(TINY), "--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    for wanted in ("--data.size", "--model.width", "--objective.balanced.options.beta", "--objective.dice.scale", "--data-dir", "--epochs"):
+    for wanted in (
+        "--data.size",
+        "--model.width",
+        "--objective.balanced.options.beta",
+        "--objective.dice.scale",
+        "--data-dir",
+        "--epochs",
+    ):
         assert wanted in text
     assert "(default: 0.9)" in text
 

@@ -49,12 +49,14 @@ def batch(step: int, size: int = 16) -> dict[str, np.ndarray]:
     }
 
 
-def run(devices: int, transformation: optax.GradientTransformation, steps: int = STEPS, step=train_step):
+def run(
+    devices: int, transformation: optax.GradientTransformation, *, objective, steps=STEPS, step=train_step
+):
     step = functools.partial(
         step,
         model=MODEL.clone(axis_name=AXIS),
         transformation=transformation,
-        objective=OBJECTIVE,
+        objective=objective,
         augmentation=Augmentation(),
         what=Input(),
         steps=STEPS,
@@ -75,20 +77,29 @@ def run(devices: int, transformation: optax.GradientTransformation, steps: int =
     return jax.device_get(state), losses
 
 
-def test_eight_devices_train_as_one_does():
+def both(**options):
     # SGD, because Adam turns the rounding of a gradient near zero into a whole step.
-    one, losses_of_one = run(1, optax.sgd(0.05))
-    eight, losses_of_eight = run(8, optax.sgd(0.05))
-    # Sums over the batch are rounded in another order. That is 1e-7, but a pixel that it moves across a
-    # threshold of the loss has another gradient; a mean of the devices' means is off by more than .01.
-    chex.assert_trees_all_close(losses_of_one, losses_of_eight, rtol=1e-4)
-    chex.assert_trees_all_close(one, eight, atol=1e-4)
+    return run(1, optax.sgd(0.05), **options), run(8, optax.sgd(0.05), **options)
+
+
+def test_eight_devices_take_the_step_of_one():
+    (one, losses_of_one), (eight, losses_of_eight) = both(objective=OBJECTIVE, steps=1)
+    # Sums over the batch are rounded in another order; a mean of the devices' means is off by .001.
+    chex.assert_trees_all_close((one, losses_of_one), (eight, losses_of_eight), atol=2e-6)
+
+
+def test_eight_devices_train_as_one_does():
+    (one, losses_of_one), (eight, losses_of_eight) = both(objective=OBJECTIVE)
+    # Where rounding moves a pixel across a kink (of the loss, of a ReLU), that pixel's gradient differs by
+    # all of it: .05 / 4096 pixels * a weight of up to 10 a step.
+    chex.assert_trees_all_close((one, losses_of_one), (eight, losses_of_eight), atol=5e-4)
     assert losses_of_one[-1]["dice"] < losses_of_one[0]["dice"]
 
 
 def test_the_step_is_compiled_once_though_its_numbers_move():
     chex.clear_trace_counter()
-    run(8, optax.adam(1e-3), steps=4, step=chex.assert_max_traces(train_step, n=1))
+    counted = chex.assert_max_traces(train_step, n=1)
+    run(8, optax.adam(1e-3), objective=OBJECTIVE, steps=4, step=counted)
 
 
 def test_a_batch_without_labels_changes_nothing_by_its_gradient():

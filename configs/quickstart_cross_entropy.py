@@ -1,6 +1,6 @@
 """The quickstart with plain cross-entropy, to compare with.
 
-    python -m train fit configs/quickstart_cross_entropy.py
+python -m train fit configs/quickstart_cross_entropy.py
 """
 
 import dataclasses

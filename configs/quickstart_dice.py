@@ -1,6 +1,6 @@
 """The quickstart with Dice alone, to compare with.
 
-    python -m train fit configs/quickstart_dice.py
+python -m train fit configs/quickstart_dice.py
 """
 
 import dataclasses

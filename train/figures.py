@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from rich import box
 from rich.table import Table
 
 from balanced_jax.metrics import ConfusionCounts, dice, iou, precision, recall
@@ -50,14 +51,14 @@ def figures(counts: ConfusionCounts, classes: Sequence[str]) -> dict[str, Any]:
 def table(evaluation: Mapping[str, Any]) -> Table:
     """Figures as a table for the screen."""
     out = Table(
+        box=box.SIMPLE,  # narrow enough for eighty columns
         title=f"{evaluation['part']} part, {evaluation['images']} images",
         caption=f"mean data-set IoU of the defect classes {_text(evaluation['headline'])}, "
         f"with background {_text(evaluation['mean_with_background'])}",
     )
-    out.add_column("class")
-    columns = [*(f"IoU {reading}" for reading in READINGS), "Dice", "precision", "recall"]
-    for column in columns:
-        out.add_column(column, justify="right")
+    out.add_column("class", no_wrap=True)
+    for column in (*(f"IoU\n{reading}" for reading in READINGS), "Dice", "precision", "recall"):
+        out.add_column(column, justify="right", no_wrap=True)
     for name, row in evaluation["classes"].items():
         values = [*row["iou"].values(), row["dice"], row["precision"], row["recall"]]
         out.add_row(name, *map(_text, values))

@@ -103,7 +103,7 @@ class Experiment:
         def predict(state: State, examples: Examples) -> Iterator[Prediction]:
             variables = replicate({"params": state.params, **state.collections})
             for batch in evaluation_batches(
-                examples, self.config.input, batch_size=self.config.batch_size, canvas=canvas
+                examples, size=self.config.input.size, batch_size=self.config.batch_size, canvas=canvas
             ):
                 classes, counts = collect(step(variables, deal(batch)))
                 for i in np.flatnonzero(batch["real"]):

@@ -1,8 +1,9 @@
 """Training: the loop around the step, and all that it leaves in the run directory."""
 
+import itertools
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from train import run_directory
 from train.checkpoints import Checkpoints
 from train.config import Config
-from train.data.pipeline import resized_label, training_batches
+from train.data.pipeline import Batch, resized_label, training_batches
 from train.data.prepare import Prepared
 from train.evaluate import evaluate
 from train.experiment import Experiment, set_up
@@ -21,6 +22,7 @@ from train.figures import figures, stack
 from train.objective import find_option
 from train.parallel import deal, over_devices, replicate
 from train.screen import log, logged, progress_line
+from train.step import State
 from train.survey import survey, warnings
 from train.survey import table as survey_table
 
@@ -92,7 +94,8 @@ def train(experiment: Experiment, data: Prepared, run: Path, console: Console) -
     schedule = config.optimizer.learning_rate.schedule(config.epochs, steps)
     batches = training_batches(
         data.parts["train"],
-        config.input,
+        size=config.input.size,
+        crop=config.input.crop,
         batch_size=config.batch_size,
         epochs=config.epochs,
         seed=config.seed,
@@ -102,28 +105,21 @@ def train(experiment: Experiment, data: Prepared, run: Path, console: Console) -
     )
     with progress_line(console) as progress:
         task = progress.add_task("training", total=config.epochs * steps, completed=done, note="")
-        for epoch in range(done // steps, config.epochs):
+
+        def show(losses: Mapping[str, Any]) -> None:
+            progress.update(task, advance=1, note=f"loss {sum(losses.values()):.4f}")
+
+        for epoch in range(done // steps + 1, config.epochs + 1):
             start = time.perf_counter()
-            losses: list[dict[str, Any]] = []
-            pending = None
-            for _ in range(steps):
-                state, terms = step(state, deal(next(batches)))
-                # The last step's loss is looked at when this one is under way: devices never wait for us.
-                if pending is not None:
-                    losses.append(jax.device_get(pending))
-                    progress.update(task, advance=1, note=f"loss {sum(losses[-1].values()):.4f}")
-                pending = terms
-            losses.append(jax.device_get(pending))
-            progress.update(task, advance=1)
+            state, terms = one_epoch(step, state, itertools.islice(batches, steps), show)
             seconds = time.perf_counter() - start
             answers = validate(state, data.parts["validation"])
-            terms = {name: float(np.mean([loss[name] for loss in losses], dtype=float)) for name in losses[0]}
             row = {
-                "step": (epoch + 1) * steps,
-                "epoch": epoch + 1,
+                "step": epoch * steps,
+                "epoch": epoch,
                 "loss": sum(terms.values()),
                 "terms": terms,
-                "learning_rate": np.asarray(schedule((epoch + 1) * steps - 1)).item(),
+                "learning_rate": np.asarray(schedule(epoch * steps - 1)).item(),
                 "seconds": seconds,
                 "images_per_second": steps * config.batch_size / seconds,
                 "validation": figures(stack([p.counts for p in answers]), data.classes),
@@ -133,6 +129,25 @@ def train(experiment: Experiment, data: Prepared, run: Path, console: Console) -
             run_directory.append_row(run / "metrics.jsonl", row)
             checkpoints.save(row["step"], state, row["validation"]["headline"])
             log.info(describe(row, config.epochs))
+
+
+def one_epoch(
+    step: Callable, state: State, batches: Iterable[Batch], show: Callable[[Mapping[str, Any]], None]
+) -> tuple[State, dict[str, float]]:
+    """The state after a step on each batch, and each term's mean loss; `show` is told every step's losses.
+
+    A step's losses are fetched when the next step is under way, so that no device waits for us.
+    """
+    losses, pending = [], []
+    for batch in batches:
+        state, terms = step(state, deal(batch))
+        pending.append(terms)
+        if len(pending) > 1:
+            losses.append(jax.device_get(pending.pop(0)))
+            show(losses[-1])
+    losses.append(jax.device_get(pending.pop()))
+    show(losses[-1])
+    return state, {name: float(np.mean([loss[name] for loss in losses], dtype=float)) for name in losses[0]}
 
 
 def describe(row: Mapping[str, Any], epochs: int) -> str:

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from train.config import Input
 from train.data.builder import VOID
 from train.data.pipeline import evaluation_batches, training_batches
 
@@ -19,9 +18,9 @@ def examples(count=10, height=8, width=8, channels=1):
     ]
 
 
-def batches(what=Input(crop=(4, 4)), count=10, **options):  # noqa: B008
-    options = {"batch_size": 4, "epochs": 3, "seed": 0, **options}
-    return list(training_batches(examples(count), what, **options))
+def batches(count=10, **options):
+    usual = {"size": None, "crop": (4, 4), "batch_size": 4, "epochs": 3, "seed": 0}
+    return list(training_batches(examples(count), **usual | options))
 
 
 def same(a, b):
@@ -64,7 +63,7 @@ def test_crops_wander_and_keep_image_and_label_together():
     source = examples(1, 16, 16)
     source[0]["image"] = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     source[0]["label"] = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    run = list(training_batches(source, Input(crop=(5, 7)), batch_size=1, epochs=50, seed=0))
+    run = list(training_batches(source, size=None, crop=(5, 7), batch_size=1, epochs=50, seed=0))
     assert all((batch["image"][..., 0] == batch["label"]).all() for batch in run)
     corners = {divmod(int(batch["label"][0, 0, 0]), 16) for batch in run}
     assert len(corners) > 20
@@ -73,14 +72,14 @@ def test_crops_wander_and_keep_image_and_label_together():
 
 
 def test_a_crop_larger_than_the_image_is_filled_with_void():
-    batch = batches(Input(crop=(12, 6)))[0]
+    batch = batches(crop=(12, 6))[0]
     assert batch["label"].shape == (4, 12, 6)
     assert (batch["label"][:, 8:] == VOID).all()
     assert (batch["label"][:, :8] != VOID).all()
 
 
 def test_resizing_keeps_labels_whole():
-    batch = batches(Input(size=(16, 12)))[0]
+    batch = batches(size=(16, 12), crop=None)[0]
     assert batch["image"].shape == (4, 16, 12, 1)
     assert set(np.unique(batch["label"])) <= {0, 1, 2}
 
@@ -88,7 +87,7 @@ def test_resizing_keeps_labels_whole():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_evaluation_shows_every_example_once_at_its_own_size(channels):
     mixed = examples(3, 8, 6, channels) + examples(2, 5, 9, channels)
-    run = list(evaluation_batches(mixed, Input(size=(4, 4)), batch_size=2, canvas=(8, 9)))
+    run = list(evaluation_batches(mixed, size=(4, 4), batch_size=2, canvas=(8, 9)))
     assert len(run) == 3
     real = np.concatenate([batch["real"] for batch in run])
     assert (real == [1, 1, 1, 1, 1, 0]).all()
@@ -103,13 +102,13 @@ def test_evaluation_shows_every_example_once_at_its_own_size(channels):
 
 
 def test_without_a_size_images_are_padded_to_the_canvas():
-    (batch,) = evaluation_batches(examples(2), Input(), batch_size=2, canvas=(10, 12))
+    (batch,) = evaluation_batches(examples(2), size=None, batch_size=2, canvas=(10, 12))
     assert batch["image"].shape == (2, 10, 12, 1)
     assert (batch["extent"] == [8, 8]).all()
 
 
 def test_labels_may_be_missing():
     source = [{"image": example["image"]} for example in examples(2)]
-    (batch,) = evaluation_batches(source, Input(), batch_size=2, canvas=(8, 8))
+    (batch,) = evaluation_batches(source, size=None, batch_size=2, canvas=(8, 8))
     assert (batch["label"] == VOID).all()
     assert (batch["size"] == [8, 8]).all()

@@ -12,10 +12,12 @@ import grain
 import numpy as np
 from PIL import Image
 
-from train.config import Input
 from train.data.builder import VOID
 
 Batch = dict[str, np.ndarray]
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
 
 Examples = Sequence[Mapping[str, Any]] | grain.sources.RandomAccessDataSource[Mapping[str, Any]]
 """Images in random access: `image` uint8 [h, w, c], `label` uint8 [h, w] and whatever else."""
@@ -23,8 +25,9 @@ Examples = Sequence[Mapping[str, Any]] | grain.sources.RandomAccessDataSource[Ma
 
 def training_batches(
     examples: Examples,
-    what: Input,
     *,
+    size: Size | None,
+    crop: Size | None,
     batch_size: int,
     epochs: int,
     seed: int,
@@ -38,7 +41,8 @@ def training_batches(
 
     Args:
         examples: with labels.
-        what: sizes. Without `size` and `crop` all images must be of one size.
+        size: height and width every example is resized to; None leaves them as they are.
+        crop: height and width of a random window of each; None keeps all of it, and all must be of one size.
         batch_size: images of a step, over all hosts.
         epochs: passes over the examples.
         seed: of order and crops.
@@ -57,7 +61,7 @@ def training_batches(
         .shuffle()
         .slice(slice(0, steps * batch_size))
         .repeat(epochs)
-        .random_map(lambda example, rng: _crop(_view(example, what), what, rng))
+        .random_map(lambda example, rng: _crop(_view(example, size), crop, rng))
         .map_with_index(lambda index, example: {**example, "index": np.array(index, np.int32)})
     )
     mine = stream.slice(slice(first_step * batch_size + host, None, hosts))
@@ -65,13 +69,13 @@ def training_batches(
 
 
 def evaluation_batches(
-    examples: Examples, what: Input, *, batch_size: int, canvas: tuple[int, int]
+    examples: Examples, *, size: Size | None, batch_size: int, canvas: Size
 ) -> Iterator[Batch]:
     """All examples in their order; the last batch is filled up with void ones.
 
     Args:
         examples: `label` may be missing (then it is void).
-        what: size; without `size`, images are padded to the canvas.
+        size: height and width every image is resized to; None pads them to the canvas.
         batch_size: images of a batch.
         canvas: height and width that hold the largest image.
 
@@ -85,12 +89,12 @@ def evaluation_batches(
     def prepare(example: Mapping[str, Any]) -> Batch:
         height, width = example["image"].shape[:2]
         image = example["image"]
-        image = _pad(image, canvas, 0) if what.size is None else _resize(image, what.size)
+        image = _pad(image, canvas, 0) if size is None else _resize(image, size)
         label = example.get("label", np.full((height, width), VOID, np.uint8))
         return {
             "image": image,
             "label": _pad(label, canvas, VOID),
-            "extent": np.array((height, width) if what.size is None else what.size, np.float32),
+            "extent": np.array((height, width) if size is None else size, np.float32),
             "size": np.array((height, width), np.float32),
             "real": np.array(True),
         }
@@ -109,25 +113,25 @@ def _fill(batch: Batch, size: int) -> Batch:
     return filled
 
 
-def _view(example: Mapping[str, Any], what: Input) -> Batch:
+def _view(example: Mapping[str, Any], size: Size | None) -> Batch:
     """An example's image and label as the network sees them, before crops."""
     image, label = example["image"], example["label"]
-    if what.size is not None:
-        image, label = _resize(image, what.size), resized_label(label, what.size)
+    if size is not None:
+        image, label = _resize(image, size), resized_label(label, size)
     return {"image": image, "label": label}
 
 
-def _crop(example: Batch, what: Input, rng: np.random.Generator) -> Batch:
+def _crop(example: Batch, crop: Size | None, rng: np.random.Generator) -> Batch:
     """A random window; where the image is smaller than the window, the rest is void."""
-    if what.crop is None:
+    if crop is None:
         return example
-    image, label = _pad(example["image"], what.crop, 0), _pad(example["label"], what.crop, VOID)
-    top, left = (rng.integers(0, have - want + 1) for have, want in zip(label.shape, what.crop, strict=True))
-    window = (slice(top, top + what.crop[0]), slice(left, left + what.crop[1]))
+    image, label = _pad(example["image"], crop, 0), _pad(example["label"], crop, VOID)
+    top, left = (rng.integers(0, have - want + 1) for have, want in zip(label.shape, crop, strict=True))
+    window = (slice(top, top + crop[0]), slice(left, left + crop[1]))
     return {"image": image[window], "label": label[window]}
 
 
-def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resize(image: np.ndarray, size: Size) -> np.ndarray:
     if image.shape[:2] == size:
         return image
     height, width = size
@@ -137,7 +141,7 @@ def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     )
 
 
-def resized_label(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resized_label(label: np.ndarray, size: Size) -> np.ndarray:
     """A label uint8 [h, w] at another height and width, by nearest neighbours."""
     if label.shape == size:
         return label
@@ -145,7 +149,7 @@ def resized_label(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))
 
 
-def _pad(x: np.ndarray, size: tuple[int, int], value: int) -> np.ndarray:
+def _pad(x: np.ndarray, size: Size, value: int) -> np.ndarray:
     """At least `size` large, filled up at the bottom and on the right."""
     missing = [max(0, want - have) for want, have in zip(size, x.shape[:2], strict=True)]
     return np.pad(x, ((0, missing[0]), (0, missing[1]), *((0, 0),) * (x.ndim - 2)), constant_values=value)

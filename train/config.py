@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from train.data.builder import DataSet
+from train.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class Ramp:
     """Share of the run after which the number starts to move."""
     until: float = 1.0
     """Share of the run at which it arrives."""
+
+    def __post_init__(self):
+        if not 0 <= self.begin < self.until <= 1:
+            raise UserError(f"{self}: takes 0 <= begin < until <= 1")
 
     def at(self, progress):
         """The number when the share `progress` (0 to 1, may be traced) of the run is done."""

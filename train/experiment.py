@@ -122,6 +122,7 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
     Raises:
         UserError: says which field, or which file, is wrong and what to do.
     """
+    check_numbers(config)
     check_objective(config.objective)
     check_batch_size(config.batch_size)
     data = prepare(config.data, data_dir=data_dir, source=source)
@@ -138,6 +139,23 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
             "--input.crop HEIGHT WIDTH to train on windows"
         )
     return Experiment(config, Facts(data.classes, data.channels, len(training), data.fingerprint)), data
+
+
+def check_numbers(config: Config) -> None:
+    """Refuses counts and sizes below 1.
+
+    Raises:
+        UserError: names the field.
+    """
+    numbers = {
+        "epochs": (config.epochs,),
+        "batch_size": (config.batch_size,),
+        "input.size": config.input.size or (),
+        "input.crop": config.input.crop or (),
+    }
+    for name, values in numbers.items():
+        if min(values, default=1) < 1:
+            raise UserError(f"{name}: is {' '.join(map(str, values))}, takes at least 1")
 
 
 def check_model(model: nn.Module, classes: Sequence[str]) -> None:

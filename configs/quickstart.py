@@ -12,13 +12,13 @@ from train.data.generated import Generated
 config = Config(
     data=Generated(),
     model=UNet(width=16, depth=3),
-    # The balanced loss with thresholds that close over the first third of the run (at once, they starve a
-    # network that has not left the background yet) and class weights that relax to 1 (they give the early
-    # pull and take their false alarms back). The window is narrow because the defects are thin.
+    # The balanced loss with thresholds that close over the whole run and class weights that relax to 1. With
+    # the thresholds closed early, faint spots that the network has not found by then are never found: a
+    # pixel that is confidently wrong is hardly pulled any more. The window is narrow, the defects are thin.
     objective={
         "balanced": Term(
             softmax_truncated_cross_entropy,
-            options={"eps_inf": Ramp(0.0, 0.3, until=0.3), "eps_sup": Ramp(1.0, 0.7, until=0.3)},
+            options={"eps_inf": Ramp(0.0, 0.3), "eps_sup": Ramp(1.0, 0.7)},
             weights=balance_mask,
             weights_options={"beta": 0.99, "window": 3, "power": Ramp(1.0, 0.0)},
         )

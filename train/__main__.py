@@ -1,6 +1,5 @@
 """The commands: arguments in, exit code out."""
 
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +123,6 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0 if arguments else 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if arguments[0] not in COMMANDS:
             raise UserError(f"{arguments[0]}: no such command; there are {', '.join(COMMANDS)}")

@@ -70,8 +70,8 @@ class Pair(NamedTuple):
 class FolderSurfaces(SegmentationBuilder):
     """Writes the images of a folder, under a key that changes with the options and with any file."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "Raised whenever files are read in another way."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar = {"1.1.0": "Raised whenever files are read, or described, in another way."}
     name = "folder"
 
     def __init__(self, data: Folder, *, data_dir: Path):

@@ -126,6 +126,7 @@ import sys
 from pathlib import Path
 from train.data.generated import Generated
 from train.data.folder import Folder
+from train.data.magnetic_tile import MagneticTile
 from train.data.neu_seg import NeuSeg
 from train.data.prepare import prepare
 data = prepare(Generated(train=4, validation=2, test=3, size=32), data_dir=Path(sys.argv[1]))

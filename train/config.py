@@ -66,6 +66,16 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """Which images training sees, and where it cuts its crops out of them."""
+
+    balanced: bool = False
+    """Take images with and without defects in turn; an epoch is all of the rarer kind and as many others."""
+    centred: float = 0.0
+    """Chance that a crop is centred on a pixel of a defect, of a class drawn among those in the image."""
+
+
+@dataclass(frozen=True)
 class Augmentation:
     """Random changes of the training images, made on the device; pixels turned in from outside are void."""
 
@@ -135,13 +145,15 @@ class Config:
     """The terms whose sum is minimised, by name."""
     input: Input = Input()
     """What the network sees of an image."""
+    sampling: Sampling = Sampling()
+    """Which images and crops training sees."""
     augmentation: Augmentation = Augmentation()
     """Random changes of the training images."""
     optimizer: Adam = Adam()
     """How parameters follow gradients."""
     epochs: int = 100
-    """Passes over the training part."""
+    """Passes over the training part; balanced sampling makes them shorter."""
     batch_size: int = 16
     """Images a step, over all devices."""
     seed: int = 0
-    """Seed of the initial parameters, of the order of the images and of their changes."""
+    """Seed of the initial parameters, of the order of the images, of their crops and changes."""

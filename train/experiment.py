@@ -15,7 +15,7 @@ import optax
 from balanced_jax.metrics import ConfusionCounts
 from train.checkpoints import Checkpoints
 from train.config import Config
-from train.data.pipeline import Examples, evaluation_batches
+from train.data.pipeline import Examples, evaluation_batches, images_of_an_epoch
 from train.data.prepare import Prepared, prepare
 from train.errors import UserError
 from train.objective import check_objective
@@ -31,6 +31,8 @@ class Facts(NamedTuple):
     channels: int
     """Of the images, 1 or 3."""
     training_images: int
+    defective_images: int
+    """Of the training images, those that show a defect."""
     fingerprint: str
     """Digest of the data's content."""
 
@@ -57,9 +59,15 @@ class Experiment:
         return self.config.model.clone(num_classes=len(self.facts.classes))
 
     @property
+    def images_per_epoch(self) -> int:
+        """Images of an epoch, before its last partial batch is dropped."""
+        defective = self.facts.defective_images if self.config.sampling.balanced else None
+        return images_of_an_epoch(self.facts.training_images, defective)
+
+    @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in the training part."""
-        return self.facts.training_images // self.config.batch_size
+        """Whole batches in an epoch."""
+        return self.images_per_epoch // self.config.batch_size
 
     @functools.cached_property
     def transformation(self) -> optax.GradientTransformation:
@@ -127,18 +135,43 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
     check_batch_size(config.batch_size)
     data = prepare(config.data, data_dir=data_dir, source=source)
     training = data.parts["train"]
+    facts = Facts(data.classes, data.channels, len(training), sum(training.defective), data.fingerprint)
+    experiment = Experiment(config, facts)
     check_model(config.model, data.classes)
-    if len(training) < config.batch_size:
+    check_sampling(config, facts)
+    if experiment.steps_per_epoch == 0:
         raise UserError(
-            f"batch_size: {config.batch_size} is more than the {len(training)} training images; "
-            "take a smaller one"
+            f"batch_size: {config.batch_size} is more than the {experiment.images_per_epoch} training images "
+            "of an epoch; take a smaller one"
         )
     if config.input.size is None and config.input.crop is None and len(set(training.sizes)) > 1:
         raise UserError(
             "input: the training images differ in size; give --input.size HEIGHT WIDTH to resize them, or "
             "--input.crop HEIGHT WIDTH to train on windows"
         )
-    return Experiment(config, Facts(data.classes, data.channels, len(training), data.fingerprint)), data
+    return experiment, data
+
+
+def check_sampling(config: Config, facts: Facts) -> None:
+    """Refuses a way to sample that these data or the input do not allow.
+
+    Raises:
+        UserError: names the field and what to change.
+    """
+    centred = config.sampling.centred
+    if not 0 <= centred <= 1:
+        raise UserError(f"sampling.centred: {centred} is no chance; take a number from 0 to 1")
+    if centred and config.input.crop is None:
+        raise UserError(
+            f"sampling.centred: {centred} has no effect on whole images; give --input.crop HEIGHT WIDTH, or "
+            "leave it out"
+        )
+    defective, images = facts.defective_images, facts.training_images
+    if config.sampling.balanced and defective in (0, images):
+        raise UserError(
+            f"sampling.balanced: {defective} of the {images} training images show a defect, so there are no "
+            "two kinds to take turns; leave it out"
+        )
 
 
 def check_numbers(config: Config) -> None:

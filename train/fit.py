@@ -92,10 +92,13 @@ def train(experiment: Experiment, data: Prepared, run: Path, console: Console) -
     step = over_devices(experiment.train_step())
     validate = experiment.predictor(data.canvas("validation"))
     schedule = config.optimizer.learning_rate.schedule(config.epochs, steps)
+    training = data.parts["train"]
     batches = training_batches(
-        data.parts["train"],
+        training,
         size=config.input.size,
         crop=config.input.crop,
+        centred=config.sampling.centred,
+        defective=training.defective if config.sampling.balanced else None,
         batch_size=config.batch_size,
         epochs=config.epochs,
         seed=config.seed,

@@ -82,6 +82,16 @@ def test_a_killed_run_ends_as_if_nothing_had_been(run, prepared, tmp_path):
     assert (again / "evaluation.json").read_text() == (run / "evaluation.json").read_text()
 
 
+def test_a_balanced_run_has_the_steps_of_its_sampling_and_can_be_evaluated(prepared, tmp_path):
+    # Of these 16 images 5 show a defect, so an epoch has 10, which make one step of 8.
+    options = ["--data.seed", "5", "--sampling.balanced", "--sampling.centred", "0.5", "--epochs", "2"]
+    assert main(command(tmp_path / "run", prepared, *options)) == 0
+    assert [row["step"] for row in rows(tmp_path / "run")] == [1, 2]
+    before = (tmp_path / "run" / "evaluation.json").read_text()
+    assert main(["evaluate", str(tmp_path / "run"), "--data-dir", str(prepared)]) == 0
+    assert (tmp_path / "run" / "evaluation.json").read_text() == before
+
+
 def test_predict_writes_class_maps_and_overlays(run, tmp_path):
     rng = np.random.default_rng(0)
     folder = tmp_path / "images"
@@ -115,6 +125,11 @@ def test_predict_writes_class_maps_and_overlays(run, tmp_path):
         (["fit", str(TINY), "--input.crop", "24", "0"], "input.crop: is 24 0, takes at least 1"),
         (["fit", str(TINY), "--objective.balanced.options.eps-inf.until", "2"], "begin < until <= 1"),
         (["fit", str(TINY), "--batch-size", "32"], "batch_size: 32 is more than the 16 training images"),
+        (
+            ["fit", str(TINY), "--sampling.balanced", "--data.seed", "5", "--batch-size", "16"],
+            "batch_size: 16 is more than the 10 training images of an epoch",
+        ),
+        (["fit", str(TINY), "--sampling.centred", "2"], "sampling.centred: 2.0 is no chance"),
         (["fit", str(TINY), "--objective.balanced.options.window", "4"], "window"),
         (["fit", str(TINY), "--model.num-classes", "3"], "model.num_classes: is 3, but the data has 4"),
         (["fit", str(TINY), "--model.axis-name", "x"], "model.axis_name: is 'x'"),

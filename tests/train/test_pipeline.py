@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from train.data.builder import VOID
-from train.data.pipeline import evaluation_batches, training_batches
+from train.data.pipeline import evaluation_batches, images_of_an_epoch, training_batches
 
 
 def examples(count=10, height=8, width=8, channels=1):
@@ -16,6 +16,32 @@ def examples(count=10, height=8, width=8, channels=1):
         }
         for i in range(count)
     ]
+
+
+def surfaces(defects, height=24, width=30):
+    """Examples of which each holds its place in its pixels, and one pixel for each of the defects given."""
+    out = []
+    for i, pixels in enumerate(defects):
+        label = np.zeros((height, width), np.uint8)
+        for (row, column), k in pixels.items():
+            label[row, column] = k
+        out.append({"image": np.full((height, width, 1), i, np.uint8), "label": label})
+    return out
+
+
+def seen(run):
+    """Which example stands at each place of the stream."""
+    return np.concatenate([batch["image"][:, 0, 0, 0] for batch in run]).tolist()
+
+
+def run_of(source, **options):
+    """Batches of one image."""
+    usual = {"size": None, "crop": (7, 9), "batch_size": 1, "epochs": 1, "seed": 0}
+    return list(training_batches(source, **usual | options))
+
+
+FEW_DEFECTS = [i in (1, 4, 8, 9) for i in range(10)]
+SAMPLINGS = [{}, {"centred": 0.5}, {"defective": FEW_DEFECTS}, {"defective": FEW_DEFECTS, "centred": 1.0}]
 
 
 def batches(count=10, **options):
@@ -41,22 +67,116 @@ def test_index_is_the_place_in_the_stream():
     assert (np.concatenate([batch["index"] for batch in batches()]) == np.arange(24)).all()
 
 
+@pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("step", [0, 1, 3, 5])
-def test_a_run_taken_up_again_sees_the_same_batches(step):
-    assert same(batches(first_step=step), batches()[step:])
+def test_a_run_taken_up_again_sees_the_same_batches(step, sampling):
+    assert same(batches(first_step=step, **sampling), batches(**sampling)[step:])
 
 
-def test_hosts_share_the_batches_of_one():
-    shares = [batches(host=host, hosts=2) for host in range(2)]
-    for whole, *parts in zip(batches(), *shares, strict=True):
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("hosts", [2, 4])
+def test_hosts_share_the_batches_of_one(hosts, sampling):
+    shares = [batches(host=host, hosts=hosts, **sampling) for host in range(hosts)]
+    for whole, *parts in zip(batches(**sampling), *shares, strict=True):
         for key in whole:
             assert (
                 np.stack([part[key] for part in parts], axis=1).reshape(whole[key].shape) == whole[key]
             ).all()
 
 
-def test_another_seed_makes_another_order():
-    assert not same(batches(seed=1), batches())
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_another_seed_makes_another_order(sampling):
+    assert same(batches(**sampling), batches(**sampling))
+    assert not same(batches(seed=1, **sampling), batches(**sampling))
+
+
+@pytest.mark.parametrize("defective", [3, 5, 8])
+@pytest.mark.parametrize("batch_size", [2, 3, 4])
+def test_images_with_and_without_defects_take_turns(defective, batch_size):
+    marks = [i < defective for i in range(10)]
+    run = batches(defective=marks, batch_size=batch_size, epochs=5)
+    steps = images_of_an_epoch(10, defective) // batch_size
+    assert len(run) == 5 * steps
+    for epoch in range(5):
+        places = seen(run[epoch * steps : (epoch + 1) * steps])
+        assert [marks[i] for i in places] == [place % 2 == 0 for place in range(len(places))]
+
+
+@pytest.mark.parametrize("defective", [3, 7])
+def test_an_epoch_shows_all_of_the_rarer_kind_and_the_other_kind_goes_on(defective):
+    marks = [i < defective for i in range(10)]
+    places = seen(batches(defective=marks, batch_size=2, epochs=14))
+    rarer = [i for i in places if marks[i] is (defective == 3)]
+    other = [i for i in places if marks[i] is not (defective == 3)]
+    assert len(rarer) == len(other) == 14 * 3
+    orders = [rarer[i : i + 3] for i in range(0, 42, 3)]
+    assert all(len(set(order)) == 3 for order in orders)
+    assert len(set(map(tuple, orders))) > 3
+    orders = [other[i : i + 7] for i in range(0, 42, 7)]
+    assert all(len(set(order)) == 7 for order in orders)
+    assert len(set(map(tuple, orders))) == 6
+
+
+def test_two_kinds_of_equal_number_meet_in_other_pairs_each_epoch():
+    places = seen(batches(defective=[i < 5 for i in range(10)], batch_size=2, epochs=10))
+    assert len(set(zip(places[::2], places[1::2], strict=True))) > 12
+
+
+@pytest.mark.parametrize(
+    ("images", "defective", "shown"), [(10, None, 10), (10, 3, 6), (10, 7, 6), (4, 2, 4)]
+)
+def test_an_epoch_is_all_images_or_twice_the_rarer_kind(images, defective, shown):
+    assert images_of_an_epoch(images, defective) == shown
+
+
+@pytest.mark.parametrize("pixel", [(0, 0), (0, 15), (23, 29), (12, 0), (12, 15), (5, 27)])
+@pytest.mark.parametrize("crop", [(7, 9), (8, 4), (24, 30), (40, 9), (40, 50), (1, 1)])
+def test_a_centred_crop_has_its_pixel_as_near_to_the_middle_as_the_edge_allows(pixel, crop):
+    (batch,) = run_of(surfaces([{pixel: 3}]), crop=crop, centred=1.0)
+    assert batch["label"].shape == (1, *crop)
+    (place,) = np.argwhere(batch["label"][0] == 3)
+    for at, found, side, whole in zip(pixel, place, crop, (24, 30), strict=True):
+        first = at - found
+        assert 0 <= first <= max(0, whole - side)
+        inside = side // 2 <= at <= whole - (side - side // 2)
+        assert found == side // 2 if inside else first in (0, max(0, whole - side))
+
+
+def test_a_centred_crop_is_about_any_pixel_of_its_class():
+    source = surfaces([{(8, column): 1 for column in range(10, 16)}])
+    run = run_of(source, crop=(1, 1), centred=1.0, epochs=60)
+    assert all(batch["label"] == 1 for batch in run)
+    source[0]["image"] = np.arange(24 * 30, dtype=np.int32).reshape(24, 30, 1)
+    columns = [
+        int(batch["image"][0, 0, 0, 0]) % 30 for batch in run_of(source, crop=(1, 1), centred=1.0, epochs=60)
+    ]
+    assert set(columns) == set(range(10, 16))
+
+
+def test_classes_are_drawn_alike_however_large_their_defects_are():
+    large = {(row, column): 2 for row in range(12, 24) for column in range(30)}
+    run = run_of(surfaces([{(2, 2): 1, **large}]), crop=(1, 1), centred=1.0, epochs=400)
+    small = sum(int(batch["label"][0, 0, 0]) == 1 for batch in run)
+    assert 160 < small < 240
+
+
+def test_a_crop_is_centred_with_the_given_chance():
+    source = surfaces([{(100, 100): 1}], 200, 200)
+    run = run_of(source, crop=(3, 3), centred=0.25, epochs=400)
+    hits = sum(int(batch["label"][0, 1, 1]) == 1 for batch in run)
+    assert 70 < hits < 130
+
+
+def test_without_a_defect_a_crop_falls_anywhere():
+    source = surfaces([{}, {(3, 3): VOID}])
+    assert same(run_of(source, centred=1.0, epochs=20), run_of(source, epochs=20))
+
+
+def test_a_crop_is_centred_on_what_resizing_has_left():
+    source = surfaces([{(11, 13): 1}])
+    source[0]["label"][6:18, 6:18] = 2
+    (batch,) = run_of(source, size=(4, 5), crop=(1, 1), centred=1.0)
+    assert batch["label"] == 2
 
 
 def test_crops_wander_and_keep_image_and_label_together():

@@ -18,7 +18,7 @@ from train.experiment import Facts
 CONFIG = Config(
     data=Generated(), model=UNet(width=4), objective={"ce": Term(softmax_cross_entropy)}, epochs=3
 )
-FACTS = Facts(("background", "defect"), 1, 10, "abc")
+FACTS = Facts(("background", "defect"), 1, 10, 4, "abc")
 
 
 @pytest.fixture

@@ -59,7 +59,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     """Base of the builders: writes examples, and what is known about them into the metadata.
 
     The metadata holds the class names, the number of channels (1 when every image is grey, else 3), the
-    fingerprint, and the (height, width) of each example, so that none has to be decoded to be known.
+    fingerprint, and of each example its (height, width) and the classes it shows, so that none has to be
+    decoded to be known.
     """
 
     def __init_subclass__(cls, **options: Any):
@@ -88,7 +89,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
                     "name": tfds.features.Text(),
                 }
             ),
-            metadata=tfds.core.MetadataDict(classes=self.classes, channels=1, sizes={}),
+            metadata=tfds.core.MetadataDict(classes=self.classes, channels=1, sizes={}, present={}),
             # Kept in the order of the names; the pipeline shuffles while it reads.
             disable_shuffling=True,
         )
@@ -101,9 +102,11 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     def _generate_examples(self, part: str, items: Sequence[Any], content: Any) -> Iterator:
         metadata: Any = self.info.metadata
         sizes = metadata["sizes"][part] = []
+        present = metadata["present"][part] = []
         for index, item in enumerate(progress(items, f"Preparing {self.name}, {part}")):
             example = self.example(item)
             sizes.append(example.label.shape)
+            present.append(np.setdiff1d(example.label, VOID).tolist())
             metadata["channels"] = max(metadata["channels"], 1 if is_grey(example.pixels) else 3)
             update_fingerprint(content, part, example)
             yield (

@@ -105,6 +105,19 @@ def read_picture(path: Path) -> tuple[np.ndarray, bytes]:
     return pixels, encoded if as_it_is else png_bytes(pixels)
 
 
+def check_sizes(image: Path, pixels: np.ndarray, mask: Path, label: np.ndarray) -> None:
+    """Refuses a mask whose label [h, w] is not as large as the pixels [h, w, c] of its image.
+
+    Raises:
+        UserError: names the mask and both sizes.
+    """
+    if pixels.shape[:2] != label.shape:
+        shown, labelled = ("x".join(map(str, array.shape[1::-1])) for array in (pixels, label))
+        raise UserError(
+            f"{mask}: is {labelled} pixels but its image {image.name} is {shown}; make both the same size"
+        )
+
+
 def opaque(image: Image.Image, path: Path) -> Image.Image:
     """The image without an alpha channel that says nothing.
 

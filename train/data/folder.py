@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import VOID, Example, Items, SegmentationBuilder, progress
-from train.data.files import SUFFIXES, read_picture
+from train.data.files import SUFFIXES, check_sizes, read_picture
 from train.data.keys import key_of
 from train.data.masks import read_colors, read_ids, read_threshold
 from train.data.split import Traits, draw
@@ -70,8 +70,8 @@ class Pair(NamedTuple):
 class FolderSurfaces(SegmentationBuilder):
     """Writes the images of a folder, under a key that changes with the options and with any file."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "Raised whenever files are read in another way."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar = {"1.1.0": "Raised whenever files are read, or described, in another way."}
     name = "folder"
 
     def __init__(self, data: Folder, *, data_dir: Path):
@@ -102,12 +102,7 @@ class FolderSurfaces(SegmentationBuilder):
     def example(self, item: Pair) -> Example:
         pixels, encoded = read_picture(item.image)
         label = read_label(self.data, item.mask)
-        if pixels.shape[:2] != label.shape:
-            shown, labelled = ("x".join(map(str, array.shape[1::-1])) for array in (pixels, label))
-            raise UserError(
-                f"{item.mask}: is {labelled} pixels but its image {item.image.name} is {shown}; "
-                "make both the same size"
-            )
+        check_sizes(item.image, pixels, item.mask, label)
         return Example(item.name, encoded, pixels, label)
 
 

@@ -40,8 +40,10 @@ class NeuSeg:
 class NeuSegSurfaces(SegmentationBuilder):
     """Writes the images of the original, named "training/000201" as the stems occur in both splits."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "Raised whenever the division into parts changes."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar = {
+        "1.1.0": "Raised whenever the division into parts, or what is kept about an image, changes."
+    }
     name = "neu_seg"
 
     def __init__(self, split: str, photographs: Mapping[str, str], *, data_dir: Path, source: Path | None):

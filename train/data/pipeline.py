@@ -28,6 +28,8 @@ def training_batches(
     *,
     size: Size | None,
     crop: Size | None,
+    centred: float = 0.0,
+    defective: Sequence[bool] | None = None,
     batch_size: int,
     epochs: int,
     seed: int,
@@ -43,6 +45,9 @@ def training_batches(
         examples: with labels.
         size: height and width every example is resized to; None leaves them as they are.
         crop: height and width of a random window of each; None keeps all of it, and all must be of one size.
+        centred: chance that a window lies around a pixel of a defect, in images that show one.
+        defective: which examples show a defect; those and the others take turns in the stream. Without it
+            each example is seen once an epoch. At least one of either kind.
         batch_size: images of a step, over all hosts.
         epochs: passes over the examples.
         seed: of order and crops.
@@ -54,14 +59,15 @@ def training_batches(
         `image` uint8 [batch, h, w, c], `label` uint8 [batch, h, w], and `index` int32 [batch], an
         example's position in the stream of the whole run.
     """
-    steps = len(examples) // batch_size
+    showing = None if defective is None else sum(defective)
+    steps = images_of_an_epoch(len(examples), showing) // batch_size
     stream = (
-        grain.MapDataset.source(examples)
-        .seed(seed)
-        .shuffle()
+        _order(len(examples), defective, seed)
         .slice(slice(0, steps * batch_size))
         .repeat(epochs)
-        .random_map(lambda example, rng: _crop(_view(example, size), crop, rng))
+        .seed(seed)
+        .map(examples.__getitem__)
+        .random_map(lambda example, rng: _crop(_view(example, size), crop, centred, rng))
         .map_with_index(lambda index, example: {**example, "index": np.array(index, np.int32)})
     )
     mine = stream.slice(slice(first_step * batch_size + host, None, hosts))
@@ -103,6 +109,34 @@ def evaluation_batches(
     return (_fill(batch, batch_size) for batch in stream.to_iter_dataset())
 
 
+def images_of_an_epoch(images: int, defective: int | None) -> int:
+    """How many images an epoch shows before its last partial batch is dropped.
+
+    Args:
+        images: of the training part.
+        defective: how many of them show a defect, if those and the others take turns: an epoch then shows
+            all of the kind that has fewer, and as many of the other.
+    """
+    return images if defective is None else 2 * min(defective, images - defective)
+
+
+def _order(count: int, defective: Sequence[bool] | None, seed: int) -> grain.MapDataset[int]:
+    """Which example stands at each place of an epoch; later epochs are shuffled anew.
+
+    Where two kinds take turns, the one that has more goes on in an epoch where the last one has ended: over
+    the run all of its examples are seen about equally often.
+    """
+    if defective is None:
+        kinds = [list(range(count))]
+    else:
+        kinds = [[i for i in range(count) if bool(defective[i]) is wanted] for wanted in (True, False)]
+    # A seed each: two kinds of equal number would be shuffled alike and meet in the same pairs for ever.
+    seeds = np.random.SeedSequence(seed).generate_state(len(kinds)).tolist()
+    return grain.MapDataset.mix(
+        [grain.MapDataset.source(kind).shuffle(seed=own) for kind, own in zip(kinds, seeds, strict=True)]
+    )
+
+
 def _fill(batch: Batch, size: int) -> Batch:
     """Repeats the last example, as void, up to a whole batch."""
     missing = size - len(batch["real"])
@@ -121,14 +155,40 @@ def _view(example: Mapping[str, Any], size: Size | None) -> Batch:
     return {"image": image, "label": label}
 
 
-def _crop(example: Batch, crop: Size | None, rng: np.random.Generator) -> Batch:
-    """A random window; where the image is smaller than the window, the rest is void."""
+def _crop(example: Batch, crop: Size | None, centred: float, rng: np.random.Generator) -> Batch:
+    """A random window; where the image is smaller than the window, the rest is void.
+
+    With the chance `centred` the window has a pixel of a defect in its middle, or as near to it as the
+    image's edge allows; an image without defects gives any window.
+    """
     if crop is None:
         return example
     image, label = _pad(example["image"], crop, 0), _pad(example["label"], crop, VOID)
-    top, left = (rng.integers(0, have - want + 1) for have, want in zip(label.shape, crop, strict=True))
+    rooms = [have - want for have, want in zip(label.shape, crop, strict=True)]
+    pixel = _defect_pixel(label, rng) if rng.random() < centred else None
+    if pixel is None:
+        top, left = (rng.integers(0, room + 1) for room in rooms)
+    else:
+        top, left = (
+            min(max(0, at - side // 2), room) for at, side, room in zip(pixel, crop, rooms, strict=True)
+        )
     window = (slice(top, top + crop[0]), slice(left, left + crop[1]))
     return {"image": image[window], "label": label[window]}
+
+
+def _defect_pixel(label: np.ndarray, rng: np.random.Generator) -> tuple[int, int] | None:
+    """Row and column of a pixel of a defect, None where there is none.
+
+    First a class is drawn among those in the label, then one of its pixels: rare classes are not drowned by
+    large ones.
+    """
+    counts = np.bincount(label.ravel(), minlength=VOID)  # many times as fast as np.unique
+    classes = np.flatnonzero(counts[1:VOID]) + 1
+    if not classes.size:
+        return None
+    pixels = np.flatnonzero(label == rng.choice(classes))
+    row, column = divmod(int(rng.choice(pixels)), label.shape[1])
+    return row, column
 
 
 def _resize(image: np.ndarray, size: Size) -> np.ndarray:

@@ -43,6 +43,13 @@ class Part(Sequence[Record]):
     channels: int
     sizes: tuple[tuple[int, int], ...]
     """(height, width) of each example."""
+    present: tuple[tuple[int, ...], ...]
+    """Ids of the classes that each example shows."""
+
+    @property
+    def defective(self) -> list[bool]:
+        """Whether each example shows a defect."""
+        return [any(classes) for classes in self.present]
 
     @functools.cached_property
     def _records(self) -> Sequence[Mapping[str, Any]]:
@@ -156,7 +163,13 @@ def open_prepared(directory: Path) -> Prepared:
     metadata: Any = tfds.builder_from_directory(directory).info.metadata
     channels = metadata["channels"]
     parts = {
-        part: Part(directory, part, channels, tuple((h, w) for h, w in metadata["sizes"][part]))
+        part: Part(
+            directory,
+            part,
+            channels,
+            tuple((h, w) for h, w in metadata["sizes"][part]),
+            tuple(map(tuple, metadata["present"][part])),
+        )
         for part in PARTS
     }
     return Prepared(tuple(metadata["classes"]), channels, metadata["fingerprint"], parts)

@@ -43,6 +43,20 @@ def test_pixels_are_stored_without_loss(tiny):
     np.testing.assert_array_equal(tiny.parts["test"][1]["label"], label)
 
 
+def test_the_classes_of_each_example_are_known_without_decoding_it(tiny, tmp_path, monkeypatch):
+    for records in tiny.parts.values():
+        assert list(records.present) == [tuple(np.unique(record["label"])) for record in records]
+        assert records.defective == [bool(record["label"].any()) for record in records]
+    assert {True, False} == {shows for records in tiny.parts.values() for shows in records.defective}
+    surfaces = iter([np.full((32, 32), 255), np.zeros((32, 32)), np.eye(32) * 3, *[np.eye(32) * 255] * 6])
+    monkeypatch.setattr(
+        generated, "paint", lambda rng, size: (np.zeros((32, 32), np.uint8), next(surfaces).astype(np.uint8))
+    )
+    part = prepare(TINY, data_dir=tmp_path).parts["train"]
+    assert part.present == ((), (0,), (0, 3), (0,))
+    assert part.defective == [False, False, True, False]
+
+
 def test_a_part_travels_to_another_process_without_what_it_has_open(tiny):
     part = tiny.parts["train"]
     expected = part[2]
@@ -112,6 +126,7 @@ import sys
 from pathlib import Path
 from train.data.generated import Generated
 from train.data.folder import Folder
+from train.data.magnetic_tile import MagneticTile
 from train.data.neu_seg import NeuSeg
 from train.data.prepare import prepare
 data = prepare(Generated(train=4, validation=2, test=3, size=32), data_dir=Path(sys.argv[1]))

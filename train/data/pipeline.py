@@ -65,9 +65,7 @@ def training_batches(
         _order(len(examples), defective, seed)
         .slice(slice(0, steps * batch_size))
         .repeat(epochs)
-        .seed(seed)
-        .map(examples.__getitem__)
-        .random_map(lambda example, rng: _crop(_view(example, size), crop, centred, rng))
+        .random_map(lambda i, rng: _crop(_view(examples[i], size), crop, centred, rng))
         .map_with_index(lambda index, example: {**example, "index": np.array(index, np.int32)})
     )
     mine = stream.slice(slice(first_step * batch_size + host, None, hosts))
@@ -127,14 +125,12 @@ def _order(count: int, defective: Sequence[bool] | None, seed: int) -> grain.Map
     the run all of its examples are seen about equally often.
     """
     if defective is None:
-        kinds = [list(range(count))]
-    else:
-        kinds = [[i for i in range(count) if bool(defective[i]) is wanted] for wanted in (True, False)]
+        return grain.MapDataset.source(range(count)).seed(seed).shuffle()
+    kinds = [[i for i in range(count) if bool(defective[i]) is wanted] for wanted in (True, False)]
     # A seed each: two kinds of equal number would be shuffled alike and meet in the same pairs for ever.
     seeds = np.random.SeedSequence(seed).generate_state(len(kinds)).tolist()
-    return grain.MapDataset.mix(
-        [grain.MapDataset.source(kind).shuffle(seed=own) for kind, own in zip(kinds, seeds, strict=True)]
-    )
+    orders = [grain.MapDataset.source(kind).shuffle(seed=own) for kind, own in zip(kinds, seeds, strict=True)]
+    return grain.MapDataset.mix(orders).seed(seed)
 
 
 def _fill(batch: Batch, size: int) -> Batch:
@@ -165,7 +161,7 @@ def _crop(example: Batch, crop: Size | None, centred: float, rng: np.random.Gene
         return example
     image, label = _pad(example["image"], crop, 0), _pad(example["label"], crop, VOID)
     rooms = [have - want for have, want in zip(label.shape, crop, strict=True)]
-    pixel = _defect_pixel(label, rng) if rng.random() < centred else None
+    pixel = _defect_pixel(label, rng) if centred and rng.random() < centred else None
     if pixel is None:
         top, left = (rng.integers(0, room + 1) for room in rooms)
     else:

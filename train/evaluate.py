@@ -11,10 +11,12 @@ from train.checkpoints import Checkpoints, chosen
 from train.data.prepare import Prepared
 from train.experiment import Experiment
 from train.figures import figures, image_iou, stack, table
-from train.report import Picture, write_report
+from train.report import CostPicture, Picture, write_report
 
 SHOWN = 6
 """How many of the worst images the report shows, and how many of the best."""
+COSTS_SHOWN = 2
+"""Of how many of either it shows which pixels hold the loss."""
 
 
 def evaluate(
@@ -46,6 +48,10 @@ def evaluate(
     }
     run_directory.write_json(run / "evaluation.json", evaluation)
     ious = [image_iou(answer.counts) for answer in answers]
+    shown = worst_and_best(ious)
+    look_closer = [examples[i] for group in shown.values() for i in group[:COSTS_SHOWN]]
+    costs = experiment.cost_viewer(data.canvas(part))
+    before, after = (costs(s, look_closer) for s in (experiment.initial_state(), state))
     write_report(
         run / "report.html",
         title=run.name,
@@ -55,8 +61,12 @@ def evaluate(
         survey=run_directory.read_json(run / "survey.json"),
         pictures={
             heading: [Picture(**examples[i], prediction=answers[i].classes, iou=ious[i]) for i in group]
-            for heading, group in worst_and_best(ious).items()
+            for heading, group in shown.items()
         },
+        costs=[
+            CostPicture(**example, before=first, after=last)
+            for example, first, last in zip(look_closer, before, after, strict=True)
+        ],
     )
     console.print(table(evaluation))
     console.print(f"report: {run / 'report.html'}")

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -15,12 +15,22 @@ import optax
 from balanced_jax.metrics import ConfusionCounts
 from train.checkpoints import Checkpoints
 from train.config import Config
-from train.data.pipeline import Examples, evaluation_batches, images_of_an_epoch
+from train.data.pipeline import Batch, Examples, Size, evaluation_batches, images_of_an_epoch
 from train.data.prepare import Prepared, prepare
 from train.errors import UserError
+from train.figures import stack
+from train.findings import Findings
 from train.objective import check_objective
 from train.parallel import check_batch_size, collect, deal, each_device, replicate
-from train.step import AXIS, State, initial_state, predict_step, train_step
+from train.step import (
+    AXIS,
+    State,
+    cost_step,
+    initial_state,
+    predict_step,
+    train_step,
+    validate_step,
+)
 
 
 class Facts(NamedTuple):
@@ -89,39 +99,70 @@ class Experiment:
             train_step,
             model=self.model.clone(axis_name=AXIS),
             transformation=self.transformation,
-            objective=self.config.objective,
             augmentation=self.config.augmentation,
             what=self.config.input,
-            steps=self.config.epochs * self.steps_per_epoch,
             seed=self.config.seed,
+            **self._objective,
         )
 
-    def predictor(self, canvas: tuple[int, int]) -> Callable[[State, Examples], Iterator[Prediction]]:
+    def predictor(self, canvas: Size) -> Callable[[State, Examples], Iterator[Prediction]]:
         """A function `(state, examples)` that yields a prediction for each example, in their order.
 
-        It is compiled once.
+        It is compiled once, as the next two are.
 
         Args:
             canvas: height and width that hold the largest image.
         """
-        step = each_device(
-            functools.partial(predict_step, model=self.model, what=self.config.input, canvas=canvas)
-        )
+        view = self._viewer(functools.partial(predict_step, canvas=canvas), canvas)
 
         def predict(state: State, examples: Examples) -> Iterator[Prediction]:
-            variables = replicate({"params": state.params, **state.collections})
+            for example, (classes, counts) in view(state, examples):
+                height, width = example["size"].astype(int)
+                yield Prediction(classes[:height, :width].astype(np.uint8), counts)
+
+        return predict
+
+    def validator(self, canvas: Size) -> Callable[[State, Examples], tuple[ConfusionCounts, Findings]]:
+        """A function `(state, examples)`: counts, and who holds the objective, both [images, ...]."""
+        step = functools.partial(validate_step, canvas=canvas, **self._objective)
+        view = self._viewer(step, canvas)
+        return lambda state, examples: stack([found for _, found in view(state, examples)])
+
+    def cost_viewer(self, canvas: Size) -> Callable[[State, Examples], Iterator[np.ndarray]]:
+        """A function `(state, examples)` that yields the cost of each pixel, as large as the network sees it.
+
+        The objective is that of the state's place in the run; void pixels are NaN.
+        """
+        view = self._viewer(functools.partial(cost_step, **self._objective), canvas)
+
+        def costs(state: State, examples: Examples) -> Iterator[np.ndarray]:
+            for example, cost in view(state, examples):
+                height, width = example["extent"].astype(int)
+                void = example["seen"] >= len(self.facts.classes)
+                yield np.where(void, np.nan, cost)[:height, :width]
+
+        return costs
+
+    @property
+    def _objective(self) -> dict[str, Any]:
+        return {"objective": self.config.objective, "steps": self.config.epochs * self.steps_per_epoch}
+
+    def _viewer(
+        self, step: Callable, canvas: Size
+    ) -> Callable[[State, Examples], Iterator[tuple[Batch, Any]]]:
+        """A function `(state, examples)`: each example, as its batch has it, and what a step makes of it."""
+        mapped = each_device(functools.partial(step, model=self.model, what=self.config.input))
+
+        def view(state: State, examples: Examples) -> Iterator[tuple[Batch, Any]]:
+            state = replicate(dataclasses.replace(state, optimizer=()))
             for batch in evaluation_batches(
                 examples, size=self.config.input.size, batch_size=self.config.batch_size, canvas=canvas
             ):
-                classes, counts = collect(step(variables, deal(batch)))
+                outputs = collect(mapped(state, deal(batch)))
                 for i in np.flatnonzero(batch["real"]):
-                    height, width = batch["size"][i].astype(int)
-                    yield Prediction(
-                        classes[i, :height, :width].astype(np.uint8),
-                        jax.tree.map(lambda x, i=i: x[i], counts),
-                    )
+                    yield jax.tree.map(lambda x, i=i: x[i], (batch, outputs))
 
-        return predict
+        return view
 
 
 def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Experiment, Prepared]:

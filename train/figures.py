@@ -1,9 +1,10 @@
 """Figures of a network on one part of a data set, per class and each under its own name."""
 
 import math
+import statistics
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -12,12 +13,13 @@ from rich.table import Table
 
 from balanced_jax.metrics import ConfusionCounts, dice, iou, precision, recall
 
+Tree = TypeVar("Tree")
 READINGS = ("dataset", "present", "union", "all")
 
 
-def stack(counts: Sequence[ConfusionCounts]) -> ConfusionCounts:
-    """Counts of single images as those of many: int32 [images, classes] each."""
-    return jax.tree.map(lambda *x: np.stack(x), *counts)
+def stack(images: Sequence[Tree]) -> Tree:
+    """Counts, or other sums, of single images as those of many: arrays get a leading axis."""
+    return jax.tree.map(lambda *x: np.stack(x), *images)
 
 
 def figures(counts: ConfusionCounts, classes: Sequence[str]) -> dict[str, Any]:
@@ -40,11 +42,25 @@ def figures(counts: ConfusionCounts, classes: Sequence[str]) -> dict[str, Any]:
         "mean_with_background": _mean(readings["dataset"]),
         "classes": {
             name: {
-                "iou": {reading: _number(values[k]) for reading, values in readings.items()},
-                **{metric: _number(values[k]) for metric, values in others.items()},
+                "iou": {reading: or_none(values[k]) for reading, values in readings.items()},
+                **{metric: or_none(values[k]) for metric, values in others.items()},
             }
             for k, name in enumerate(classes)
         },
+    }
+
+
+def defect_means(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Each figure averaged over the defect classes that have it, in the form of a class's figures."""
+    defects = list(evaluation["classes"].values())[1:]
+
+    def mean(values: Iterable[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return statistics.fmean(known) if known else None
+
+    return {
+        "iou": {reading: mean(row["iou"][reading] for row in defects) for reading in defects[0]["iou"]},
+        **{ratio: mean(row[ratio] for row in defects) for ratio in ("dice", "precision", "recall")},
     }
 
 
@@ -73,13 +89,14 @@ def image_iou(counts: ConfusionCounts) -> float:
         return float(np.nanmean(values))
 
 
+def or_none(value: float) -> float | None:
+    """A figure as JSON takes it: None for NaN."""
+    return None if math.isnan(value) else float(value)
+
+
 def _mean(values: np.ndarray) -> float | None:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else None
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
 
 
 def _text(value: float | None) -> str:

@@ -18,7 +18,8 @@ from train.data.pipeline import Batch, resized_label, training_batches
 from train.data.prepare import Prepared
 from train.evaluate import evaluate
 from train.experiment import Experiment, set_up
-from train.figures import figures, stack
+from train.figures import figures
+from train.findings import summary
 from train.objective import find_option
 from train.parallel import deal, over_devices, replicate
 from train.screen import log, logged, progress_line
@@ -90,7 +91,7 @@ def train(experiment: Experiment, data: Prepared, run: Path, console: Console) -
         log.info("going on after epoch %d of %d", done // steps, config.epochs)
     state = replicate(state)
     step = over_devices(experiment.train_step())
-    validate = experiment.predictor(data.canvas("validation"))
+    validate = experiment.validator(data.canvas("validation"))
     schedule = config.optimizer.learning_rate.schedule(config.epochs, steps)
     training = data.parts["train"]
     batches = training_batches(
@@ -116,7 +117,7 @@ def train(experiment: Experiment, data: Prepared, run: Path, console: Console) -
             start = time.perf_counter()
             state, terms = one_epoch(step, state, itertools.islice(batches, steps), show)
             seconds = time.perf_counter() - start
-            answers = validate(state, data.parts["validation"])
+            counts, found = validate(state, data.parts["validation"])
             row = {
                 "step": epoch * steps,
                 "epoch": epoch,
@@ -125,7 +126,8 @@ def train(experiment: Experiment, data: Prepared, run: Path, console: Console) -
                 "learning_rate": np.asarray(schedule(epoch * steps - 1)).item(),
                 "seconds": seconds,
                 "images_per_second": steps * config.batch_size / seconds,
-                "validation": figures(stack([p.counts for p in answers]), data.classes),
+                "validation": figures(counts, data.classes),
+                "findings": summary(found, data.classes, config.objective, epoch / config.epochs),
             }
             # The line before the checkpoint: a line too many is cut when the run goes on, a missing one
             # would be missing for good.

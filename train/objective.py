@@ -1,15 +1,17 @@
 """The objective of a run: named terms, each a map of what every pixel costs, and their checks."""
 
 import difflib
+import functools
 import inspect
+import operator
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from balanced_jax.losses import masked_mean
-from balanced_jax.masks import valid_mask
+from balanced_jax.losses import balanced_loss, masked_mean
+from balanced_jax.masks import balance_mask, valid_mask
 from train.config import Ramp, Term
 from train.errors import UserError
 
@@ -27,15 +29,24 @@ def term_sums(objective: Mapping[str, Term], logits, labels, progress) -> dict[s
         A scalar for each term: the sum over images of the mean over an image's labelled pixels.
     """
     valid = valid_mask(labels, logits.shape[-1])
+    costs = term_costs(objective, logits, labels, progress)
+    return {name: jax.vmap(masked_mean)(cost, valid).sum() for name, cost in costs.items()}
 
-    def term_sum(term: Term) -> jax.Array:
-        costs = term.loss(
-            logits, labels, weights=term_weights(term, labels, logits.shape[-1], progress),
-            **_numbers(term.options, progress),
-        )  # fmt: skip
-        return _number(term.scale, progress) * jax.vmap(masked_mean)(costs, valid).sum()
 
-    return {name: term_sum(term) for name, term in objective.items()}
+def term_costs(objective: Mapping[str, Term], logits, labels, progress) -> dict[str, jax.Array]:
+    """What each pixel costs in each term, scale included: [images, height, width]; arguments as above."""
+
+    def cost(term: Term) -> jax.Array:
+        weights = term_weights(term, labels, logits.shape[-1], progress)
+        costs = term.loss(logits, labels, weights=weights, **_numbers(term.options, progress))
+        return _number(term.scale, progress) * costs
+
+    return {name: cost(term) for name, term in objective.items()}
+
+
+def total_cost(objective: Mapping[str, Term], logits, labels, progress) -> jax.Array:
+    """What each pixel costs in all terms together."""
+    return functools.reduce(operator.add, term_costs(objective, logits, labels, progress).values())
 
 
 def term_weights(term: Term, labels, num_classes: int, progress) -> jax.Array | None:
@@ -43,6 +54,16 @@ def term_weights(term: Term, labels, num_classes: int, progress) -> jax.Array | 
     if term.weights is None:
         return None
     return term.weights(labels, num_classes, **_numbers(term.weights_options, progress))
+
+
+def term_mask(term: Term, labels, num_classes: int, progress) -> jax.Array | None:
+    """The same times the mask that `balanced_loss` makes itself; None where there is neither."""
+    weights = term_weights(term, labels, num_classes, progress)
+    if term.loss is not balanced_loss:
+        return weights
+    beta = _number(find_option(term, "beta"), progress)
+    own = balance_mask(labels, num_classes, beta=beta, window=find_option(term, "window"))
+    return own if weights is None else own * weights
 
 
 def check_objective(objective: Mapping[str, Term]) -> None:
@@ -78,6 +99,24 @@ def find_option(term: Term, name: str) -> Any:
         if function is not None and name in inspect.signature(function).parameters:
             return options.get(name, inspect.signature(function).parameters[name].default)
     return None
+
+
+class Thresholds(NamedTuple):
+    """Where easy pixels end and hard ones begin."""
+
+    term: str | None
+    """The term they are taken from; None for the default."""
+    eps_inf: Any
+    eps_sup: Any
+
+
+def thresholds(objective: Mapping[str, Term], progress) -> Thresholds:
+    """The thresholds of the first term that has them, at this point of the run; else the paper's."""
+    for name, term in objective.items():
+        eps = [find_option(term, option) for option in ("eps_inf", "eps_sup")]
+        if None not in eps:
+            return Thresholds(name, *(_number(value, progress) for value in eps))
+    return Thresholds(None, 0.3, 0.7)
 
 
 def _traced(name: str, term: Term) -> dict[str, jax.ShapeDtypeStruct]:

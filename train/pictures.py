@@ -1,5 +1,6 @@
 """Classes drawn over pictures, such that a defect of one pixel is seen and a large one hides nothing."""
 
+import matplotlib
 import numpy as np
 from scipy.ndimage import maximum_filter
 
@@ -21,6 +22,9 @@ TINT = 0.25
 """Opacity of the colour that lies over a class."""
 OUTLINES_ACROSS = 250
 """How many outlines side by side would cover the longer side of a picture."""
+
+HEAT_TICKS = (0.1, 1, 10, 100)
+"""Costs named beside the scale of heat, as multiples of a picture's mean; its ends are the first and last."""
 
 
 def class_colors(num_classes: int) -> np.ndarray:
@@ -74,6 +78,33 @@ def overlay(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     drawn = layer(label).astype(np.uint16)
     opacity = drawn[..., 3:]
     return ((opacity * drawn[..., :3] + (255 - opacity) * image + 127) // 255).astype(np.uint8)
+
+
+def heat(cost: np.ndarray) -> np.ndarray:
+    """What each pixel costs, as a colour: dark is cheap, light is dear, on a logarithmic scale.
+
+    A cost counts as a multiple of the picture's mean, so that a picture says which pixels hold the loss, not
+    how large it is.
+
+    Args:
+        cost: [h, w]; NaN at void pixels, which are striped.
+
+    Returns:
+        uint8 [h, w, 3].
+    """
+    void = np.isnan(cost)
+    mean = cost[~void].mean() if not void.all() else 0.0
+    times = np.where(void, 0, cost) / mean if 0 < mean < np.inf else np.zeros_like(cost)
+    out = heat_color(times)
+    out[void] = _stripes(*np.nonzero(void), width=3 * outline_width(cost.shape))[:, :3]
+    return out
+
+
+def heat_color(times: np.ndarray | float) -> np.ndarray:
+    """The colour of a cost that is so many times the mean, uint8 [..., 3]."""
+    low, high = np.log10(HEAT_TICKS[0]), np.log10(HEAT_TICKS[-1])
+    place = (np.log10(np.maximum(times, HEAT_TICKS[0])) - low) / (high - low)
+    return np.asarray(matplotlib.colormaps["inferno"](place, bytes=True))[..., :3]
 
 
 def enlarge(pixels: np.ndarray, at_least: int) -> np.ndarray:

@@ -5,23 +5,20 @@ Each section of the page has one function here that makes what `report.html.jinj
 
 import base64
 import io
-import itertools
 import math
-import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from train.charts import INK, holder_curves, learning_curves
 from train.data.builder import VOID
-from train.pictures import class_colors, enlarge, layer
+from train.figures import defect_means
+from train.pictures import HEAT_TICKS, class_colors, enlarge, heat, heat_color, layer
 from train.run_directory import write_text
 from train.survey import MUTED, warnings
 
@@ -29,9 +26,6 @@ SIDE = 400
 """Pixels of the longer side of a picture on the page; smaller ones are enlarged by the browser."""
 LOSSLESS = 40_000
 """Bytes up to which a picture is kept as PNG; a larger one becomes JPEG."""
-INK = "#010203"
-"""Stands in a chart for the colour of the page's text, which is another one in the dark."""
-DASHES = ("6 2", "2 2", "8 2 2 2", "1 2", "4 4")
 
 
 class Picture(NamedTuple):
@@ -48,25 +42,17 @@ class Picture(NamedTuple):
     """Mean over the defect classes labelled or predicted in it; NaN where there are none."""
 
 
-class Line(NamedTuple):
-    """One line of a chart and its entry in the legend."""
+class CostPicture(NamedTuple):
+    """One image of the evaluated part, and what its pixels cost before and after training."""
 
     name: str
-    values: Sequence[float | None]
-    """One for each epoch shown; None leaves a gap."""
-    color: str = INK
-    """As "#rrggbb"."""
-    dash: str = ""
-    """Lengths of strokes and gaps, as SVG writes them; empty for a whole line."""
-
-
-class Chart(NamedTuple):
-    """A drawing with its title and legend."""
-
-    title: str
-    lines: Sequence[Line]
-    drawing: str
-    """An SVG element."""
+    image: np.ndarray
+    """uint8 [h, w, 1 or 3]."""
+    label: np.ndarray
+    """Class ids, uint8 [h, w]; 255 is void."""
+    before: np.ndarray
+    """Cost of each pixel as the network sees the image, [h', w']; NaN where void."""
+    after: np.ndarray
 
 
 class Node(NamedTuple):
@@ -94,6 +80,7 @@ def write_report(
     evaluation: Mapping[str, Any],
     survey: Mapping[str, Any],
     pictures: Mapping[str, Sequence[Picture]],
+    costs: Sequence[CostPicture],
 ) -> None:
     """Writes the report, whole or not at all; equal input gives an equal file.
 
@@ -105,8 +92,10 @@ def write_report(
         evaluation: what evaluation.json holds.
         survey: what `train.survey.survey` found in the training labels.
         pictures: images of the evaluated part, in groups by their heading.
+        costs: some of them, with what their pixels cost.
     """
     colors = [_hex(color) for color in class_colors(len(evaluation["classes"]))]
+    findings = [row["findings"] for row in rows if row.get("findings")]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -123,7 +112,12 @@ def write_report(
         means=defect_means(evaluation),
         groups={heading: [drawn(picture) for picture in group] for heading, group in pictures.items()},
         void_shown=any((picture.label == VOID).any() for group in pictures.values() for picture in group),
-        charts=charts(rows, colors),
+        charts=learning_curves(rows, colors),
+        holders=holder_curves(rows, colors),
+        thresholds=findings[-1]["thresholds"] if findings else None,
+        costs=[drawn_costs(picture) for picture in costs],
+        heat_scale=[_hex(color) for color in heat_color(np.geomspace(HEAT_TICKS[0], HEAT_TICKS[-1], 16))],
+        heat_ticks=HEAT_TICKS,
         ink=INK,
         survey=survey,
         muted=MUTED,
@@ -150,36 +144,59 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
 
-def defect_means(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """Each figure averaged over the defect classes that have it, in the form of a class's figures."""
-    defects = list(evaluation["classes"].values())[1:]
-
-    def mean(values: Iterable[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        return statistics.fmean(known) if known else None
-
-    return {
-        "iou": {reading: mean(row["iou"][reading] for row in defects) for reading in defects[0]["iou"]},
-        **{ratio: mean(row[ratio] for row in defects) for ratio in ("dice", "precision", "recall")},
-    }
-
-
 # Pictures.
 
 
 def drawn(picture: Picture) -> dict[str, Any]:
     """A picture as the page takes it: the image once, and the two drawings that lie over it."""
+    return {
+        **_frame(picture),
+        "iou": picture.iou,
+        "prediction": _data_uri(_at_most(layer(enlarge(picture.prediction, SIDE)), 2 * SIDE)),
+    }
+
+
+def drawn_costs(picture: CostPicture) -> dict[str, Any]:
+    """The same with two drawings of the cost, and what is said of each."""
+    return {
+        **_frame(picture),
+        "costs": [
+            {
+                "when": when,
+                "heat": _data_uri(_at_most(enlarge(heat(cost), SIDE), SIDE)),
+                "mean": mean_cost(cost),
+                "half": half_of_the_cost(cost),
+            }
+            for when, cost in (("before", picture.before), ("after", picture.after))
+        ],
+    }
+
+
+def mean_cost(cost: np.ndarray) -> float:
+    """The loss of an image; NaN where all of it is void."""
+    valid = cost[~np.isnan(cost)]
+    return float(valid.mean()) if valid.size else math.nan
+
+
+def half_of_the_cost(cost: np.ndarray) -> float:
+    """The smallest share of an image's pixels that hold half of its loss; NaN where it has none."""
+    descending = np.sort(cost[~np.isnan(cost)].astype(float))[::-1]
+    sums = descending.cumsum()
+    if not sums.size or not 0 < sums[-1] < math.inf:
+        return math.nan
+    return float((np.searchsorted(sums, sums[-1] / 2) + 1) / sums.size)
+
+
+def _frame(picture: Picture | CostPicture) -> dict[str, Any]:
     height, width = picture.label.shape
     return {
         "name": picture.name,
-        "iou": picture.iou,
         "width": width,
         "height": height,
         "small": max(height, width) < SIDE // 2,
         "image": _data_uri(_at_most(picture.image, SIDE)),
         # Outlines are flat and pack well; they may stay as sharp as they are up to twice the size.
         "label": _data_uri(_at_most(layer(enlarge(picture.label, SIDE)), 2 * SIDE)),
-        "prediction": _data_uri(_at_most(layer(enlarge(picture.prediction, SIDE)), 2 * SIDE)),
     }
 
 
@@ -201,97 +218,6 @@ def _encoded(image: Image.Image, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, **options)
     return file.getvalue()
-
-
-# Learning curves.
-
-
-def charts(rows: Sequence[Mapping[str, Any]], colors: Sequence[str]) -> list[Chart]:
-    """Loss, IoU on the validation part and learning rate over the epochs.
-
-    Args:
-        rows: one for each epoch; those without a validation are left out of its chart.
-        colors: of the defect classes.
-    """
-    validated = [row for row in rows if row.get("validation")]
-    made = [
-        _chart("Training loss", rows, _loss_lines(rows)),
-        _chart("IoU on the validation part (data set)", validated, _iou_lines(validated, colors), top=1),
-        _chart("Learning rate", rows, [Line("", [row["learning_rate"] for row in rows])]),
-    ]
-    return [chart for chart in made if chart is not None]
-
-
-def _loss_lines(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
-    names = list(rows[-1]["terms"]) if rows else []
-    if len(names) == 1:
-        return [Line(names[0], [row["loss"] for row in rows])]
-    terms = [
-        Line(name, [row["terms"][name] for row in rows], dash=dash)
-        for name, dash in zip(names, itertools.cycle(DASHES), strict=False)
-    ]
-    return [Line("sum", [row["loss"] for row in rows]), *terms]
-
-
-def _iou_lines(rows: Sequence[Mapping[str, Any]], colors: Sequence[str]) -> list[Line]:
-    evaluations = [row["validation"] for row in rows]
-    defects = list(evaluations[-1]["classes"])[1:] if rows else []
-    classes = [
-        Line(name, [e["classes"][name]["iou"]["dataset"] for e in evaluations], color)
-        for name, color in zip(defects, colors, strict=False)
-    ]
-    mean = Line("mean", [e["headline"] for e in evaluations], dash=DASHES[0])
-    return [*classes, mean] if len(classes) > 1 else classes
-
-
-def _chart(
-    title: str, rows: Sequence[Mapping[str, Any]], lines: Sequence[Line], top: float | None = None
-) -> Chart | None:
-    if not rows:
-        return None
-    return Chart(title, lines, _drawing(title, [row["epoch"] for row in rows], lines, top))
-
-
-def _drawing(salt: str, epochs: Sequence[int], lines: Sequence[Line], top: float | None) -> str:
-    style: dict[Any, Any] = {
-        "svg.fonttype": "none",  # text stays text, in the page's own font
-        "svg.hashsalt": salt,  # names in the file come from its content, and differ between charts
-        "font.size": 8,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.linewidth": 0.6,
-        "xtick.major.width": 0.6,
-        "ytick.major.width": 0.6,
-        **dict.fromkeys(
-            ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"), INK
-        ),
-    }
-    file = io.StringIO()
-    with matplotlib.rc_context(style):
-        canvas = Figure(figsize=(4.4, 2.4), layout="constrained")
-        axes = canvas.add_subplot()
-        for line in lines:
-            dashes = (0, tuple(map(float, line.dash.split()))) if line.dash else "solid"
-            values = [math.nan if v is None or not math.isfinite(v) else v for v in line.values]
-            (curve,) = axes.plot(epochs, values, color=line.color, linestyle=dashes, linewidth=1.3)
-            if len(values) == 1:  # one value makes no line
-                curve.set(marker="o", markersize=3)
-        lowest = min((v for line in lines for v in line.values if v is not None), default=0)
-        axes.set_ylim(lowest if -math.inf < lowest < 0 else 0, top)
-        axes.set_xlim(0, 1.03 * epochs[-1])
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-        axes.set_xlabel("epoch")
-        canvas.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    return _inlined(file.getvalue())
-
-
-def _inlined(svg: str) -> str:
-    """An SVG file as an element of an HTML page, without what concerns files and names nobody refers to."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<svg\b.*?(viewBox="[^"]*").*?>', r"<svg \1>", svg, count=1, flags=re.DOTALL)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    return svg.replace(INK, "currentColor")
 
 
 # The config and the time.

@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import optax
 
 from balanced_jax.masks import valid_mask
-from balanced_jax.metrics import confusion_counts
+from balanced_jax.metrics import ConfusionCounts, confusion_counts
 from train.augment import augment
 from train.config import Augmentation, Input, Term
-from train.objective import term_sums
+from train.findings import Findings, findings
+from train.objective import term_sums, total_cost
 
 AXIS = "batch"
 
@@ -108,27 +109,74 @@ def train_step(
 
 
 def predict_step(
-    variables: Mapping[str, Any],
-    batch: Mapping[str, jax.Array],
-    *,
-    model: nn.Module,
-    what: Input,
-    canvas: tuple[int, int],
-) -> tuple[jax.Array, Any]:
+    state: State, batch: Mapping[str, jax.Array], *, model: nn.Module, what: Input, canvas: tuple[int, int]
+) -> tuple[jax.Array, ConfusionCounts]:
     """Predicted classes at the images' own sizes, and their counts against the labels.
 
     Args:
-        variables: the network's parameters and collections.
+        state: its optimizer is not looked at.
         batch: this device's share of an evaluation batch of `train.data.pipeline`.
         model: the network.
         what: how pixel values are normalised.
         canvas: height and width of the largest image.
 
     Returns:
-        Classes int32 [b, *canvas], meaningful within each image's size, and `ConfusionCounts` per image.
+        Classes int32 [b, *canvas], meaningful within each image's size, and their counts per image.
     """
-    logits = model.apply(variables, normalize(batch["image"] / 255.0, what), train=False)
+    return _at_own_size(look(state, batch, model=model, what=what), batch, canvas)
 
+
+def validate_step(
+    state: State,
+    batch: Mapping[str, jax.Array],
+    *,
+    model: nn.Module,
+    what: Input,
+    canvas: tuple[int, int],
+    objective: Mapping[str, Term],
+    steps: int,
+) -> tuple[ConfusionCounts, Findings]:
+    """Counts as in `predict_step`, and who holds the objective, from the same pass through the network.
+
+    The objective is that of the state's place in the run, taken at the size that the network sees.
+
+    Args:
+        state, batch, model, what, canvas: as above.
+        objective: the terms of the loss.
+        steps: length of the whole run.
+
+    Returns:
+        Both per image.
+    """
+    logits = look(state, batch, model=model, what=what)
+    labels = batch["seen"].astype(jnp.int32)
+    _, counts = _at_own_size(logits, batch, canvas)
+    return counts, findings(objective, logits, labels, state.step / steps)
+
+
+def cost_step(
+    state: State,
+    batch: Mapping[str, jax.Array],
+    *,
+    model: nn.Module,
+    what: Input,
+    objective: Mapping[str, Term],
+    steps: int,
+) -> jax.Array:
+    """What each pixel costs in the objective, [b, h, w] at the size that the network sees; as above."""
+    logits = look(state, batch, model=model, what=what)
+    return total_cost(objective, logits, batch["seen"].astype(jnp.int32), state.step / steps)
+
+
+def look(state: State, batch: Mapping[str, jax.Array], *, model: nn.Module, what: Input) -> Any:
+    """Logits of an evaluation batch, at the size that the network sees."""
+    variables = {"params": state.params, **state.collections}
+    return model.apply(variables, normalize(batch["image"] / 255.0, what), train=False)
+
+
+def _at_own_size(
+    logits: jax.Array, batch: Mapping[str, jax.Array], canvas: tuple[int, int]
+) -> tuple[jax.Array, ConfusionCounts]:
     def to_own_size(scores, extent, size):
         return jax.image.scale_and_translate(
             scores,
@@ -142,7 +190,7 @@ def predict_step(
 
     scores = jax.vmap(to_own_size)(logits, batch["extent"], batch["size"])
     classes = scores.argmax(-1).astype(jnp.int32)
-    return classes, confusion_counts(classes, batch["label"], model.num_classes)
+    return classes, confusion_counts(classes, batch["label"], logits.shape[-1])
 
 
 def normalize(images: jax.Array, what: Input) -> jax.Array:

@@ -46,7 +46,7 @@ def truncated_cross_entropy(
     [0.    0.336 1.847]
     """
     error = as_float("error", error)
-    return _of_error(error, *_thresholds(eps_inf, eps_sup, error.dtype))
+    return _of_error(error, *thresholds(eps_inf, eps_sup, error.dtype))
 
 
 def softmax_truncated_cross_entropy(
@@ -93,12 +93,12 @@ def softmax_truncated_cross_entropy(
     [[0.    0.336]]
     """
     logits, labels, valid, weights = checked(logits, labels, weights)
-    inf, sup = _thresholds(eps_inf, eps_sup, logits.dtype)
-    cost = _of_logits(logits, labels, _surprise(eps_inf, inf), _surprise(eps_sup, sup))
+    inf, sup = thresholds(eps_inf, eps_sup, logits.dtype)
+    cost = _of_logits(logits, labels, surprise_at(eps_inf, inf), surprise_at(eps_sup, sup))
     return jnp.where(valid, weights * cost, 0)
 
 
-def _thresholds(
+def thresholds(
     eps_inf: ScalarLike, eps_sup: ScalarLike, dtype: DTypeLike
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     inf = constant("eps_inf", eps_inf, lambda e: 0 <= e < 1, "in [0, 1)", dtype)
@@ -109,7 +109,7 @@ def _thresholds(
     return inf, sup
 
 
-def _surprise(eps: ScalarLike, traced: Float[Array, ""]) -> Float[Array, ""]:
+def surprise_at(eps: ScalarLike, traced: Float[Array, ""]) -> Float[Array, ""]:
     """-log(1 - eps), from the number itself where it is known: near 1 float32 would lose it."""
     number = known(eps)
     if number is None:

@@ -3,6 +3,7 @@
 import json
 import sys
 
+import balanced_jax.diagnostics
 import balanced_jax.losses
 import balanced_jax.masks
 import balanced_jax.metrics
@@ -13,6 +14,13 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
+from balanced_jax.diagnostics import (  # noqa: E402
+    boundary_and_inside,
+    branches,
+    diagnose,
+    group_sums,
+    loss_and_gradient,
+)
 from balanced_jax.losses import (  # noqa: E402
     balanced_loss,
     dice_loss,
@@ -81,6 +89,14 @@ CASES = {
     "where of one image": lambda: masked_mean(Z[..., 0], Y[0] == 0),
     "predictions of another size": lambda: confusion_counts(Y[:, :3], Y, 2),
     "predictions float": lambda: confusion_counts(Z[..., 0], Y, 2),
+    "loss of one number": lambda: loss_and_gradient(lambda z, y: z.mean(), Z, Y),
+    "loss of integer logits": lambda: diagnose(softmax_focal_loss, Z.astype(int), Y),
+    "branches of eps_inf above eps_sup": lambda: diagnose(softmax_focal_loss, Z, Y, eps_inf=0.8),
+    "branches of eps_sup above 1": lambda: branches(Z, Y, eps_sup=1.5),
+    "boundary of float labels": lambda: boundary_and_inside(Z[..., 0], 3),
+    "groups of numbers": lambda: group_sums(Z[..., 0], Z),
+    "groups of one image": lambda: group_sums(Z[..., 0], Z[0] > 0),
+    "groups of integer values": lambda: group_sums(Y, Z > 0),
     "reading unknown": lambda: iou(COUNTS, "mean"),  # pyright: ignore[reportArgumentType]
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import balanced_jax
-from balanced_jax import losses, masks, metrics
+from balanced_jax import diagnostics, losses, masks, metrics
 
 ROOT = Path(balanced_jax.__file__).parents[1]
 LOSSES = [name for name in losses.__all__ if name not in ("masked_mean", "truncated_cross_entropy")]
@@ -63,6 +63,14 @@ MESSAGES = {
     "where of one image": ("ValueError", "where", "(4, 5)", "(2, 4, 5)"),
     "predictions of another size": ("ValueError", "predictions", "(2, 3, 5)", "(2, 4, 5)"),
     "predictions float": ("TypeError", "predictions", "float32", "integers"),
+    "loss of one number": ("ValueError", "loss", "got ()", "(2, 4, 5)"),
+    "loss of integer logits": ("TypeError", "logits", "int", "floating point"),
+    "branches of eps_inf above eps_sup": ("ValueError", "eps_inf=0.8", "eps_sup=0.7", "below"),
+    "branches of eps_sup above 1": ("ValueError", "eps_sup", "1.5", "(0, 1]"),
+    "boundary of float labels": ("TypeError", "labels", "float32", "integers"),
+    "groups of numbers": ("TypeError", "groups", "float32", "boolean"),
+    "groups of one image": ("ValueError", "groups", "(4, 5, 3)", "(2, 4, 5)"),
+    "groups of integer values": ("TypeError", "values", "int32", "floating point"),
     "reading unknown": ("ValueError", "reading", "'mean'", '"dataset", "present", "union" or "all"'),
 }
 
@@ -152,6 +160,8 @@ PUBLIC = [
     *(getattr(losses, name) for name in losses.__all__),
     *(getattr(masks, name) for name in masks.__all__),
     *(metrics.confusion_counts, metrics.iou),
+    *(diagnostics.diagnose, diagnostics.loss_and_gradient, diagnostics.branches),
+    *(diagnostics.boundary_and_inside, diagnostics.group_sums),
 ]
 
 

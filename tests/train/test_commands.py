@@ -47,6 +47,16 @@ def test_a_run_leaves_all_it_should(run):
         "report.html", "log.txt",
     }  # fmt: skip
     assert [row["epoch"] for row in rows(run)] == [1, 2, 3]
+    for row in rows(run):
+        found = row["findings"]
+        assert found["thresholds"]["term"] == "balanced"
+        assert found["thresholds"]["eps_sup"] == pytest.approx(1 - row["epoch"] / 10)
+        assert list(found["classes"]) == ["background", "scratch", "spot", "pit"]
+        for division in ("error", "classes", "boundary"):
+            for kind in ("pixels", "loss", "gradient"):
+                assert sum(group[kind] for group in found[division].values()) == pytest.approx(1)
+        assert list(found["mask"]) == ["balanced"]
+    assert "Which pixels hold it" in (run / "report.html").read_text()
     evaluation = json.loads((run / "evaluation.json").read_text())
     assert list(evaluation["classes"]) == ["background", "scratch", "spot", "pit"]
     assert evaluation["images"] == 8

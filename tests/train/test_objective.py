@@ -9,7 +9,15 @@ from balanced_jax.losses import balanced_loss, masked_mean, softmax_cross_entrop
 from balanced_jax.masks import balance_mask, valid_mask
 from train.config import Ramp, Term
 from train.errors import UserError
-from train.objective import check_objective, find_option, term_sums
+from train.objective import (
+    check_objective,
+    find_option,
+    term_mask,
+    term_sums,
+    term_weights,
+    thresholds,
+    total_cost,
+)
 
 
 def example():
@@ -83,3 +91,38 @@ def test_an_option_is_found_where_it_is_given_or_by_default():
     weighted = Term(softmax_focal_loss, weights=balance_mask, weights_options={"window": 5})
     assert find_option(weighted, "window") == 5
     assert find_option(Term(softmax_focal_loss), "window") is None
+
+
+def test_the_maps_of_all_terms_add_up_with_their_scales():
+    logits, labels = example()
+    objective = {
+        "ce": Term(softmax_cross_entropy, scale=Ramp(0.0, 2.0)),
+        "focal": Term(softmax_focal_loss, scale=3.0),
+    }
+    wanted = softmax_cross_entropy(logits, labels) + 3 * softmax_focal_loss(logits, labels)
+    np.testing.assert_allclose(total_cost(objective, logits, labels, 0.5), wanted, rtol=1e-6)
+
+
+def test_the_mask_of_a_term_holds_what_balanced_loss_makes_itself():
+    _, labels = example()
+    own = balance_mask(labels, 3, beta=0.45, window=3)
+    options = {"beta": Ramp(0.9, 0.0), "window": 3}
+    alone = Term(balanced_loss, options=options)
+    assert term_weights(alone, labels, 3, 0.5) is None
+    np.testing.assert_allclose(np.asarray(term_mask(alone, labels, 3, 0.5)), own, rtol=1e-5)
+    with_more = Term(balanced_loss, options=options, weights=balance_mask, weights_options={"window": 5})
+    more = balance_mask(labels, 3, window=5)
+    np.testing.assert_allclose(np.asarray(term_mask(with_more, labels, 3, 0.5)), own * more, rtol=1e-5)
+    other = Term(softmax_cross_entropy, weights=balance_mask, weights_options=options)
+    np.testing.assert_allclose(np.asarray(term_mask(other, labels, 3, 0.5)), own, rtol=1e-5)
+    assert term_mask(Term(softmax_cross_entropy), labels, 3, 0.5) is None
+
+
+def test_thresholds_are_those_of_the_first_term_that_has_them():
+    moving = Term(balanced_loss, options={"eps_inf": Ramp(0.0, 0.3), "eps_sup": Ramp(1.0, 0.8)})
+    plain = Term(softmax_cross_entropy)
+    term, *eps = thresholds({"ce": plain, "balanced": moving, "other": Term(balanced_loss)}, 0.5)
+    assert term == "balanced"
+    np.testing.assert_allclose(eps, [0.15, 0.9], rtol=1e-6)
+    assert thresholds({"b": Term(balanced_loss, options={"eps_sup": 0.9})}, 0.5) == ("b", 0.3, 0.9)
+    assert thresholds({"ce": plain}, 0.5) == (None, 0.3, 0.7)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.pictures import class_colors, enlarge, layer, overlay
+from train.pictures import class_colors, enlarge, heat, heat_color, layer, overlay
 
 
 def grey(height: int = 40, width: int = 60, channels: int = 1) -> np.ndarray:
@@ -88,3 +88,22 @@ def test_enlarging_repeats_pixels_and_leaves_large_pictures_alone():
     assert (large[::3, ::3] == image).all()
     assert (large[:3, :3] == image[0, 0]).all()
     assert enlarge(image, 3).shape == enlarge(image, 2).shape == image.shape
+
+
+def test_heat_is_relative_to_the_mean_and_grows_lighter():
+    shades = heat_color(np.array([0.0, 0.1, 1.0, 10.0, 100.0, 1e4])).astype(int).sum(-1)
+    assert shades[0] == shades[1] < shades[2] < shades[3] < shades[4] == shades[5]
+    cost = np.random.default_rng(0).exponential(size=(5, 6)) ** 4
+    np.testing.assert_array_equal(heat(cost), heat_color(cost / cost.mean()))
+    np.testing.assert_array_equal(heat(cost), heat(1024 * cost))
+
+
+def test_heat_of_a_picture_that_costs_nothing_is_dark_and_void_is_striped():
+    cost = np.zeros((30, 40))
+    assert (heat(cost) == heat_color(0.0)).all()
+    cost[:20] = np.nan
+    drawn = heat(cost)
+    assert set(np.unique(drawn[:20])) == {112, 160}
+    assert (drawn[20:] == heat_color(0.0)).all()
+    assert set(np.unique(heat(np.full((30, 40), np.nan)))) == {112, 160}
+    assert heat(np.full((3, 4), np.inf)).shape == (3, 4, 3)

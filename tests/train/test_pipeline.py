@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from train.data.builder import VOID
-from train.data.pipeline import evaluation_batches, images_of_an_epoch, training_batches
+from train.data.pipeline import evaluation_batches, images_of_an_epoch, resized_label, training_batches
 
 
 def examples(count=10, height=8, width=8, channels=1):
@@ -169,6 +169,8 @@ def test_a_crop_is_centred_with_the_given_chance():
 
 def test_without_a_defect_a_crop_falls_anywhere():
     source = surfaces([{}, {(3, 3): VOID}])
+    for example in source:
+        example["image"] = np.arange(24 * 30).astype(np.uint8).reshape(24, 30, 1)
     windows = {batch["image"].tobytes() for batch in run_of(source, crop=(5, 5), centred=1.0, epochs=60)}
     assert len(windows) > 50
 
@@ -220,12 +222,17 @@ def test_evaluation_shows_every_example_once_at_its_own_size(channels):
         assert (label[:, width:] == VOID).all()
     assert (labels[-1] == VOID).all()
     assert run[0]["image"].shape == (2, 4, 4, channels)
+    seen = np.concatenate([batch["seen"] for batch in run])
+    for example, label in zip(mixed, seen, strict=False):
+        assert (label == resized_label(example["label"], (4, 4))).all()
+    assert (seen[-1] == VOID).all()
 
 
 def test_without_a_size_images_are_padded_to_the_canvas():
     (batch,) = evaluation_batches(examples(2), size=None, batch_size=2, canvas=(10, 12))
     assert batch["image"].shape == (2, 10, 12, 1)
     assert (batch["extent"] == [8, 8]).all()
+    assert (batch["seen"] == batch["label"]).all()
 
 
 def test_labels_may_be_missing():
@@ -233,3 +240,7 @@ def test_labels_may_be_missing():
     (batch,) = evaluation_batches(source, size=None, batch_size=2, canvas=(8, 8))
     assert (batch["label"] == VOID).all()
     assert (batch["size"] == [8, 8]).all()
+
+
+def test_of_no_examples_there_is_no_batch():
+    assert list(evaluation_batches([], size=None, batch_size=2, canvas=(8, 8))) == []

@@ -10,7 +10,16 @@ import subprocess
 import numpy as np
 import pytest
 
-from train.report import Picture, duration, figure, timing, tree, write_report
+from train.report import (
+    CostPicture,
+    Picture,
+    duration,
+    figure,
+    half_of_the_cost,
+    timing,
+    tree,
+    write_report,
+)
 from train.survey import survey
 
 CLASSES = ("background", "scratch", "pit")
@@ -44,6 +53,17 @@ def evaluation(**changes) -> dict:
     } | changes
 
 
+def findings(**changes) -> dict:
+    held = {"pixels": 0.9, "loss": 0.4, "gradient": 0.3}
+    return {
+        "thresholds": {"term": "balanced", "eps_inf": 0.3, "eps_sup": 0.7},
+        "error": dict.fromkeys(("easy", "critical", "hard"), held),
+        "classes": dict.fromkeys(CLASSES, held),
+        "boundary": dict.fromkeys(("boundary", "inside"), held),
+        "mask": {"balanced": {"background": 1.0, "scratch": 5.0, "pit": None}},
+    } | changes
+
+
 def row(epoch: int, **changes) -> dict:
     return {
         "step": 30 * epoch,
@@ -55,6 +75,7 @@ def row(epoch: int, **changes) -> dict:
         "seconds": 12.0,
         "images_per_second": 40.0,
         "validation": evaluation(),
+        "findings": findings(),
     } | changes
 
 
@@ -64,6 +85,13 @@ def picture(name: str, iou: float = 0.5, size: tuple[int, int] = (48, 64), chann
     label[:9, 30:] = 255
     image = np.random.default_rng(0).integers(0, 255, (*size, channels)).astype(np.uint8)
     return Picture(name, image, label, np.where(label == 255, 2, label).astype(np.uint8), iou)
+
+
+def cost_picture(name: str, size: tuple[int, int] = (48, 64)) -> CostPicture:
+    _, image, label, *_ = picture(name, size=size)
+    cost = np.random.default_rng(1).exponential(size=(40, 50))
+    cost[:5] = np.nan
+    return CostPicture(name, image, label, cost, np.where(np.isnan(cost), cost, 0.0))
 
 
 CONFIG = {
@@ -100,6 +128,7 @@ def report(tmp_path):
         "evaluation": evaluation(),
         "survey": survey([picture("").label], CLASSES, 3),
         "pictures": {"Worst": [picture("one", 0.1)], "Best": [picture("two", 0.9)]},
+        "costs": [cost_picture("one")],
     }
 
     def write(**changes) -> str:
@@ -143,12 +172,18 @@ def test_the_page_asks_the_network_for_nothing(report):
 def test_names_from_outside_are_text(report):
     evil = "<img src=x onerror=alert(1)>\"'&"
     figures = evaluation(classes={name: class_figures(0.5) for name in ("background", evil, "pit")})
+    evil_findings = findings(
+        thresholds={"term": evil, "eps_inf": 0.3, "eps_sup": 0.7},
+        classes={name: {"pixels": 1, "loss": 1, "gradient": 1} for name in figures["classes"]},
+        mask={evil: dict.fromkeys(figures["classes"], 1.0)},
+    )
     page = report(
         title=evil,
         evaluation=figures,
-        rows=[row(1, validation=figures, terms={evil: 1.0})],
+        rows=[row(1, validation=figures, terms={evil: 1.0}, findings=evil_findings)],
         survey=survey([picture("").label], ("background", evil, "pit"), 3),
         pictures={"Worst": [picture(evil)]},
+        costs=[cost_picture(evil)],
     )
     assert "<img src=x" not in page
     assert "<script" not in page
@@ -186,9 +221,56 @@ def test_curves_take_the_colour_of_the_text(report):
     assert "#000000" not in page
 
 
+def test_curves_say_who_holds_the_loss(report):
+    text = words(report())
+    for title in (
+        "Precision on the validation part scratch pit mean",
+        "Recall on the validation part scratch pit mean",
+        "Share of the pixels, by error easy critical hard",
+        "Share of the loss, by error easy critical hard",
+        "Share of the loss, by class background scratch pit boundary",
+        "Share of the gradient, by class background scratch pit boundary",
+        "Mean mask by class (balanced) background scratch pit",
+    ):
+        assert title in text
+    assert "below 0.3, hard ones above 0.7" in text
+    assert "the thresholds of balanced at the last epoch" in text
+
+
+def test_default_thresholds_are_called_so(report):
+    default = findings(thresholds={"term": None, "eps_inf": 0.3, "eps_sup": 0.7})
+    assert "no term of the objective has thresholds" in words(report(rows=[row(1, findings=default)]))
+
+
+def test_a_run_without_findings_shows_what_it_has(report):
+    text = words(report(rows=[row(1, findings=None)]))
+    assert "Which pixels hold it" in text
+    assert "by error" not in text
+    old = {key: value for key, value in row(1).items() if key != "findings"}
+    assert "Who holds the loss" not in words(report(rows=[old], costs=[]))
+
+
+def test_pictures_show_which_pixels_hold_the_loss_before_and_after(report):
+    cost = np.zeros((48, 64))
+    cost[20:24, 10:13] = 2.0
+    shown = cost_picture("one")._replace(before=cost, after=np.zeros((48, 64)))
+    text = words(report(costs=[shown]))
+    dash = "\N{EN DASH}"
+    assert f"one before: loss {24 / 3072:.3f}, half of it on {600 / 3072:.1f} % of the pixels" in text
+    assert f"after: loss 0.000, half of it on {dash} % of the pixels" in text
+    assert "After: the best checkpoint, step 60" in text
+
+
+def test_half_of_the_cost_lies_on_the_dearest_pixels():
+    assert half_of_the_cost(np.ones((4, 5))) == 0.5
+    assert half_of_the_cost(np.array([[4.0, 3.0, 1.0, np.nan]])) == pytest.approx(1 / 3)
+    for nothing in (np.zeros((2, 2)), np.full((2, 2), np.nan), np.full((2, 2), np.inf)):
+        assert math.isnan(half_of_the_cost(nothing))
+
+
 def test_one_defect_class_is_called_by_its_name(report):
     figures = evaluation(classes={name: class_figures(0.5) for name in ("background", "crack")})
-    text = words(report(evaluation=figures, rows=[row(1, validation=figures)]))
+    text = words(report(evaluation=figures, rows=[row(1, validation=figures, findings=None)]))
     assert "Data-set IoU (intersection over union) of crack" in text
     assert "mean of defects" not in text
 
@@ -199,7 +281,9 @@ def test_equal_input_gives_an_equal_page(report):
 
 def test_a_page_of_large_noisy_pictures_stays_small(report):
     pictures = [picture(str(i), i / 20, (799, 1021), channels=3) for i in range(20)]
-    assert len(report(pictures={"Worst": pictures})) < 2_000_000
+    noise = np.random.default_rng(0).exponential(size=(799, 1021))
+    costs = [CostPicture(*picture[:3], noise, noise[::-1]) for picture in pictures[:4]]
+    assert len(report(pictures={"Worst": pictures}, costs=costs)) < 2_500_000
 
 
 def test_a_failed_report_leaves_the_old_one(report, tmp_path):
@@ -259,7 +343,11 @@ function measure(frame) {
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_shows_all_of_it_without_scrolling_sideways(report, tmp_path_factory, width):
     long = "a_name_without_any_space_" * 6
-    page = report(title=long, pictures={"Worst": [picture(long, 0.1), picture("wide", 0.2, (20, 150))]})
+    page = report(
+        title=long,
+        pictures={"Worst": [picture(long, 0.1), picture("wide", 0.2, (20, 150))]},
+        costs=[cost_picture(long), cost_picture("wide", (20, 150))],
+    )
     directory = tmp_path_factory.mktemp("browser")
     frame = (
         f'<iframe width={width} height=800 frameborder=0 onload="measure(this)" srcdoc="{html.escape(page)}">'
@@ -277,6 +365,6 @@ def test_a_browser_shows_all_of_it_without_scrolling_sideways(report, tmp_path_f
     seen = json.loads(html.unescape(title[1]))
     assert seen["overflow"] <= 0
     assert seen["height"] > 1500
-    assert seen["images"] == seen["decoded"] == 4
+    assert seen["images"] == seen["decoded"] == 10
     assert seen["narrowest"] > 80
     assert seen["pixelated"]

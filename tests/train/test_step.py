@@ -1,5 +1,6 @@
 """The step: one answer on any number of devices, compiled once."""
 
+import dataclasses
 import functools
 
 import chex
@@ -9,13 +10,14 @@ import numpy as np
 import optax
 import pytest
 
+from balanced_jax.diagnostics import diagnose
 from balanced_jax.losses import dice_loss, softmax_truncated_cross_entropy
 from balanced_jax.masks import balance_mask
 from balanced_jax.models import UNet
 from train.config import Augmentation, Input, Ramp, Term
 from train.data.builder import VOID
 from train.parallel import collect, deal, each_device, over_devices, replicate
-from train.step import AXIS, initial_state, predict_step, train_step
+from train.step import AXIS, cost_step, initial_state, look, predict_step, train_step, validate_step
 
 OBJECTIVE = {
     "balanced": Term(
@@ -126,7 +128,6 @@ def test_a_batch_without_labels_changes_nothing_by_its_gradient():
 def test_predictions_have_the_size_of_their_images(size):
     height, width = size
     state = initial_state(MODEL, optax.sgd(1.0), (1, 16, 16, 1), seed=0)
-    variables = {"params": state.params, **state.collections}
     images = np.random.default_rng(0).integers(0, 255, (8, 16, 16, 1)).astype(np.uint8)
     label = np.full((8, 24, 24), VOID, np.uint8)
     label[:, :height, :width] = 1
@@ -139,14 +140,60 @@ def test_predictions_have_the_size_of_their_images(size):
         "extent": np.full((8, 2), 16, np.float32),
         "size": np.tile(np.float32(size), (8, 1)),
     }
-    classes, counts = collect(step(variables, deal(share)))
+    classes, counts = collect(step(state, deal(share)))
+    variables = {"params": state.params, **state.collections}
     logits = MODEL.apply(variables, (images / np.float32(255) - 0.5) / 0.25, train=False)
+    assert isinstance(logits, jax.Array)
     expected = jax.image.resize(logits, (8, height, width, 3), "linear", antialias=False).argmax(-1)
     # The same interpolation twice; where two classes tie to rounding, either may win.
     assert (classes[:, :height, :width] == expected).mean() > 0.999
     hits = (classes[:, :height, :width] == 1).sum((1, 2))
     assert (counts.true_positives[:, 1] == hits).all()
     assert (counts.false_negatives[:, 1] == height * width - hits).all()
+
+
+def evaluation_batch() -> dict[str, np.ndarray]:
+    """A batch for evaluation: images of 16 by 16, labels of 24 by 20 seen by the network at 16 by 16."""
+    own = np.full((16, 24, 24), VOID, np.uint8)
+    own[..., :20] = np.random.default_rng(0).integers(0, 3, (16, 24, 20))
+    return {
+        "image": batch(0)["image"],
+        "label": own,
+        "seen": batch(0)["label"],
+        "extent": np.full((16, 2), 16, np.float32),
+        "size": np.tile(np.array([24, 20], np.float32), (16, 1)),
+    }
+
+
+def test_validation_counts_as_prediction_does_and_says_who_holds_the_objective():
+    given = evaluation_batch()
+    state = initial_state(MODEL, optax.sgd(1.0), (1, 16, 16, 1), seed=0)
+    state = dataclasses.replace(state, step=jnp.int32(5))
+    of_objective = {"objective": OBJECTIVE, "steps": STEPS}
+
+    def on_devices(step, **more):
+        step = functools.partial(step, model=MODEL, what=Input(size=(16, 16)), **more)
+        return collect(each_device(step)(state, deal(given)))
+
+    counts, found = on_devices(validate_step, canvas=(24, 24), **of_objective)
+    _, wanted_counts = on_devices(predict_step, canvas=(24, 24))
+    chex.assert_trees_all_equal(counts, wanted_counts)
+
+    # The same by the library alone, on one device: a quarter of the run is done.
+    labels = given["seen"].astype(np.int32)
+    logits = look(state, jax.tree.map(jnp.asarray, given), model=MODEL, what=Input(size=(16, 16)))
+    mask = balance_mask(labels, 3, beta=0.9, window=3, power=0.75)
+
+    def loss(z, y):
+        balanced = softmax_truncated_cross_entropy(z, y, weights=mask, eps_inf=0.075, eps_sup=0.925)
+        return balanced + 0.5 * dice_loss(z, y)
+
+    wanted = diagnose(loss, logits, labels, eps_inf=0.075, eps_sup=0.925)
+    chex.assert_trees_all_close(found.diagnostics, wanted, atol=1e-5)
+    assert set(found.masks) == {"balanced"}
+    sums = [np.asarray(mask)[i][labels[i] == k].sum() for i in range(16) for k in range(3)]
+    np.testing.assert_allclose(found.masks["balanced"].ravel(), sums, rtol=1e-5)
+    np.testing.assert_allclose(on_devices(cost_step, **of_objective), loss(logits, labels), atol=1e-5)
 
 
 def test_dealt_batches_come_back_in_order():

@@ -85,8 +85,9 @@ def evaluation_batches(
 
     Yields:
         `image` uint8 [batch, h, w, c]; `label` uint8 [batch, *canvas], each label at its own size in
-        the top left corner and void elsewhere; `extent` float32 [batch, 2], height and width of the part of
-        `image` that is filled; `size` float32 [batch, 2], height and width of the label itself; `real` bool
+        the top left corner and void elsewhere; `seen` uint8 [batch, h, w], the label at the size of `image`,
+        void where that is filled up; `extent` float32 [batch, 2], height and width of the part of `image`
+        that is not; `size` float32 [batch, 2], height and width of the label itself; `real` bool
         [batch], false for the filling.
     """
 
@@ -98,6 +99,7 @@ def evaluation_batches(
         return {
             "image": image,
             "label": _pad(label, canvas, VOID),
+            "seen": _pad(label, canvas, VOID) if size is None else resized_label(label, size),
             "extent": np.array((height, width) if size is None else size, np.float32),
             "size": np.array((height, width), np.float32),
             "real": np.array(True),
@@ -138,7 +140,8 @@ def _fill(batch: Batch, size: int) -> Batch:
     missing = size - len(batch["real"])
     filled = {key: np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) for key, x in batch.items()}
     if missing:
-        filled["label"][-missing:] = VOID
+        for key in ("label", "seen"):
+            filled[key][-missing:] = VOID
         filled["real"][-missing:] = False
     return filled
 

@@ -1,0 +1,262 @@
+"""Who holds the loss: against float64 sums over lists of pixels, and cases made by hand."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from balanced_jax.diagnostics import (
+    Diagnostics,
+    Holdings,
+    boundary_and_inside,
+    branches,
+    diagnose,
+    group_sums,
+    loss_and_gradient,
+    means,
+    shares,
+)
+from balanced_jax.losses import dice_loss, softmax_cross_entropy, softmax_truncated_cross_entropy
+from balanced_jax.masks import balance_mask
+from tests.balanced_jax import formulas
+from tests.balanced_jax.table import ROWS
+from tests.balanced_jax.test_masks import blobs
+from tests.balanced_jax.tolerance import assert_close
+
+every_loss = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+
+
+def example(num_classes: int = 3, scale: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and labels of three images: one with void pixels, one without class 1, one all void."""
+    labels = blobs(num_classes, (3, 9, 10)).astype(np.int32)
+    labels[1][labels[1] == 1] = 0
+    labels[2] = 255
+    logits = scale * np.random.default_rng(1).normal(size=(*labels.shape, num_classes))
+    return logits.astype(np.float32), labels
+
+
+def held(groups, cost, pull):
+    """Sums over the pixels of each group of one image, from a list of its masks."""
+    return [[x[group].sum() for group in groups] for x in (np.ones(cost.shape), cost, pull)]
+
+
+def by_hand(formula, logits, labels, eps_inf=0.3, eps_sup=0.7):
+    """The three divisions of one image, in float64: [(pixels, loss, gradient)], each by group."""
+    logits, num_classes = logits.astype(np.float64), logits.shape[-1]
+    valid = formulas.valid(labels, num_classes)
+    each = valid / max(valid.sum(), 1)
+    cost = each * formula(logits, labels)
+    pull = np.abs(formulas.gradient(lambda z: formula(z, labels), logits, each)).sum(-1)
+    error = -np.expm1(-formulas.surprise(logits, labels))
+    boundary = formulas.boundary_mask(labels, num_classes)
+    easy, hard = error < eps_inf, error > eps_sup
+    return [
+        held([valid & group for group in groups], cost, pull)
+        for groups in (
+            [easy, ~easy & ~hard, hard],
+            [labels == k for k in range(num_classes)],
+            [boundary, ~boundary],
+        )
+    ]
+
+
+def flat(found: Diagnostics) -> list[np.ndarray]:
+    return [np.asarray(x) for x in jax.tree.leaves(found)]
+
+
+@every_loss
+@pytest.mark.parametrize("num_classes", [2, 4])
+def test_sums_are_those_of_the_formula(row, num_classes):
+    logits, labels = example(num_classes)
+    found = diagnose(row.loss, logits, labels)
+    for i in range(3):
+        wanted = by_hand(row.formula, logits[i], labels[i])
+        for holdings, sums in zip(found, wanted, strict=True):
+            for actual, expected in zip(holdings, sums, strict=True):
+                assert_close(actual[i], expected)
+                assert actual.dtype == (jnp.int32 if actual is holdings.pixels else jnp.float32)
+
+
+@every_loss
+def test_a_pixels_share_and_pull_are_those_of_the_formula(row):
+    logits, labels = example()
+    weights = np.random.default_rng(2).uniform(0.5, 3, labels.shape).astype(np.float32)
+    cost, pull = jax.vmap(lambda z, y, w: loss_and_gradient(functools.partial(row.loss, weights=w), z, y))(
+        logits, labels, weights
+    )
+    for i in range(2):
+        valid = formulas.valid(labels[i], 3)
+        formula = functools.partial(row.formula, labels=labels[i], weights=weights[i].astype(np.float64))
+        z = logits[i].astype(np.float64)
+        assert_close(cost[i], formula(z) * valid / valid.sum())
+        assert_close(pull[i], np.abs(formulas.gradient(formula, z, valid / valid.sum())).sum(-1))
+
+
+@every_loss
+def test_jit_vmap_and_leading_axes_change_nothing(row):
+    logits, labels = example()
+    whole, jitted = diagnose(row.loss, logits, labels), jax.jit(diagnose, static_argnums=0)
+    others = [
+        jitted(row.loss, logits, labels),
+        jax.jit(jax.vmap(lambda z, y: diagnose(row.loss, z, y)))(logits, labels),
+        jax.tree.map(lambda *x: jnp.stack(x), *(diagnose(row.loss, logits[i], labels[i]) for i in range(3))),
+        jax.tree.map(lambda x: x[0], jitted(row.loss, logits[None], labels[None])),
+    ]
+    for other in others:
+        for actual, expected in zip(flat(other), flat(whole), strict=True):
+            assert actual.dtype == expected.dtype
+            assert_close(actual, expected)
+
+
+@every_loss
+def test_divisions_are_of_the_same_loss_and_shares_sum_to_1(row):
+    found = diagnose(row.loss, *example())
+    for kind in Holdings._fields:
+        totals = [np.asarray(getattr(holdings, kind)).sum() for holdings in found]
+        np.testing.assert_allclose(totals, totals[0], rtol=1e-5)
+    for holdings in found:
+        np.testing.assert_allclose([share.sum() for share in shares(holdings)], 1)
+
+
+@every_loss
+def test_void_images_and_pixels_hold_nothing(row):
+    logits, labels = example()
+    found = diagnose(row.loss, logits, labels)
+    assert all((x[2] == 0).all() for x in flat(found))
+    for holdings in diagnose(row.loss, logits[2], labels[2]):
+        assert np.isnan(shares(holdings)).all()
+    two = diagnose(row.loss, logits[:2], labels[:2])
+    for all_three, without in zip(found, two, strict=True):
+        np.testing.assert_array_equal(shares(all_three), shares(without))
+
+
+def test_what_a_loss_says_at_void_pixels_is_not_heard():
+    logits, labels = example()
+    wild = diagnose(lambda z, y: jnp.where(y == 255, jnp.nan, z.sum(-1) ** 2), logits, labels)
+    tame = diagnose(lambda z, y: z.sum(-1) ** 2, logits, labels)
+    for actual, expected in zip(flat(wild), flat(tame), strict=True):
+        assert_close(actual, expected)
+
+
+def test_an_absent_class_holds_nothing_and_has_no_mean():
+    logits, labels = example()
+    found = diagnose(softmax_cross_entropy, logits[1], labels[1]).by_class
+    assert [share[1] for share in shares(found)] == [0, 0, 0]
+    mask = balance_mask(labels, 3, window=3)
+    sums = group_sums(mask, labels[..., None] == np.arange(3))
+    pixels = (labels[..., None] == np.arange(3)).sum((1, 2))
+    assert np.isnan(means(sums[1], pixels[1]))[1]
+    wanted = [np.asarray(mask, np.float64)[labels == k].mean() for k in range(3)]
+    np.testing.assert_allclose(means(sums, pixels), wanted, rtol=1e-6)
+
+
+def test_a_defect_of_one_percent_can_hold_half_the_loss():
+    labels = np.zeros((10, 10), np.uint8)
+    labels[0, 0] = 1
+    logits = np.zeros((10, 10, 2), np.float32)
+    logits[..., 0] = np.log(3)  # the defect's error is .75, the background's .25
+    found = diagnose(softmax_cross_entropy, logits, labels)
+    log4, log4_3 = np.log(4), np.log(4 / 3)
+    np.testing.assert_array_equal(found.by_branch.pixels, [99, 0, 1])
+    np.testing.assert_array_equal(found.by_boundary.pixels, [3, 97])
+    loss = np.array([99 * log4_3, log4]) / 100
+    np.testing.assert_allclose(found.by_class.loss, loss, rtol=1e-6)
+    np.testing.assert_allclose(found.by_class.gradient, np.array([99 * 0.5, 1.5]) / 100, rtol=1e-6)
+    np.testing.assert_allclose(shares(found.by_class).loss, loss / loss.sum(), rtol=1e-6)
+    weights = np.where(labels == 1, 99 * log4_3 / log4, 1).astype(np.float32)
+    weighted = diagnose(functools.partial(softmax_cross_entropy, weights=weights), logits, labels)
+    np.testing.assert_allclose(shares(weighted.by_class).loss, [0.5, 0.5], rtol=1e-6)
+
+
+def test_branches_are_those_of_the_truncated_loss():
+    logits, labels = example(scale=4.0)
+    easy, critical, hard = np.moveaxis(np.asarray(branches(logits, labels)), -1, 0)
+    assert all(group.sum() > 10 for group in (easy, critical, hard))
+    valid = formulas.valid(labels, 3)
+    np.testing.assert_array_equal(easy ^ critical ^ hard, valid)
+    cost = softmax_truncated_cross_entropy(logits, labels)
+    np.testing.assert_array_equal(easy, valid & (np.asarray(cost) == 0))
+    ceiling = np.log(0.7) - np.log(0.3)  # the cost where hard begins
+    np.testing.assert_array_equal(hard, np.asarray(cost) > ceiling)
+
+
+def test_thresholds_belong_to_the_critical_and_0_and_1_make_all_critical():
+    logits, labels = np.zeros((1, 2, 2), np.float32), np.array([[0, 1]])  # errors of .5
+    for eps in ({"eps_inf": 0.5}, {"eps_sup": 0.5}):
+        assert branches(logits, labels, **eps).tolist() == [[[False, True, False]] * 2]
+    logits, labels = example(scale=30.0)
+    found = branches(logits, labels, eps_inf=0.0, eps_sup=1.0).sum((0, 1, 2))
+    assert found.tolist() == [0, formulas.valid(labels, 3).sum(), 0]
+    far = np.array([[[200.0, 0.0], [200.0, 0.0]]], np.float32)  # errors of 0 and, rounded, 1
+    assert branches(far, np.array([[0, 1]]), eps_inf=0.0, eps_sup=1.0)[..., 1].all()
+
+
+def test_thresholds_may_be_traced_and_take_one_trace():
+    logits, labels = example()
+    traces = []
+
+    @jax.jit
+    def found(eps_inf, eps_sup):
+        traces.append(0)
+        return diagnose(softmax_cross_entropy, logits, labels, eps_inf=eps_inf, eps_sup=eps_sup)
+
+    for eps in ((0.3, 0.7), (0.0, 1.0), (0.1, 0.9)):
+        wanted = diagnose(softmax_cross_entropy, logits, labels, eps_inf=eps[0], eps_sup=eps[1])
+        for actual, expected in zip(flat(found(*eps)), flat(wanted), strict=True):
+            assert_close(actual, expected)
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_half_precision_is_diagnosed_in_single(dtype):
+    logits, labels = example()
+    rounded = jnp.asarray(logits, dtype)
+    found = diagnose(dice_loss, rounded, labels)
+    for actual, expected in zip(
+        flat(found), flat(diagnose(dice_loss, rounded.astype(jnp.float32), labels)), strict=True
+    ):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_bytes_and_numpy_arrays_are_as_good():
+    logits, labels = example()
+    labels = np.where(labels < 0, 255, labels)
+    for actual, expected in zip(
+        flat(diagnose(softmax_cross_entropy, logits, labels.astype(np.uint8))),
+        flat(diagnose(softmax_cross_entropy, jnp.asarray(logits), jnp.asarray(labels))),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_boundary_and_inside_leave_void_out():
+    labels = blobs(3)
+    boundary, inside = np.moveaxis(np.asarray(boundary_and_inside(labels, 3)), -1, 0)
+    for i, label in enumerate(labels):
+        np.testing.assert_array_equal(boundary[i], formulas.boundary_mask(label, 3))
+    np.testing.assert_array_equal(boundary ^ inside, formulas.valid(labels, 3))
+
+
+def test_sums_of_batches_may_be_stacked_or_added():
+    found = diagnose(softmax_cross_entropy, *example()).by_class
+    wanted = shares(found)
+    for other in (
+        jax.tree.map(lambda x: np.asarray(x).sum(0), found),
+        jax.tree.map(lambda x: np.asarray(x).reshape(3, 1, -1), found),
+    ):
+        np.testing.assert_allclose(shares(other), wanted, rtol=1e-6)
+
+
+def test_shares_of_what_is_not_finite_are_nan_and_do_not_warn():
+    some = np.array([[1, 2]])
+    found = shares(Holdings(some, np.array([[np.inf, 1.0]]), np.array([[np.nan, 1.0]])))
+    np.testing.assert_allclose(found.pixels, [1 / 3, 2 / 3])
+    assert np.isnan(found.loss).all()
+    assert np.isnan(found.gradient).all()
+
+
+def test_pixels_of_many_images_do_not_overflow():
+    pixels = np.full((8192, 2), 512 * 512, np.int32)
+    assert shares(Holdings(pixels, pixels / 1, pixels / 1)).pixels.tolist() == [0.5, 0.5]

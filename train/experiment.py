@@ -86,8 +86,15 @@ class Experiment:
 
     def initial_state(self) -> State:
         """The state before the first step."""
+        return self._initialize()
+
+    @functools.cached_property
+    def _initialize(self) -> Callable[[], State]:
+        """Kept, because it takes seconds to compile and no time to run, and the report wants it again."""
         images = (1, 64, 64, self.facts.channels)  # parameters depend on the channels alone
-        return initial_state(self.model, self.transformation, images, self.config.seed)
+        return jax.jit(
+            functools.partial(initial_state, self.model, self.transformation, images, self.config.seed)
+        )
 
     def restore(self, checkpoints: Checkpoints, step: int) -> State:
         """The state of a checkpoint."""

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import Example, Items, SegmentationBuilder, progress
-from train.data.files import read_picture
+from train.data.files import check_sizes, read_picture
 from train.data.masks import read_ids
 from train.data.split import Traits, draw
 from train.errors import UserError
@@ -69,13 +69,21 @@ class NeuSegSurfaces(SegmentationBuilder):
 
     def example(self, item: tuple[Path, str]) -> Example:
         root, name = item
-        pixels, encoded = read_picture(root / "images" / f"{name}.jpg")
-        return Example(name, encoded, pixels, read_label(root, name))
+        image, mask = root / "images" / f"{name}.jpg", mask_path(root, name)
+        pixels, encoded = read_picture(image)
+        label = read_label(root, name)
+        check_sizes(image, pixels, mask, label)
+        return Example(name, encoded, pixels, label)
+
+
+def mask_path(root: Path, name: str) -> Path:
+    """Where an image's mask lies."""
+    return root / "annotations" / f"{name}.png"
 
 
 def read_label(root: Path, name: str) -> np.ndarray:
     """The labels of an image, uint8 [h, w]; the originals hold class ids."""
-    return read_ids(root / "annotations" / f"{name}.png", CLASSES, void=None)
+    return read_ids(mask_path(root, name), CLASSES, void=None)
 
 
 def read_photographs(table: Path) -> dict[str, str]:

@@ -100,6 +100,14 @@ def test_a_label_outside_the_classes_is_named(original, mask):
         prepared(original)
 
 
+def test_a_mask_of_another_size_is_named(original, mask):
+    mask("source/NEU_Seg/annotations/training/000009.png", 1, size=(13, 16))
+    with pytest.raises(
+        UserError, match=r"training/000009\.png: is 16x13 pixels but its image 000009\.jpg is"
+    ):
+        prepared(original)
+
+
 def test_the_table_holds_every_file_of_the_original_once():
     photographs = read_photographs(PHOTOGRAPHS)
     assert Counter(name.partition("/")[0] for name in photographs) == {"training": 3630, "test": 840}

@@ -84,13 +84,12 @@ class Experiment:
         """The optimiser for a run of this length."""
         return self.config.optimizer.transformation(self.config.epochs, self.steps_per_epoch)
 
-    def initial_state(self) -> State:
-        """The state before the first step."""
-        return self._initialize()
-
     @functools.cached_property
-    def _initialize(self) -> Callable[[], State]:
-        """Kept, because it takes seconds to compile and no time to run, and the report wants it again."""
+    def initial_state(self) -> Callable[[], State]:
+        """A function that makes the state before the first step.
+
+        Kept, because it takes seconds to compile and no time to run, and the report wants it again.
+        """
         images = (1, 64, 64, self.facts.channels)  # parameters depend on the channels alone
         return jax.jit(
             functools.partial(initial_state, self.model, self.transformation, images, self.config.seed)

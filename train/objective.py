@@ -84,12 +84,13 @@ def check_objective(objective: Mapping[str, Term]) -> None:
         elif term.weights_options:
             raise UserError(f"objective.{name}.weights_options: given, but the term has no weights function")
         try:
-            costs = _traced(name, term)
+            shape = _shape_of_costs(term)
         except (TypeError, ValueError) as error:
             raise UserError(f"objective.{name}: {' '.join(str(error).split())}") from error
-        if costs[name].shape != ():
+        if shape != _EXAMPLE:
             raise UserError(
-                f"objective.{name}: {term.loss.__name__} must return a map [images, height, width]"
+                f"objective.{name}: {_name(term.loss)} must return a map [images, height, width], that is "
+                f"{_EXAMPLE} here, got {shape}"
             )
 
 
@@ -119,10 +120,15 @@ def thresholds(objective: Mapping[str, Term], progress) -> Thresholds:
     return Thresholds(None, 0.3, 0.7)
 
 
-def _traced(name: str, term: Term) -> dict[str, jax.ShapeDtypeStruct]:
-    """What `term_sums` would return; only the progress is abstract, so that plain numbers are checked."""
-    logits, labels = jnp.zeros((1, 16, 16, 2)), jnp.zeros((1, 16, 16), jnp.int32)
-    return jax.eval_shape(lambda progress: term_sums({name: term}, logits, labels, progress), 0.0)
+_EXAMPLE = (1, 16, 16)
+"""Images, height and width of the labels that an objective is tried on."""
+
+
+def _shape_of_costs(term: Term) -> tuple[int, ...]:
+    """Shape of what a term returns; only the progress is abstract, so that plain numbers are checked."""
+    logits, labels = jnp.zeros((*_EXAMPLE, 2)), jnp.zeros(_EXAMPLE, jnp.int32)
+    costs = jax.eval_shape(lambda progress: term_costs({"": term}, logits, labels, progress), 0.0)
+    return costs[""].shape
 
 
 def _bind(where: str, function: Callable, positional: tuple, fixed: dict, options: dict) -> None:

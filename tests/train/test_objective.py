@@ -72,7 +72,8 @@ def test_a_ramp_stands_still_before_and_after():
             r"weights_options: balance_mask has no option 'windows'; did you mean window",
         ),
         (Term(masked_mean), "objective"),
-        (Term(lambda logits, labels, weights=None: jnp.float32(0)), "objective"),
+        (Term(lambda logits, labels, weights=None: jnp.float32(0)), r"must return a map .* got \(\)"),
+        (Term(lambda logits, labels, weights=None: logits), r"must return a map .* got \(1, 16, 16, 2\)"),
     ],
 )
 def test_a_wrong_term_is_refused_before_any_work(term, message):

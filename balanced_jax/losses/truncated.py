@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Integer, ScalarLike
 
 from balanced_jax._pixels import as_float, constant, known, one_hot
+from balanced_jax.losses import _sigmoid
 from balanced_jax.losses._softmax import checked, negative_log_likelihood
 
 
@@ -98,6 +99,108 @@ def softmax_truncated_cross_entropy(
     return jnp.where(valid, weights * cost, 0)
 
 
+def all_entries_truncated_cross_entropy(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    labels: Integer[ArrayLike, "*batch h w"],
+    *,
+    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    eps_inf: ScalarLike = 0.3,
+    eps_sup: ScalarLike = 0.7,
+) -> Float[Array, "*batch h w"]:
+    """Truncated cross entropy of every class at every pixel, right or wrong.
+
+    The other reading of the paper's equation 3: with softmax probabilities p, the error of the labelled
+    class is 1 - p and that of any other class p, and a pixel costs the sum of `truncated_cross_entropy` of
+    all its errors. One confident wrong class is thus paid for beside the missed label; with two classes
+    the cost is twice that of `softmax_truncated_cross_entropy`.
+
+    Args:
+        logits: unnormalised finite scores, in any floating-point type.
+        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
+        weights: what each pixel counts; multiplies the map. Ignored at void pixels.
+        eps_inf: up to this error an entry is easy, in [0, 1). May be traced.
+        eps_sup: from this error on an entry is hard, in (0, 1] and above `eps_inf`. May be traced.
+
+    Returns:
+        Cost of each pixel in nats, at least 0, never reduced; float32, or float64 for float64 logits.
+
+    Raises:
+        TypeError: logits are not floating point, or labels not integers.
+        ValueError: shapes that do not match, fewer than two classes, a threshold out of its range, or
+            eps_inf not below eps_sup.
+
+    The thresholds are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
+    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
+    `jax.jacrev(jax.grad(f))` for a Hessian.
+
+    References:
+        Xie et al. 2023, doi:10.3390/app13020826, eqs. 3 and 5 to 7, with the errors of all classes.
+
+    >>> import numpy as np
+    >>> logits, labels = np.array([[[0.0, 3.0, 0.0], [1.0, 1.0, 1.0]]], np.float32), np.array([[0, 0]])
+    >>> print(np.asarray(all_entries_truncated_cross_entropy(logits, labels)).round(3))  # 1 instead, no idea
+    [[3.242 0.84 ]]
+    """
+    logits, labels, valid, weights = checked(logits, labels, weights)
+    inf, sup = thresholds(eps_inf, eps_sup, logits.dtype)
+    right = one_hot(labels, logits.shape[-1])
+    surprise = -jnp.where(right, jax.nn.log_softmax(logits), _log_rest(logits))
+    cost = _of_surprise(surprise, surprise_at(eps_inf, inf), surprise_at(eps_sup, sup))
+    return jnp.where(valid, weights * jnp.sum(cost, axis=-1), 0)
+
+
+def sigmoid_truncated_cross_entropy(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    labels: Integer[ArrayLike, "*batch h w classes"],
+    *,
+    weights: Float[ArrayLike, "*batch h w"] | Float[ArrayLike, "*batch h w classes"] | None = None,
+    eps_inf: ScalarLike = 0.3,
+    eps_sup: ScalarLike = 0.7,
+) -> Float[Array, "*batch h w"]:
+    """Truncated cross entropy where a pixel may have several classes, or none.
+
+    Each class is a question of its own, answered by the sigmoid of its logit. The cost of an entry is
+    `truncated_cross_entropy` of one minus the probability of its label, and a pixel costs the mean over
+    its entries that are not void: thresholds of 0 and 1 make it binary cross entropy.
+
+    Args:
+        logits: unnormalised finite scores, in any floating-point type.
+        labels: 1 where the pixel has the class, 0 where it has not; any other number is void: the value
+            and the gradient of the entry are 0.
+        weights: what each pixel counts, or, with an axis of classes, each entry; multiplies the costs
+            before the mean, which divides by the number of entries. Ignored at void entries.
+        eps_inf: up to this error an entry is easy, in [0, 1). May be traced.
+        eps_sup: from this error on an entry is hard, in (0, 1] and above `eps_inf`. May be traced.
+
+    Returns:
+        Cost of each pixel in nats, at least 0, 0 where all entries are void; float32, or float64 for
+        float64 logits. Its mean is `masked_mean(cost, valid_mask(labels, 2).any(-1))`.
+
+    Raises:
+        TypeError: logits are not floating point, or labels not integers.
+        ValueError: shapes that do not match, no class, a threshold out of its range, or eps_inf not below
+            eps_sup.
+
+    The thresholds are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
+    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
+    `jax.jacrev(jax.grad(f))` for a Hessian.
+
+    References:
+        Xie et al. 2023, doi:10.3390/app13020826, eqs. 3 and 5 to 7.
+
+    >>> import numpy as np
+    >>> logits = np.array([[[2.0, 0.0], [0.0, 0.0]]], np.float32)
+    >>> labels = np.array([[[1, 1], [0, 255]]], np.uint8)  # both classes; not the first, the second unknown
+    >>> print(np.asarray(sigmoid_truncated_cross_entropy(logits, labels)).round(3))
+    [[0.168 0.336]]
+    """
+    logits, labels, valid, weights = _sigmoid.checked(logits, labels, weights)
+    inf, sup = thresholds(eps_inf, eps_sup, logits.dtype)
+    surprise = jax.nn.softplus(_sigmoid.log_odds_of_error(logits, labels))
+    cost = _of_surprise(surprise, surprise_at(eps_inf, inf), surprise_at(eps_sup, sup))
+    return _sigmoid.mean_of_entries(weights * cost, valid)
+
+
 def thresholds(
     eps_inf: ScalarLike, eps_sup: ScalarLike, dtype: DTypeLike
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -140,16 +243,41 @@ _of_error.defvjp(_of_error_forward, _of_error_backward)
 
 
 @jax.custom_vjp
+def _of_surprise(
+    surprise: Float[Array, "*shape"], t_inf: Float[Array, ""], t_sup: Float[Array, ""]
+) -> Float[Array, "*shape"]:
+    """The cost of an error by its surprise, -log(1 - error): the branches, without the error's rounding."""
+    # (eps - eps_sup) / (1 - eps_sup) is 1 - exp(t_sup - surprise): no division, and 0 for an infinite t_sup.
+    hard = -jnp.expm1(-jax.nn.relu(surprise - t_sup))
+    return jax.nn.relu(jnp.minimum(surprise, t_sup) - t_inf + hard)
+
+
+def _slope(
+    surprise: Float[Array, "*shape"], t_inf: Float[Array, ""], t_sup: Float[Array, ""]
+) -> Float[Array, "*shape"]:
+    """Derivative of `_of_surprise`, at the joints that of the middle."""
+    return jnp.where(surprise < t_inf, 0, jnp.exp(-jax.nn.relu(surprise - t_sup)))
+
+
+def _of_surprise_forward(surprise, t_inf, t_sup):
+    return _of_surprise(surprise, t_inf, t_sup), (surprise, t_inf, t_sup)
+
+
+def _of_surprise_backward(residuals, cotangent):
+    return cotangent * _slope(*residuals), None, None
+
+
+_of_surprise.defvjp(_of_surprise_forward, _of_surprise_backward)
+
+
+@jax.custom_vjp
 def _of_logits(
     logits: Float[Array, "*batch h w classes"],
     labels: Integer[Array, "*batch h w"],
     t_inf: Float[Array, ""],
     t_sup: Float[Array, ""],
 ) -> Float[Array, "*batch h w"]:
-    nll = negative_log_likelihood(jax.nn.log_softmax(logits), labels)
-    # (eps - eps_sup) / (1 - eps_sup) is 1 - exp(t_sup - nll): no division, and 0 where t_sup is infinite.
-    hard = -jnp.expm1(-jax.nn.relu(nll - t_sup))
-    return jax.nn.relu(jnp.minimum(nll, t_sup) - t_inf + hard)
+    return _of_surprise(negative_log_likelihood(jax.nn.log_softmax(logits), labels), t_inf, t_sup)
 
 
 def _of_logits_forward(logits, labels, t_inf, t_sup):
@@ -159,9 +287,18 @@ def _of_logits_forward(logits, labels, t_inf, t_sup):
 def _of_logits_backward(residuals, cotangent):
     logits, labels, t_inf, t_sup = residuals
     log_p = jax.nn.log_softmax(logits)
-    nll = negative_log_likelihood(log_p, labels)
-    pull = jnp.where(nll < t_inf, 0, cotangent * jnp.exp(-jax.nn.relu(nll - t_sup)))
+    pull = cotangent * _slope(negative_log_likelihood(log_p, labels), t_inf, t_sup)
     return pull[..., None] * (jnp.exp(log_p) - one_hot(labels, logits.shape[-1])), None, None, None
 
 
 _of_logits.defvjp(_of_logits_forward, _of_logits_backward)
+
+
+def _log_rest(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch h w classes"]:
+    """log(1 - p) of every class, with the digits that p itself has lost where it is nearly 1."""
+    logits -= jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+    top = one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1])
+    rest_of_top = jax.nn.logsumexp(logits, axis=-1, where=~top, keepdims=True)
+    # No other p exceeds a half. The top one is kept out of log1p, whose gradient would be infinite there.
+    p = jnp.where(top, 0, jax.nn.softmax(logits))
+    return jnp.where(top, rest_of_top - jax.nn.logsumexp(logits, axis=-1, keepdims=True), jnp.log1p(-p))

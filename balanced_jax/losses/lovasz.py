@@ -59,7 +59,7 @@ def lovasz_softmax_loss(
     0.531
     """
     logits, labels, valid, weights = checked(logits, labels, weights)
-    p, y = jax.nn.softmax(logits), one_hot(labels, logits.shape[-1])
+    p, y = _softmax(logits), one_hot(labels, logits.shape[-1])
     # What is missed of a pixel's class went to the others: 1 - p would lose the last of it to rounding.
     error = jnp.where(y, jnp.sum(p, axis=-1, where=~y, keepdims=True), p)
     counts = weights[..., None]
@@ -68,6 +68,17 @@ def lovasz_softmax_loss(
     labelled = jnp.any(y & (counts > 0), axis=(-3, -2), keepdims=True)
     cost = jnp.sum(counted(labelled, classes, p.dtype) * error * step, axis=-1)
     return jnp.where(valid, pixels(valid, p.dtype) * cost, 0)
+
+
+def _softmax(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch h w classes"]:
+    """Softmax by the margins to the largest logit, whose own gradient is thus minus that of the others.
+
+    A step of one pixel can be the whole loss. The usual gradient, p (v - sum(p v)), then loses what is left
+    of it at a class that is nearly certain.
+    """
+    top = one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1])
+    largest = jnp.sum(logits, axis=-1, where=top, keepdims=True)
+    return jax.nn.softmax(jnp.where(top, 0, logits - largest))
 
 
 def _by_class(values: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch classes pixels"]:

@@ -252,9 +252,7 @@ def _of_surprise(
     return jax.nn.relu(jnp.minimum(surprise, t_sup) - t_inf + hard)
 
 
-def _slope(
-    surprise: Float[Array, "*shape"], t_inf: Float[Array, ""], t_sup: Float[Array, ""]
-) -> Float[Array, "*shape"]:
+def _slope(surprise, t_inf, t_sup):
     """Derivative of `_of_surprise`, at the joints that of the middle."""
     return jnp.where(surprise < t_inf, 0, jnp.exp(-jax.nn.relu(surprise - t_sup)))
 

@@ -280,3 +280,23 @@ def boundary_mask(labels, num_classes):
             if inside[i, j] and 0 <= place[0] < labels.shape[0] and 0 <= place[1] < labels.shape[1]:
                 mask[i, j] |= inside[place] and labels[place] != labels[i, j]
     return mask
+
+
+def inverse_weight_mask(labels, num_classes, minimum=1.0, maximum=2e5):
+    """As published, with parts found by flooding."""
+    parts, inside = [labels == 0] if (labels == 0).any() else [], valid(labels, num_classes)
+    left = inside & (labels != 0)
+    while left.any():
+        part = np.zeros(labels.shape, bool)
+        reached = [tuple(np.argwhere(left)[0])]
+        while reached:
+            i, j = reached.pop()
+            part[i, j], left[i, j] = True, False
+            near = np.argwhere(left[max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2])
+            near = [(a + max(i - 1, 0), b + max(j - 1, 0)) for a, b in near]
+            reached += [place for place in near if labels[place] == labels[i, j] and place not in reached]
+        parts.append(part)
+    mask = np.zeros(labels.shape)
+    for part in parts:
+        mask[part] = np.clip(inside.sum() / (len(parts) * part.sum()), minimum, maximum)
+    return mask

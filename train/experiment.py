@@ -15,7 +15,7 @@ import optax
 from balanced_jax.metrics import ConfusionCounts
 from train.checkpoints import Checkpoints
 from train.config import Config
-from train.data.pipeline import Batch, Examples, Size, evaluation_batches, images_of_an_epoch
+from train.data.pipeline import Batch, Examples, Size, evaluation_batches, images_of_a_pass
 from train.data.prepare import Prepared, prepare
 from train.errors import UserError
 from train.figures import stack
@@ -69,15 +69,15 @@ class Experiment:
         return self.config.model.clone(num_classes=len(self.facts.classes))
 
     @property
-    def images_per_epoch(self) -> int:
-        """Images of an epoch, before its last partial batch is dropped."""
+    def images_per_pass(self) -> int:
+        """Images of a pass over the training part, before its last partial batch is dropped."""
         defective = self.facts.defective_images if self.config.sampling.balanced else None
-        return images_of_an_epoch(self.facts.training_images, defective)
+        return images_of_a_pass(self.facts.training_images, defective)
 
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in an epoch."""
-        return self.images_per_epoch // self.config.batch_size
+        return self.config.sampling.passes * (self.images_per_pass // self.config.batch_size)
 
     @functools.cached_property
     def transformation(self) -> optax.GradientTransformation:
@@ -188,8 +188,8 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
     check_sampling(config, facts)
     if experiment.steps_per_epoch == 0:
         raise UserError(
-            f"batch_size: {config.batch_size} is more than the {experiment.images_per_epoch} training images "
-            "of an epoch; take a smaller one"
+            f"batch_size: {config.batch_size} is more than the {experiment.images_per_pass} training images "
+            "of a pass; take a smaller one"
         )
     if config.input.size is None and config.input.crop is None and len(set(training.sizes)) > 1:
         raise UserError(
@@ -230,6 +230,7 @@ def check_numbers(config: Config) -> None:
     numbers = {
         "epochs": (config.epochs,),
         "batch_size": (config.batch_size,),
+        "sampling.passes": (config.sampling.passes,),
         "input.size": config.input.size or (),
         "input.crop": config.input.crop or (),
     }

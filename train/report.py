@@ -110,6 +110,7 @@ def write_report(
         defects=list(evaluation["classes"])[1:],
         colors=colors,
         means=defect_means(evaluation),
+        decided_means=defect_means(evaluation["decided"]),
         groups={heading: [drawn(picture) for picture in group] for heading, group in pictures.items()},
         void_shown=any((picture.label == VOID).any() for group in pictures.values() for picture in group),
         charts=learning_curves(rows, colors),

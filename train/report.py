@@ -116,6 +116,7 @@ def write_report(
         charts=learning_curves(rows, colors),
         holders=holder_curves(rows, colors),
         thresholds=findings[-1]["thresholds"] if findings else None,
+        boundary_to_inside=findings[-1]["boundary_to_inside"] if findings else None,
         costs=[drawn_costs(picture) for picture in costs],
         heat_scale=[_hex(color) for color in heat_color(np.geomspace(HEAT_TICKS[0], HEAT_TICKS[-1], 16))],
         heat_ticks=HEAT_TICKS,

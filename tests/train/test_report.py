@@ -62,9 +62,11 @@ def findings(**changes) -> dict:
     held = {"pixels": 0.9, "loss": 0.4, "gradient": 0.3}
     return {
         "thresholds": {"term": "balanced", "eps_inf": 0.3, "eps_sup": 0.7},
+        "histogram": {"pixels": [0.05] * 20, "loss": [0.1] * 10 + [0.0] * 10, "gradient": [None] * 20},
         "error": dict.fromkeys(("easy", "critical", "hard"), held),
         "classes": dict.fromkeys(CLASSES, held),
         "boundary": dict.fromkeys(("boundary", "inside"), held),
+        "boundary_to_inside": {"loss": 7.25, "gradient": None},
         "mask": {"balanced": {"background": 1.0, "scratch": 5.0, "pit": None}},
     } | changes
 

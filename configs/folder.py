@@ -7,6 +7,7 @@ Masks hold class ids, or are black and white (`--data.threshold 127`), or colour
 """
 
 from balanced_jax.models import UNet
+from configs.objectives import compared
 from configs.quickstart import config as quickstart
 from train.config import Adam, Config, CosineDecay, Input
 from train.data.folder import Folder
@@ -20,3 +21,4 @@ config = Config(
     optimizer=Adam(CosineDecay(1e-3)),
     epochs=50,
 )
+configs = compared(config)

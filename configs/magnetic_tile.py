@@ -8,6 +8,7 @@ former on a defect.
 """
 
 from balanced_jax.models import UNet
+from configs.objectives import compared
 from configs.quickstart import config as quickstart
 from train.config import Config, Input, Sampling
 from train.data.magnetic_tile import MagneticTile
@@ -27,3 +28,4 @@ config = Config(
     epochs=300,
     batch_size=16,
 )
+configs = compared(config)

@@ -9,6 +9,7 @@ come from the leaking official one, add `--data.split official`.
 from balanced_jax.losses import softmax_truncated_cross_entropy
 from balanced_jax.masks import balance_mask
 from balanced_jax.models import UNet
+from configs.objectives import compared
 from train.config import Config, Ramp, Term
 from train.data.neu_seg import NeuSeg
 
@@ -28,3 +29,4 @@ config = Config(
     epochs=100,
     batch_size=16,
 )
+configs = compared(config)

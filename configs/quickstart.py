@@ -6,6 +6,7 @@ python -m train fit configs/quickstart.py
 from balanced_jax.losses import softmax_truncated_cross_entropy
 from balanced_jax.masks import balance_mask
 from balanced_jax.models import UNet
+from configs.objectives import compared
 from train.config import Adam, Config, CosineDecay, Input, Ramp, Term
 from train.data.generated import Generated
 
@@ -27,3 +28,4 @@ config = Config(
     optimizer=Adam(CosineDecay(2e-3)),
     epochs=24,
 )
+configs = compared(config)

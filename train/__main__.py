@@ -25,7 +25,8 @@ usage: python -m train COMMAND ...
   evaluate RUN_DIR                                         figures and report of a trained run
   predict RUN_DIR PATH... --out DIR                        class maps and overlays of images
 
-CONFIG is a Python file, such as configs/quickstart.py. Each command has its own --help.
+CONFIG is a Python file, such as configs/quickstart.py, or one of several configs that a file names, such as
+configs/quickstart.py:cross_entropy. Each command has its own --help.
 """
 
 console = Console()
@@ -81,15 +82,15 @@ def run_fit(arguments: list[str]) -> None:
     """python -m train fit CONFIG ..."""
     if not arguments or arguments[0].startswith("-"):
         raise UserError("fit: needs a config file first, such as configs/quickstart.py")
-    file, rest = Path(arguments[0]), arguments[1:]
+    file, name = configfile.split(arguments[0])
     command = tyro.cli(
         Fit,
-        default=Fit(configfile.load(file)),
-        args=rest,
-        prog=f"python -m train fit {file}",
+        default=Fit(configfile.load(file, name)),
+        args=arguments[1:],
+        prog=f"python -m train fit {arguments[0]}",
         config=(tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed),
     )
-    default = run_directory.default_path(command.config, file)
+    default = run_directory.default_path(command.config, file.stem if name is None else f"{file.stem}-{name}")
     fit(
         command.config,
         file,

@@ -73,6 +73,8 @@ class Sampling:
     """Take images with and without defects in turn; an epoch is all of the rarer kind and as many others."""
     centred: float = 0.0
     """Chance that a crop is centred on a pixel of a defect, of a class drawn among those in the image."""
+    passes: int = 1
+    """Passes over these images that make an epoch, after which the validation part is looked at."""
 
 
 @dataclass(frozen=True)

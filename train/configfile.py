@@ -6,6 +6,7 @@ is a list. What the config file itself defines stands under the module name `con
 """
 
 import dataclasses
+import difflib
 import functools
 import hashlib
 import importlib
@@ -25,16 +26,35 @@ OWN_MODULE = "config"
 """Module name under which the functions and classes of a config file itself are kept."""
 
 
-def load(path: Path) -> Config:
-    """The `config` that a Python file ends in.
+def split(argument: str) -> tuple[Path, str | None]:
+    """The file and the name in `FILE` or `FILE:NAME`."""
+    file, colon, name = argument.rpartition(":")
+    # A path may hold a colon itself.
+    return (Path(argument), None) if not colon or Path(argument).is_file() else (Path(file), name)
+
+
+def load(path: Path, name: str | None = None) -> Config:
+    """The `config` that a Python file ends in, or one of those it calls `configs`.
+
+    Args:
+        path: the file.
+        name: key in its dictionary `configs`; None for `config`.
 
     Raises:
-        UserError: there is no such file, it does not run, or it defines no Config by that name.
+        UserError: there is no such file, it does not run, or it defines no such Config.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such config file; the ones that come with the project are in configs/")
     module = _run(path)
-    config = getattr(module, "config", None)
+    if name is None:
+        config = getattr(module, "config", None)
+    else:
+        configs = getattr(module, "configs", {})
+        if name not in configs:
+            near = difflib.get_close_matches(name, configs, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(configs) or 'none'}"
+            raise UserError(f"{path}: has no {name!r} in its `configs`; {hint}")
+        config = configs[name]
     if not isinstance(config, Config):
         raise UserError(f"{path}: must end in `config = Config(...)`, but has {type(config).__name__} there")
     return config

@@ -15,8 +15,9 @@ import optax
 from balanced_jax.metrics import ConfusionCounts
 from train.checkpoints import Checkpoints
 from train.config import Config
-from train.data.pipeline import Batch, Examples, Size, evaluation_batches, images_of_an_epoch
+from train.data.pipeline import Batch, Examples, Size, evaluation_batches, images_of_a_pass
 from train.data.prepare import Prepared, prepare
+from train.decision import best_thresholds
 from train.errors import UserError
 from train.figures import stack
 from train.findings import Findings
@@ -24,10 +25,13 @@ from train.objective import check_objective
 from train.parallel import check_batch_size, collect, deal, each_device, replicate
 from train.step import (
     AXIS,
+    Judged,
     State,
     cost_step,
     initial_state,
+    judge_step,
     predict_step,
+    threshold_step,
     train_step,
     validate_step,
 )
@@ -47,15 +51,6 @@ class Facts(NamedTuple):
     """Digest of the data's content."""
 
 
-class Prediction(NamedTuple):
-    """What the network makes of one image."""
-
-    classes: np.ndarray
-    """uint8 [height, width], at the image's own size."""
-    counts: ConfusionCounts
-    """int32 [classes] each; all zero where there is no label."""
-
-
 @dataclass(frozen=True)
 class Experiment:
     """One experiment, ready to run."""
@@ -69,15 +64,15 @@ class Experiment:
         return self.config.model.clone(num_classes=len(self.facts.classes))
 
     @property
-    def images_per_epoch(self) -> int:
-        """Images of an epoch, before its last partial batch is dropped."""
+    def images_per_pass(self) -> int:
+        """Images of a pass over the training part, before its last partial batch is dropped."""
         defective = self.facts.defective_images if self.config.sampling.balanced else None
-        return images_of_an_epoch(self.facts.training_images, defective)
+        return images_of_a_pass(self.facts.training_images, defective)
 
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in an epoch."""
-        return self.images_per_epoch // self.config.batch_size
+        return self.config.sampling.passes * (self.images_per_pass // self.config.batch_size)
 
     @functools.cached_property
     def transformation(self) -> optax.GradientTransformation:
@@ -111,22 +106,36 @@ class Experiment:
             **self._objective,
         )
 
-    def predictor(self, canvas: Size) -> Callable[[State, Examples], Iterator[Prediction]]:
-        """A function `(state, examples)` that yields a prediction for each example, in their order.
+    def predictor(self, canvas: Size) -> Callable[[State, Examples], Iterator[np.ndarray]]:
+        """A function `(state, examples)` that yields the classes of each example, uint8 at its own size.
 
-        It is compiled once, as the next two are.
+        It is compiled once, as the next four are.
 
         Args:
             canvas: height and width that hold the largest image.
         """
         view = self._viewer(functools.partial(predict_step, canvas=canvas), canvas)
+        return lambda state, examples: (_cut(classes, example) for example, classes in view(state, examples))
 
-        def predict(state: State, examples: Examples) -> Iterator[Prediction]:
-            for example, (classes, counts) in view(state, examples):
-                height, width = example["size"].astype(int)
-                yield Prediction(classes[:height, :width].astype(np.uint8), counts)
+    def chooser(self, canvas: Size) -> Callable[[State, Examples], np.ndarray]:
+        """A function `(state, examples)`: the decision threshold of each defect class."""
+        view = self._viewer(functools.partial(threshold_step, canvas=canvas), canvas)
+        return lambda state, examples: best_thresholds(stack([counts for _, counts in view(state, examples)]))
 
-        return predict
+    def judge(self, canvas: Size, thresholds: np.ndarray) -> Callable[[State, Examples], Iterator[Judged]]:
+        """A function `(state, examples)` that yields what the network makes of each, and how right it is.
+
+        Args:
+            canvas: as above.
+            thresholds: of each defect class.
+        """
+        view = self._viewer(functools.partial(judge_step, canvas=canvas, thresholds=thresholds), canvas)
+
+        def judge(state: State, examples: Examples) -> Iterator[Judged]:
+            for example, judged in view(state, examples):
+                yield judged._replace(classes=_cut(judged.classes, example))
+
+        return judge
 
     def validator(self, canvas: Size) -> Callable[[State, Examples], tuple[ConfusionCounts, Findings]]:
         """A function `(state, examples)`: counts, and who holds the objective, both [images, ...]."""
@@ -171,6 +180,12 @@ class Experiment:
         return view
 
 
+def _cut(classes: np.ndarray, example: Batch) -> np.ndarray:
+    """The part of a canvas that is the image."""
+    height, width = example["size"].astype(int)
+    return classes[:height, :width].astype(np.uint8)
+
+
 def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Experiment, Prepared]:
     """Checks a config and prepares its data.
 
@@ -188,8 +203,8 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
     check_sampling(config, facts)
     if experiment.steps_per_epoch == 0:
         raise UserError(
-            f"batch_size: {config.batch_size} is more than the {experiment.images_per_epoch} training images "
-            "of an epoch; take a smaller one"
+            f"batch_size: {config.batch_size} is more than the {experiment.images_per_pass} training images "
+            "of a pass; take a smaller one"
         )
     if config.input.size is None and config.input.crop is None and len(set(training.sizes)) > 1:
         raise UserError(
@@ -230,6 +245,7 @@ def check_numbers(config: Config) -> None:
     numbers = {
         "epochs": (config.epochs,),
         "batch_size": (config.batch_size,),
+        "sampling.passes": (config.sampling.passes,),
         "input.size": config.input.size or (),
         "input.crop": config.input.crop or (),
     }

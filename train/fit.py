@@ -101,7 +101,7 @@ def train(experiment: Experiment, data: Prepared, run: Path, console: Console) -
         centred=config.sampling.centred,
         defective=training.defective if config.sampling.balanced else None,
         batch_size=config.batch_size,
-        epochs=config.epochs,
+        passes=config.epochs * config.sampling.passes,
         seed=config.seed,
         first_step=done,
         host=jax.process_index(),

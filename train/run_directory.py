@@ -32,9 +32,9 @@ from train.experiment import Facts
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
 
 
-def default_path(config: Config, config_file: Path) -> Path:
+def default_path(config: Config, name: str) -> Path:
     """Where a run is kept unless told otherwise: `runs/<config's name>-<digest>`."""
-    return Path("runs") / f"{config_file.stem}-{configfile.digest(config)}"
+    return Path("runs") / f"{name}-{configfile.digest(config)}"
 
 
 @contextlib.contextmanager

@@ -11,16 +11,23 @@ import pytest
 from balanced_jax.losses import softmax_cross_entropy, softmax_focal_loss
 from balanced_jax.masks import balance_mask
 from balanced_jax.models import UNet
+from configs.objectives import OBJECTIVES
 from train import configfile
 from train.config import Config, Ramp, Term
 from train.data.generated import Generated
 from train.errors import UserError
+from train.objective import check_objective
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
+CONFIGS = sorted(
+    path
+    for path in (Path(__file__).parents[2] / "configs").glob("*.py")
+    if path.stem != "objectives"  # what configs share
+)
 
 OWN = """
 from balanced_jax.losses import softmax_cross_entropy
 from balanced_jax.models import UNet
+from configs.objectives import OBJECTIVES
 from train.config import Config, Term
 from train.data.generated import Generated
 
@@ -65,6 +72,34 @@ def test_a_config_survives_json():
 def test_every_config_of_the_project_loads_and_survives_json(path):
     config = configfile.load(path)
     assert there_and_back(config) == config
+
+
+def test_a_file_may_name_several_configs(tmp_path):
+    path = tmp_path / "several.py"
+    path.write_text(OWN + "configs = {'small': config, 'wrong': 3}")
+    assert configfile.load(path, "small") == configfile.load(path)
+    with pytest.raises(UserError, match=r"several.py: has no 'smal' in its `configs`; did you mean small\?"):
+        configfile.load(path, "smal")
+    with pytest.raises(UserError, match=r"it has small, wrong"):
+        configfile.load(path, "xyz")
+    with pytest.raises(UserError, match=r"but has int there"):
+        configfile.load(path, "wrong")
+
+
+def test_a_name_is_told_from_a_path(tmp_path):
+    odd = tmp_path / "a:b"
+    odd.write_text(OWN)
+    assert configfile.split(str(odd)) == (odd, None)
+    assert configfile.split("mine.py") == (Path("mine.py"), None)
+    assert configfile.split("mine.py:small") == (Path("mine.py"), "small")
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_goes_with_every_config(name):
+    for path in CONFIGS:
+        config = configfile.load(path, name)
+        check_objective(config.objective)
+        assert there_and_back(config) == config
 
 
 def test_a_function_of_the_config_file_comes_from_the_copy_in_the_run(tmp_path):

@@ -18,9 +18,18 @@ def config(sampling: Sampling, crop: tuple[int, int] | None = (24, 24)) -> Confi
     return dataclasses.replace(tiny, sampling=sampling, input=Input(crop=crop))
 
 
-@pytest.mark.parametrize(("balanced", "defective", "steps"), [(False, 20, 6), (True, 20, 5), (True, 31, 4)])
-def test_the_steps_of_an_epoch_follow_from_the_sampling(balanced, defective, steps):
-    experiment = Experiment(config(Sampling(balanced=balanced)), facts(defective))
+@pytest.mark.parametrize(
+    ("sampling", "defective", "steps"),
+    [
+        (Sampling(), 20, 6),
+        (Sampling(passes=3), 20, 18),
+        (Sampling(balanced=True), 20, 5),
+        (Sampling(balanced=True), 31, 4),
+        (Sampling(balanced=True, passes=2), 31, 8),
+    ],
+)
+def test_the_steps_of_an_epoch_follow_from_the_sampling(sampling, defective, steps):
+    experiment = Experiment(config(sampling), facts(defective))
     assert experiment.steps_per_epoch == steps
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from train.data.builder import VOID
-from train.data.pipeline import evaluation_batches, images_of_an_epoch, resized_label, training_batches
+from train.data.pipeline import evaluation_batches, images_of_a_pass, resized_label, training_batches
 
 
 def examples(count=10, height=8, width=8, channels=1):
@@ -36,7 +36,7 @@ def seen(run):
 
 def run_of(source, **options):
     """Batches of one image."""
-    usual = {"size": None, "crop": (7, 9), "batch_size": 1, "epochs": 1, "seed": 0}
+    usual = {"size": None, "crop": (7, 9), "batch_size": 1, "passes": 1, "seed": 0}
     return list(training_batches(source, **usual | options))
 
 
@@ -45,7 +45,7 @@ SAMPLINGS = [{}, {"centred": 0.5}, {"defective": FEW_DEFECTS}, {"defective": FEW
 
 
 def batches(count=10, **options):
-    usual = {"size": None, "crop": (4, 4), "batch_size": 4, "epochs": 3, "seed": 0}
+    usual = {"size": None, "crop": (4, 4), "batch_size": 4, "passes": 3, "seed": 0}
     return list(training_batches(examples(count), **usual | options))
 
 
@@ -94,18 +94,18 @@ def test_another_seed_makes_another_order(sampling):
 @pytest.mark.parametrize("batch_size", [2, 3, 4])
 def test_images_with_and_without_defects_take_turns(defective, batch_size):
     marks = [i < defective for i in range(10)]
-    run = batches(defective=marks, batch_size=batch_size, epochs=5)
-    steps = images_of_an_epoch(10, defective) // batch_size
+    run = batches(defective=marks, batch_size=batch_size, passes=5)
+    steps = images_of_a_pass(10, defective) // batch_size
     assert len(run) == 5 * steps
-    for epoch in range(5):
-        places = seen(run[epoch * steps : (epoch + 1) * steps])
+    for done in range(0, 5 * steps, steps):
+        places = seen(run[done : done + steps])
         assert [marks[i] for i in places] == [place % 2 == 0 for place in range(len(places))]
 
 
 @pytest.mark.parametrize("defective", [3, 7])
-def test_an_epoch_shows_all_of_the_rarer_kind_and_the_other_kind_goes_on(defective):
+def test_a_pass_shows_all_of_the_rarer_kind_and_the_other_kind_goes_on(defective):
     marks = [i < defective for i in range(10)]
-    places = seen(batches(defective=marks, batch_size=2, epochs=14))
+    places = seen(batches(defective=marks, batch_size=2, passes=14))
     rarer = [i for i in places if marks[i] is (defective == 3)]
     other = [i for i in places if marks[i] is not (defective == 3)]
     assert len(rarer) == len(other) == 14 * 3
@@ -117,16 +117,16 @@ def test_an_epoch_shows_all_of_the_rarer_kind_and_the_other_kind_goes_on(defecti
     assert len(set(map(tuple, orders))) == 6
 
 
-def test_two_kinds_of_equal_number_meet_in_other_pairs_each_epoch():
-    places = seen(batches(defective=[i < 5 for i in range(10)], batch_size=2, epochs=10))
+def test_two_kinds_of_equal_number_meet_in_other_pairs_each_pass():
+    places = seen(batches(defective=[i < 5 for i in range(10)], batch_size=2, passes=10))
     assert len(set(zip(places[::2], places[1::2], strict=True))) > 12
 
 
 @pytest.mark.parametrize(
     ("images", "defective", "shown"), [(10, None, 10), (10, 3, 6), (10, 7, 6), (4, 2, 4)]
 )
-def test_an_epoch_is_all_images_or_twice_the_rarer_kind(images, defective, shown):
-    assert images_of_an_epoch(images, defective) == shown
+def test_a_pass_is_all_images_or_twice_the_rarer_kind(images, defective, shown):
+    assert images_of_a_pass(images, defective) == shown
 
 
 @pytest.mark.parametrize("pixel", [(0, 0), (0, 15), (23, 29), (12, 0), (12, 15), (5, 27)])
@@ -144,25 +144,25 @@ def test_a_centred_crop_has_its_pixel_as_near_to_the_middle_as_the_edge_allows(p
 
 def test_a_centred_crop_is_about_any_pixel_of_its_class():
     source = surfaces([{(8, column): 1 for column in range(10, 16)}])
-    run = run_of(source, crop=(1, 1), centred=1.0, epochs=60)
+    run = run_of(source, crop=(1, 1), centred=1.0, passes=60)
     assert all(batch["label"] == 1 for batch in run)
     source[0]["image"] = np.arange(24 * 30, dtype=np.int32).reshape(24, 30, 1)
     columns = [
-        int(batch["image"][0, 0, 0, 0]) % 30 for batch in run_of(source, crop=(1, 1), centred=1.0, epochs=60)
+        int(batch["image"][0, 0, 0, 0]) % 30 for batch in run_of(source, crop=(1, 1), centred=1.0, passes=60)
     ]
     assert set(columns) == set(range(10, 16))
 
 
 def test_classes_are_drawn_alike_however_large_their_defects_are():
     large = {(row, column): 2 for row in range(12, 24) for column in range(30)}
-    run = run_of(surfaces([{(2, 2): 1, **large}]), crop=(1, 1), centred=1.0, epochs=400)
+    run = run_of(surfaces([{(2, 2): 1, **large}]), crop=(1, 1), centred=1.0, passes=400)
     small = sum(int(batch["label"][0, 0, 0]) == 1 for batch in run)
     assert 160 < small < 240
 
 
 def test_a_crop_is_centred_with_the_given_chance():
     source = surfaces([{(100, 100): 1}], 200, 200)
-    run = run_of(source, crop=(3, 3), centred=0.25, epochs=400)
+    run = run_of(source, crop=(3, 3), centred=0.25, passes=400)
     hits = sum(int(batch["label"][0, 1, 1]) == 1 for batch in run)
     assert 70 < hits < 130
 
@@ -171,7 +171,7 @@ def test_without_a_defect_a_crop_falls_anywhere():
     source = surfaces([{}, {(3, 3): VOID}])
     for example in source:
         example["image"] = np.arange(24 * 30).astype(np.uint8).reshape(24, 30, 1)
-    windows = {batch["image"].tobytes() for batch in run_of(source, crop=(5, 5), centred=1.0, epochs=60)}
+    windows = {batch["image"].tobytes() for batch in run_of(source, crop=(5, 5), centred=1.0, passes=60)}
     assert len(windows) > 50
 
 
@@ -186,7 +186,7 @@ def test_crops_wander_and_keep_image_and_label_together():
     source = examples(1, 16, 16)
     source[0]["image"] = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     source[0]["label"] = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    run = list(training_batches(source, size=None, crop=(5, 7), batch_size=1, epochs=50, seed=0))
+    run = list(training_batches(source, size=None, crop=(5, 7), batch_size=1, passes=50, seed=0))
     assert all((batch["image"][..., 0] == batch["label"]).all() for batch in run)
     corners = {divmod(int(batch["label"][0, 0, 0]), 16) for batch in run}
     assert len(corners) > 20

@@ -3,7 +3,6 @@
 import dataclasses
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -29,10 +28,10 @@ def config_file(tmp_path):
 
 
 def test_the_default_path_names_config_and_fields(tmp_path):
-    path = run_directory.default_path(CONFIG, Path("configs/mine.py"))
+    path = run_directory.default_path(CONFIG, "mine")
     assert path.parts[0] == "runs"
     assert path.name.startswith("mine-")
-    assert path != run_directory.default_path(dataclasses.replace(CONFIG, seed=1), Path("configs/mine.py"))
+    assert path != run_directory.default_path(dataclasses.replace(CONFIG, seed=1), "mine")
 
 
 def test_a_run_is_found_again(tmp_path, config_file):

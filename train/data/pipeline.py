@@ -31,15 +31,15 @@ def training_batches(
     centred: float = 0.0,
     defective: Sequence[bool] | None = None,
     batch_size: int,
-    epochs: int,
+    passes: int,
     seed: int,
     first_step: int = 0,
     host: int = 0,
     hosts: int = 1,
 ) -> Iterator[Batch]:
-    """This host's share of the batches of a run, in a new order each epoch, from `first_step` to the end.
+    """This host's share of the batches of a run, in a new order each pass, from `first_step` to the end.
 
-    An epoch's last partial batch is dropped.
+    A pass's last partial batch is dropped.
 
     Args:
         examples: with labels.
@@ -47,9 +47,9 @@ def training_batches(
         crop: height and width of a random window of each; None keeps all of it, and all must be of one size.
         centred: chance that a window lies around a pixel of a defect, in images that show one.
         defective: which examples show a defect; those and the others take turns in the stream. Without it
-            each example is seen once an epoch. At least one of either kind.
+            each example is seen once a pass. At least one of either kind.
         batch_size: images of a step, over all hosts.
-        epochs: passes over the examples.
+        passes: over the examples, in the whole run.
         seed: of order and crops.
         first_step: batches already seen.
         host: this host's number.
@@ -60,11 +60,11 @@ def training_batches(
         example's position in the stream of the whole run.
     """
     showing = None if defective is None else sum(defective)
-    steps = images_of_an_epoch(len(examples), showing) // batch_size
+    steps = images_of_a_pass(len(examples), showing) // batch_size
     stream = (
         _order(len(examples), defective, seed)
         .slice(slice(0, steps * batch_size))
-        .repeat(epochs)
+        .repeat(passes)
         .random_map(lambda i, rng: _crop(_view(examples[i], size), crop, centred, rng))
         .map_with_index(lambda index, example: {**example, "index": np.array(index, np.int32)})
     )
@@ -109,21 +109,21 @@ def evaluation_batches(
     return (_fill(batch, batch_size) for batch in stream.to_iter_dataset())
 
 
-def images_of_an_epoch(images: int, defective: int | None) -> int:
-    """How many images an epoch shows before its last partial batch is dropped.
+def images_of_a_pass(images: int, defective: int | None) -> int:
+    """How many images a pass shows before its last partial batch is dropped.
 
     Args:
         images: of the training part.
-        defective: how many of them show a defect, if those and the others take turns: an epoch then shows
+        defective: how many of them show a defect, if those and the others take turns: a pass then shows
             all of the kind that has fewer, and as many of the other.
     """
     return images if defective is None else 2 * min(defective, images - defective)
 
 
 def _order(count: int, defective: Sequence[bool] | None, seed: int) -> grain.MapDataset[int]:
-    """Which example stands at each place of an epoch; later epochs are shuffled anew.
+    """Which example stands at each place of a pass; later passes are shuffled anew.
 
-    Where two kinds take turns, the one that has more goes on in an epoch where the last one has ended: over
+    Where two kinds take turns, the one that has more goes on in a pass where the last one has ended: over
     the run all of its examples are seen about equally often.
     """
     if defective is None:

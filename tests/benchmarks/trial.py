@@ -1,0 +1,55 @@
+"""Objectives compared on one data set: the same network, steps and seeds for each.
+
+    python -m tests.benchmarks.trial CONFIG --source DIR [--seeds 0 1] [--objectives NAME ...]
+
+Every row is one `python -m train fit CONFIG:NAME --seed SEED`, whose command is printed. What is there is not
+run again, and a run that was cut off goes on, so the same command finishes a trial that was stopped. With
+several cores start one trial for each under `taskset`, with other objectives: a small network gains little
+from a second core.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from configs.objectives import OBJECTIVES
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Trains by a config with each objective and seed."""
+
+    config: Annotated[Path, tyro.conf.Positional]
+    """The config file."""
+    source: Path
+    """The unpacked original of the data set."""
+    runs: Path = Path("runs/trial")
+    """Where the runs are kept."""
+    data_dir: Path = Path("prepared")
+    """Where prepared data lives."""
+    objectives: tuple[str, ...] = field(default_factory=lambda: tuple(OBJECTIVES))
+    """Names of the objectives."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the network, of the order of the images, their crops and changes."""
+
+
+def main(trial: Trial) -> None:
+    """Runs what is missing."""
+    for seed in trial.seeds:
+        for name in trial.objectives:
+            run = trial.runs / f"{trial.config.stem}-{name}-{seed}"
+            if (run / "evaluation.json").exists():
+                continue
+            arguments = ["fit", f"{trial.config}:{name}", "--seed", seed, "--run-dir", run]
+            places = ["--source", trial.source, "--data-dir", trial.data_dir]
+            command = [sys.executable, "-m", "train", *map(str, [*arguments, *places])]
+            print(*command[1:], flush=True)
+            subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Trial))

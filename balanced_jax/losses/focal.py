@@ -8,7 +8,7 @@ from jaxtyping import Array, ArrayLike, Float, Integer, Real, ScalarLike
 
 from balanced_jax._pixels import at_label, constant, one_hot
 from balanced_jax.losses import _sigmoid
-from balanced_jax.losses._softmax import checked
+from balanced_jax.losses._softmax import checked, log_odds_of_error
 
 
 def softmax_focal_loss(
@@ -49,17 +49,13 @@ def softmax_focal_loss(
     logits, labels, valid, weights = checked(logits, labels, weights)
     num_classes = logits.shape[-1]
     gamma = constant("gamma", gamma, lambda g: g >= 0, "at least 0", logits.dtype)
-    chosen = one_hot(labels, num_classes)
     if alpha is not None:
         alpha = jax.lax.stop_gradient(jnp.asarray(alpha, logits.dtype))
         if alpha.shape != (num_classes,):
             raise ValueError(f"alpha must have shape {(num_classes,)}, one number a class, got {alpha.shape}")
-        weights *= at_label(jnp.broadcast_to(alpha, (*labels.shape[:-2], num_classes)), chosen)
-
-    logits -= jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-    others = jax.nn.logsumexp(logits, axis=-1, where=~chosen)
-    log_odds_of_error = others - jnp.sum(logits, axis=-1, where=chosen)
-    return jnp.where(valid, weights * _focal(log_odds_of_error, gamma), 0)
+        by_image = jnp.broadcast_to(alpha, (*labels.shape[:-2], num_classes))
+        weights *= at_label(by_image, one_hot(labels, num_classes))
+    return jnp.where(valid, weights * _focal(log_odds_of_error(logits, labels), gamma), 0)
 
 
 def sigmoid_focal_loss(

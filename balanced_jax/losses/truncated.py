@@ -1,6 +1,6 @@
 """Cross entropy cut off where a pixel is easy and made linear where it is hard."""
 
-import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from jaxtyping import Array, ArrayLike, DTypeLike, Float, Integer, ScalarLike
 
 from balanced_jax._pixels import as_float, constant, known, one_hot
 from balanced_jax.losses import _sigmoid
-from balanced_jax.losses._softmax import checked, negative_log_likelihood
+from balanced_jax.losses._softmax import checked, log_odds_of_error
 
 
 def truncated_cross_entropy(
@@ -47,7 +47,7 @@ def truncated_cross_entropy(
     [0.    0.336 1.847]
     """
     error = as_float("error", error)
-    return _of_error(error, *thresholds(eps_inf, eps_sup, error.dtype))
+    return _of_error(error, *_checked(eps_inf, eps_sup, error.dtype))
 
 
 def softmax_truncated_cross_entropy(
@@ -94,9 +94,8 @@ def softmax_truncated_cross_entropy(
     [[0.    0.336]]
     """
     logits, labels, valid, weights = checked(logits, labels, weights)
-    inf, sup = thresholds(eps_inf, eps_sup, logits.dtype)
-    cost = _of_logits(logits, labels, surprise_at(eps_inf, inf), surprise_at(eps_sup, sup))
-    return jnp.where(valid, weights * cost, 0)
+    joints = joints_at(eps_inf, eps_sup, logits.dtype)
+    return jnp.where(valid, weights * _of_log_odds(log_odds_of_error(logits, labels), joints), 0)
 
 
 def all_entries_truncated_cross_entropy(
@@ -142,11 +141,12 @@ def all_entries_truncated_cross_entropy(
     [[3.242 0.84 ]]
     """
     logits, labels, valid, weights = checked(logits, labels, weights)
-    inf, sup = thresholds(eps_inf, eps_sup, logits.dtype)
-    right = one_hot(labels, logits.shape[-1])
-    surprise = -jnp.where(right, jax.nn.log_softmax(logits), _log_rest(logits))
-    cost = _of_surprise(surprise, surprise_at(eps_inf, inf), surprise_at(eps_sup, sup))
-    return jnp.where(valid, weights * jnp.sum(cost, axis=-1), 0)
+    joints = joints_at(eps_inf, eps_sup, logits.dtype)
+    against = jnp.stack(
+        [log_odds_of_error(logits, jnp.full_like(labels, k)) for k in range(logits.shape[-1])], axis=-1
+    )
+    odds = jnp.where(one_hot(labels, logits.shape[-1]), against, -against)
+    return jnp.where(valid, weights * jnp.sum(_of_log_odds(odds, joints), axis=-1), 0)
 
 
 def sigmoid_truncated_cross_entropy(
@@ -195,29 +195,52 @@ def sigmoid_truncated_cross_entropy(
     [[0.168 0.336]]
     """
     logits, labels, valid, weights = _sigmoid.checked(logits, labels, weights)
-    inf, sup = thresholds(eps_inf, eps_sup, logits.dtype)
-    surprise = jax.nn.softplus(_sigmoid.log_odds_of_error(logits, labels))
-    cost = _of_surprise(surprise, surprise_at(eps_inf, inf), surprise_at(eps_sup, sup))
+    joints = joints_at(eps_inf, eps_sup, logits.dtype)
+    cost = _of_log_odds(_sigmoid.log_odds_of_error(logits, labels), joints)
     return _sigmoid.mean_of_entries(weights * cost, valid)
 
 
-def thresholds(
+class Joints(NamedTuple):
+    """Where the three branches meet, for errors that are given by their log odds."""
+
+    inf: Float[Array, ""]
+    """Log odds of eps_inf; minus infinity for 0: nothing is easy."""
+    sup: Float[Array, ""]
+    """Log odds of eps_sup; infinity for 1: nothing is hard."""
+    discount: Float[Array, ""]
+    """-log(1 - eps_inf), what every critical pixel is spared."""
+    slope: Float[Array, ""]
+    """1 / (1 - eps_sup), of the hard branch over the error; finite where there is none."""
+
+
+def joints_at(eps_inf: ScalarLike, eps_sup: ScalarLike, dtype: DTypeLike) -> Joints:
+    """The joints of two thresholds."""
+    inf, sup = _checked(eps_inf, eps_sup, dtype)
+    above_inf, above_sup = _complement(eps_inf, inf), _complement(eps_sup, sup)
+    return Joints(
+        inf=jnp.log(inf) - jnp.log(above_inf),
+        sup=jnp.log(sup) - jnp.log(above_sup),
+        discount=-jnp.log(above_inf),
+        slope=1 / jnp.where(above_sup > 0, above_sup, 1),
+    )
+
+
+def _complement(eps: ScalarLike, traced: Float[Array, ""]) -> Float[Array, ""]:
+    """1 - eps, from the number itself where it is known: near 1 float32 would lose it."""
+    number = known(eps)
+    return 1 - traced if number is None else jnp.asarray(1 - number, traced.dtype)
+
+
+def _checked(
     eps_inf: ScalarLike, eps_sup: ScalarLike, dtype: DTypeLike
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Thresholds as constants."""
     inf = constant("eps_inf", eps_inf, lambda e: 0 <= e < 1, "in [0, 1)", dtype)
     sup = constant("eps_sup", eps_sup, lambda e: 0 < e <= 1, "in (0, 1]", dtype)
     lower, upper = known(eps_inf), known(eps_sup)
     if lower is not None and upper is not None and lower >= upper:
         raise ValueError(f"eps_inf must be below eps_sup, got eps_inf={lower} and eps_sup={upper}")
     return inf, sup
-
-
-def surprise_at(eps: ScalarLike, traced: Float[Array, ""]) -> Float[Array, ""]:
-    """-log(1 - eps), from the number itself where it is known: near 1 float32 would lose it."""
-    number = known(eps)
-    if number is None:
-        return -jnp.log1p(-traced)
-    return jnp.asarray(-math.log1p(-number) if number < 1 else math.inf, traced.dtype)
 
 
 @jax.custom_vjp
@@ -243,60 +266,24 @@ _of_error.defvjp(_of_error_forward, _of_error_backward)
 
 
 @jax.custom_vjp
-def _of_surprise(
-    surprise: Float[Array, "*shape"], t_inf: Float[Array, ""], t_sup: Float[Array, ""]
-) -> Float[Array, "*shape"]:
-    """The cost of an error by its surprise, -log(1 - error): the branches, without the error's rounding."""
-    # (eps - eps_sup) / (1 - eps_sup) is 1 - exp(t_sup - surprise): no division, and 0 for an infinite t_sup.
-    hard = -jnp.expm1(-jax.nn.relu(surprise - t_sup))
-    return jax.nn.relu(jnp.minimum(surprise, t_sup) - t_inf + hard)
+def _of_log_odds(odds: Float[Array, "*shape"], at: Joints) -> Float[Array, "*shape"]:
+    """The cost of an error by its log odds: the three branches, without the rounding of the error."""
+    rarer = jnp.exp(-jnp.abs(odds))  # right by wrong, or wrong by right, whichever is below 1
+    surprise = jax.nn.relu(odds) + jnp.log1p(rarer)
+    right = jnp.where(odds > 0, rarer, 1) / (1 + rarer)
+    hard = 1 + jnp.log(at.slope) - at.slope * right
+    return jnp.where(odds < at.inf, 0, jax.nn.relu(jnp.where(odds > at.sup, hard, surprise) - at.discount))
 
 
-def _slope(surprise, t_inf, t_sup):
-    """Derivative of `_of_surprise`, at the joints that of the middle."""
-    return jnp.where(surprise < t_inf, 0, jnp.exp(-jax.nn.relu(surprise - t_sup)))
+def _of_log_odds_forward(odds, at):
+    return _of_log_odds(odds, at), (odds, at)
 
 
-def _of_surprise_forward(surprise, t_inf, t_sup):
-    return _of_surprise(surprise, t_inf, t_sup), (surprise, t_inf, t_sup)
+def _of_log_odds_backward(residuals, cotangent):
+    odds, at = residuals
+    error, right = jax.nn.sigmoid(odds), jax.nn.sigmoid(-odds)
+    slope = error * jnp.where(odds > at.sup, at.slope * right, 1)
+    return jnp.where(odds < at.inf, 0, cotangent * slope), None
 
 
-def _of_surprise_backward(residuals, cotangent):
-    return cotangent * _slope(*residuals), None, None
-
-
-_of_surprise.defvjp(_of_surprise_forward, _of_surprise_backward)
-
-
-@jax.custom_vjp
-def _of_logits(
-    logits: Float[Array, "*batch h w classes"],
-    labels: Integer[Array, "*batch h w"],
-    t_inf: Float[Array, ""],
-    t_sup: Float[Array, ""],
-) -> Float[Array, "*batch h w"]:
-    return _of_surprise(negative_log_likelihood(jax.nn.log_softmax(logits), labels), t_inf, t_sup)
-
-
-def _of_logits_forward(logits, labels, t_inf, t_sup):
-    return _of_logits(logits, labels, t_inf, t_sup), (logits, labels, t_inf, t_sup)
-
-
-def _of_logits_backward(residuals, cotangent):
-    logits, labels, t_inf, t_sup = residuals
-    log_p = jax.nn.log_softmax(logits)
-    pull = cotangent * _slope(negative_log_likelihood(log_p, labels), t_inf, t_sup)
-    return pull[..., None] * (jnp.exp(log_p) - one_hot(labels, logits.shape[-1])), None, None, None
-
-
-_of_logits.defvjp(_of_logits_forward, _of_logits_backward)
-
-
-def _log_rest(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch h w classes"]:
-    """log(1 - p) of every class, with the digits that p itself has lost where it is nearly 1."""
-    logits -= jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-    top = one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1])
-    rest_of_top = jax.nn.logsumexp(logits, axis=-1, where=~top, keepdims=True)
-    # No other p exceeds a half. The top one is kept out of log1p, whose gradient would be infinite there.
-    p = jnp.where(top, 0, jax.nn.softmax(logits))
-    return jnp.where(top, rest_of_top - jax.nn.logsumexp(logits, axis=-1, keepdims=True), jnp.log1p(-p))
+_of_log_odds.defvjp(_of_log_odds_forward, _of_log_odds_backward)

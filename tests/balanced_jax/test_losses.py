@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from balanced_jax import losses
 from tests.balanced_jax import formulas
-from tests.balanced_jax.table import CASES, ROWS
+from tests.balanced_jax.table import CASES, ROWS, Case
 from tests.balanced_jax.tolerance import assert_close
 
 SHAPE = (2, 5, 6)
@@ -143,9 +143,10 @@ def test_images_that_lack_classes_are_those_of_the_formula(case, present):
 
 
 @every_comparison
-def test_logits_of_1e4_are_those_of_the_formula(case):
+@pytest.mark.parametrize("size", [20, 100, 1e4])
+def test_large_logits_are_those_of_the_formula(case, size):
     logits, labels, weights, cotangent = example(case.row, case.num_classes)
-    check(case, np.sign(logits) * np.float32(1e4), labels, weights, cotangent, gradient_scale=0)
+    check(case, np.sign(logits) * np.float32(size), labels, weights, cotangent, gradient_scale=0)
 
 
 @every_comparison
@@ -323,3 +324,69 @@ def test_any_labels_are_those_of_the_formula(row):
         assert_close(gradient, gradient64, logits)
 
     check()
+
+
+@every_loss
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(lead=st.lists(st.integers(0, 3), max_size=3), size=st.tuples(*[st.integers(1, 9)] * 2), data=st.data())
+def test_a_map_has_the_shape_of_the_pixels(row, lead, size, data):
+    num_classes = data.draw(st.integers(1 if row.multilabel else 2, 6))
+    logits = jax.ShapeDtypeStruct((*lead, *size, num_classes), data.draw(st.sampled_from(["f2", "f4"])))
+    labels = jax.ShapeDtypeStruct(logits.shape if row.multilabel else logits.shape[:-1], jnp.uint8)
+    cost = jax.eval_shape(row.loss, logits, labels)
+    assert (cost.shape, cost.dtype) == (logits.shape[:-1], jnp.float32)
+
+
+@every_loss
+def test_float32_logits_give_a_float32_map_in_double_precision_mode(row):
+    arguments = example(row)
+    with jax.enable_x64(True):
+        value, gradient = jax.eval_shape(row.both, *arguments)
+    assert value.dtype == gradient.dtype == jnp.float32
+
+
+@every_loss
+def test_forward_mode_is_refused_by_custom_gradients_and_agrees_elsewhere(row):
+    logits, labels, weights, cotangent = example(row)
+
+    @jax.jit
+    def forward(direction):
+        return jax.jvp(lambda z: row.loss(z, labels, weights=weights), (logits,), (direction,))[1]
+
+    if row.truncated:
+        with pytest.raises(TypeError, match="custom_vjp"):
+            forward(logits)
+    else:
+        along = np.vdot(row.both(logits, labels, weights, cotangent)[1], logits)
+        assert_close(np.vdot(forward(logits), cotangent), along, logits, unit=1e-5)
+
+
+@every_multilabel_loss
+def test_weights_of_entries_are_those_of_the_formula(row):
+    logits, labels, _, cotangent = example(row)
+    by_entry = np.random.default_rng(1).uniform(0, 2, labels.shape).astype(np.float32)
+    by_entry[~formulas.valid(labels, 2)] = np.nan
+    check(Case(row, 3, {}), logits, labels, by_entry, cotangent)
+
+
+SOFTMAX_TWINS = {
+    "sigmoid_truncated_cross_entropy": losses.softmax_truncated_cross_entropy,
+    "sigmoid_focal_loss": losses.softmax_focal_loss,
+    "sigmoid_balanced_loss": losses.balanced_loss,
+}
+
+
+@every_multilabel_loss
+def test_each_entry_is_a_two_class_image_of_its_own(row):
+    logits, labels, _, _ = example(row)
+
+    @jax.jit
+    def alone(z, y):
+        return SOFTMAX_TWINS[row.name](jnp.stack([jnp.zeros_like(z), z], axis=-1), y)
+
+    costs = [alone(logits[..., k], labels[..., k]) for k in range(3)]
+    number = np.maximum(formulas.valid(labels, 2).sum(-1), 1)
+    assert_close(
+        row.both(logits, labels, np.ones(SHAPE, np.float32), np.ones(SHAPE, np.float32))[0],
+        sum(costs) / number,
+    )

@@ -8,7 +8,7 @@ from jaxtyping import Array, ArrayLike, Float, Integer
 
 from balanced_jax._pixels import one_hot
 from balanced_jax.losses._softmax import checked
-from balanced_jax.losses.region import counted, pixels
+from balanced_jax.losses.region import counted, errors, pixels
 
 
 def lovasz_softmax_loss(
@@ -60,9 +60,7 @@ def lovasz_softmax_loss(
     """
     logits, labels, valid, weights = checked(logits, labels, weights)
     p, y = _softmax(logits), one_hot(labels, logits.shape[-1])
-    # What is missed of a pixel's class went to the others: 1 - p would lose the last of it to rounding.
-    error = jnp.where(y, jnp.sum(p, axis=-1, where=~y, keepdims=True), p)
-    counts = weights[..., None]
+    error, counts = errors(p, y), weights[..., None]
     step = _steps(*map(_by_class, (error, jnp.where(y, counts, 0), jnp.where(y, 0, counts))))
     step = jnp.moveaxis(step.reshape(*p.shape[:-3], -1, *p.shape[-3:-1]), -3, -1)
     labelled = jnp.any(y & (counts > 0), axis=(-3, -2), keepdims=True)

@@ -286,7 +286,7 @@ def generalized_dice_loss(
     # The inverse squares, scaled so that the largest, that of the smallest class, is 1: they fit float32.
     smallest = jnp.min(size, axis=-1, where=size > 0, initial=jnp.inf, keepdims=True)
     by_class = jnp.where(size > 0, smallest / jnp.where(size > 0, size, 1), 0) ** 2
-    wrong = jnp.sum(by_class * jnp.where(y, 1 - p, p), axis=-1)
+    wrong = jnp.sum(by_class * errors(p, y), axis=-1)
     whole = jnp.sum(w * by_class * (p + y), axis=(-3, -2, -1))
     share = pixels(valid, p.dtype) / jnp.where(whole > 0, whole, 1)[..., None, None]
     return jnp.where(valid, weights * wrong * share, 0)
@@ -311,9 +311,7 @@ def _tversky(
     p, y, w = jax.nn.softmax(logits), one_hot(labels, logits.shape[-1]), weights[..., None]
     labelled = jnp.any(y & (w > 0), axis=(-3, -2), keepdims=True)
 
-    # What is missed of a pixel's class went to the others: 1 - p would lose the last of it to rounding.
-    missed = jnp.sum(p, axis=-1, where=~y, keepdims=True)
-    wrong = jnp.where(y, beta * missed, alpha * p)
+    wrong = jnp.where(y, beta, alpha) * errors(p, y)
     cost = jnp.where(labelled, wrong, p)
     whole = jnp.where(labelled, jnp.where(y, p, 0) + wrong, p + smoothing)
     total = jnp.sum(w * whole, axis=(-3, -2), keepdims=True)
@@ -325,6 +323,14 @@ def _tversky(
         # 0, where it is infinite, nothing is left to be improved.
         share *= jnp.where(index > 0, jnp.exp((gamma - 1) * jnp.log(jnp.where(index > 0, index, 1))), 0)
     return pixels(valid, p.dtype) * jnp.where(valid, weights * jnp.sum(cost * share, axis=-1), 0)
+
+
+def errors(
+    p: Float[Array, "*batch h w classes"], y: Bool[Array, "*batch h w classes"]
+) -> Float[Array, "*batch h w classes"]:
+    """How wrong each class is at each pixel: 1 - p where it is the label, p elsewhere."""
+    # What the label lacks went to the others: 1 - p would lose the last of it to rounding.
+    return jnp.where(y, jnp.sum(p, axis=-1, where=~y, keepdims=True), p)
 
 
 def pixels(valid: Bool[Array, "*batch h w"], dtype: DTypeLike) -> Float[Array, "*batch 1 1"]:

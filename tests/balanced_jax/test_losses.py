@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from balanced_jax import losses
 from tests.balanced_jax import formulas
-from tests.balanced_jax.table import CASES, ROWS
+from tests.balanced_jax.table import CASES, ROWS, Case
 from tests.balanced_jax.tolerance import assert_close
 
 SHAPE = (2, 5, 6)
@@ -82,9 +82,9 @@ def test_map_and_gradient_are_those_of_the_formula(case, weighted):
 
 @every_loss
 def test_weights_of_1_change_nothing(row):
-    logits, labels, _, _ = example(row)
-    ones = np.ones(SHAPE, np.float32)
-    np.testing.assert_array_equal(row.loss(logits, labels, weights=ones), row.loss(logits, labels))
+    logits, labels, _, cotangent = example(row)
+    weighted, _ = row.both(logits, labels, np.ones(SHAPE, np.float32), cotangent)
+    assert_close(jax.jit(row.loss)(logits, labels), weighted)
 
 
 @every_loss
@@ -143,9 +143,10 @@ def test_images_that_lack_classes_are_those_of_the_formula(case, present):
 
 
 @every_comparison
-def test_logits_of_1e4_are_those_of_the_formula(case):
+@pytest.mark.parametrize("size", [20, 100, 1e4])
+def test_large_logits_are_those_of_the_formula(case, size):
     logits, labels, weights, cotangent = example(case.row, case.num_classes)
-    check(case, np.sign(logits) * np.float32(1e4), labels, weights, cotangent, gradient_scale=0)
+    check(case, np.sign(logits) * np.float32(size), labels, weights, cotangent, gradient_scale=0)
 
 
 @every_comparison
@@ -157,10 +158,12 @@ def test_logits_of_1e37_give_a_finite_map(case):
 
 @pytest.mark.parametrize("row", [r for r in ROWS if not r.multilabel], ids=lambda row: row.name)
 def test_an_offset_of_all_logits_changes_nothing(row):
-    logits, labels, weights, _ = example(row)
+    logits, *others = example(row)
     logits = np.round(logits)  # whole numbers, so that the sum is exact
-    shifted = row.loss(logits + np.float32(1e4), labels, weights=weights)
-    assert_close(shifted, row.loss(logits, labels, weights=weights))
+    for shifted, plain in zip(
+        row.both(logits + np.float32(1e4), *others), row.both(logits, *others), strict=True
+    ):
+        assert_close(shifted, plain)
 
 
 @every_loss
@@ -194,13 +197,10 @@ def test_scan_and_remat_are_the_eager_call(row):
     def scanned(z):
         return jax.lax.scan(step, jnp.float32(0), (z, jnp.asarray(labels), jnp.asarray(weights)))[0]
 
-    def eager(z):
-        return jnp.sum(row.loss(z, labels, weights=weights))
-
-    for actual, wanted in zip(
-        jax.value_and_grad(scanned)(logits), jax.value_and_grad(eager)(logits), strict=True
-    ):
-        assert_close(actual, wanted, logits)
+    total, gradient = jax.jit(jax.value_and_grad(scanned))(logits)
+    value, plain = row.both(logits, labels, weights, np.ones(SHAPE, np.float32))
+    assert_close(total, value.sum(), logits)
+    assert_close(gradient, plain, logits)
 
 
 @every_loss
@@ -260,44 +260,33 @@ def test_labels_of_any_integer_type_are_the_same(row, dtype):
 
 
 @every_number
-def test_a_traced_number_is_the_python_number_without_a_second_trace(row, name):
+def test_a_traced_number_is_the_python_number_without_a_second_trace_and_under_vmap(row, name):
     logits, labels, weights, cotangent = example(row)
     traces = []
-
-    @jax.jit
-    def traced(number):
-        traces.append(number)
-        return pull(lambda z: row.loss(z, labels, weights=weights, **{name: number}), logits, cotangent)
-
-    for number in row.numbers[name]:
-        wanted = pull(
-            lambda z, n=number: row.loss(z, labels, weights=weights, **{name: n}), logits, cotangent
-        )
-        for actual, by_hand in zip(traced(jnp.asarray(number, jnp.float32)), wanted, strict=True):
-            assert_close(actual, by_hand, logits)
-    assert len(traces) == 1
-
-
-@every_number
-def test_vmap_over_a_number_is_a_loop_over_it(row, name):
-    logits, labels, weights, cotangent = example(row)
 
     def both(number):
         return pull(lambda z: row.loss(z, labels, weights=weights, **{name: number}), logits, cotangent)
 
+    @jax.jit
+    def traced(number):
+        traces.append(number)
+        return both(number)
+
+    wanted = [both(number) for number in row.numbers[name]]
     numbers = jnp.asarray(row.numbers[name], jnp.float32)
-    for actual, wanted in zip(
-        jax.jit(jax.vmap(both))(numbers), zip(*map(both, numbers), strict=True), strict=True
-    ):
-        assert_close(actual, jnp.stack(wanted), logits)
+    together = zip(*jax.jit(jax.vmap(both))(numbers), strict=True)
+    for number, by_hand, mapped in zip(numbers, wanted, together, strict=True):
+        for actual, expected in zip((*traced(number), *mapped), by_hand * 2, strict=True):
+            assert_close(actual, expected, logits)
+    assert len(traces) == 1
 
 
-@every_number
-def test_numbers_are_constants_to_differentiation(row, name):
+@pytest.mark.parametrize("row", [r for r in ROWS if r.numbers], ids=lambda row: row.name)
+def test_numbers_are_constants_to_differentiation(row):
     logits, labels, weights, _ = example(row)
-    number = jnp.asarray(row.numbers[name][0], jnp.float32)
-    slope = jax.grad(lambda n: jnp.sum(row.loss(logits, labels, weights=weights, **{name: n})))(number)
-    assert (slope == 0).all()
+    numbers = {name: jnp.asarray(values[0], jnp.float32) for name, values in row.numbers.items()}
+    slopes = jax.jit(jax.grad(lambda n: jnp.sum(row.loss(logits, labels, weights=weights, **n))))(numbers)
+    assert all((slope == 0).all() for slope in slopes.values())
 
 
 @every_loss
@@ -323,3 +312,69 @@ def test_any_labels_are_those_of_the_formula(row):
         assert_close(gradient, gradient64, logits)
 
     check()
+
+
+@every_loss
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(lead=st.lists(st.integers(0, 3), max_size=3), size=st.tuples(*[st.integers(1, 9)] * 2), data=st.data())
+def test_a_map_has_the_shape_of_the_pixels(row, lead, size, data):
+    num_classes = data.draw(st.integers(1 if row.multilabel else 2, 6))
+    logits = jax.ShapeDtypeStruct((*lead, *size, num_classes), data.draw(st.sampled_from(["f2", "f4"])))
+    labels = jax.ShapeDtypeStruct(logits.shape if row.multilabel else logits.shape[:-1], jnp.uint8)
+    cost = jax.eval_shape(row.loss, logits, labels)
+    assert (cost.shape, cost.dtype) == (logits.shape[:-1], jnp.float32)
+
+
+@every_loss
+def test_float32_logits_give_a_float32_map_in_double_precision_mode(row):
+    arguments = example(row)
+    with jax.enable_x64(True):
+        value, gradient = jax.eval_shape(row.both, *arguments)
+    assert value.dtype == gradient.dtype == jnp.float32
+
+
+@every_loss
+def test_forward_mode_is_refused_by_custom_gradients_and_agrees_elsewhere(row):
+    logits, labels, weights, cotangent = example(row)
+
+    @jax.jit
+    def forward(direction):
+        return jax.jvp(lambda z: row.loss(z, labels, weights=weights), (logits,), (direction,))[1]
+
+    if row.truncated:
+        with pytest.raises(TypeError, match="custom_vjp"):
+            forward(logits)
+    else:
+        along = np.vdot(row.both(logits, labels, weights, cotangent)[1], logits)
+        assert_close(np.vdot(forward(logits), cotangent), along, logits, unit=1e-5)
+
+
+@every_multilabel_loss
+def test_weights_of_entries_are_those_of_the_formula(row):
+    logits, labels, _, cotangent = example(row)
+    by_entry = np.random.default_rng(1).uniform(0, 2, labels.shape).astype(np.float32)
+    by_entry[~formulas.valid(labels, 2)] = np.nan
+    check(Case(row, 3, {}), logits, labels, by_entry, cotangent)
+
+
+SOFTMAX_TWINS = {
+    "sigmoid_truncated_cross_entropy": losses.softmax_truncated_cross_entropy,
+    "sigmoid_focal_loss": losses.softmax_focal_loss,
+    "sigmoid_balanced_loss": losses.balanced_loss,
+}
+
+
+@every_multilabel_loss
+def test_each_entry_is_a_two_class_image_of_its_own(row):
+    logits, labels, _, _ = example(row)
+
+    @jax.jit
+    def alone(z, y):
+        return SOFTMAX_TWINS[row.name](jnp.stack([jnp.zeros_like(z), z], axis=-1), y)
+
+    costs = [alone(logits[..., k], labels[..., k]) for k in range(3)]
+    number = np.maximum(formulas.valid(labels, 2).sum(-1), 1)
+    assert_close(
+        row.both(logits, labels, np.ones(SHAPE, np.float32), np.ones(SHAPE, np.float32))[0],
+        sum(costs) / number,
+    )

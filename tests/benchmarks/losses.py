@@ -35,6 +35,7 @@ from balanced_jax.losses import (
 from balanced_jax.masks import balance_mask, confusion_mask
 from tests.benchmarks.timing import Candidate, alternate, ratio, temporary_bytes
 
+COMMAND = "python -m tests.benchmarks.losses"
 CLASSES = (2, 5, 12)
 SHAPE = (8, 512, 512)
 
@@ -79,7 +80,7 @@ def main(options: Options) -> None:
         )
         print(lines[-1], flush=True)
     if options.out:
-        options.out.write_text("\n".join([__doc__.split("\n\n")[1].strip(), "", *lines, ""]))
+        options.out.write_text("\n".join([f"    {COMMAND}", "", *lines, ""]))
 
 
 def figures(rounds: int) -> Iterator[Figure]:

@@ -1,10 +1,10 @@
 """Who holds the loss: groups of pixels, what they hold of it and of its gradient. Sums first, shares after.
 
-Every loss is a map, so the same few functions serve them all, region losses and sums of losses included.
-Four divisions of an image's pixels are made: by their error, by the branch of the truncated loss that it
-lies in, by class, and by whether they touch another class; any other is a boolean array with an axis of
-groups. A void pixel is in no group. What groups hold adds up over images, batches and devices; shares never
-do.
+Every loss is a map, so the same few functions serve all that take one label a pixel, region losses and sums
+of losses included. Four divisions of an image's pixels are made: by their error, by the branch of the
+truncated loss that it lies in, by class, and by whether they touch another class; any other is a boolean array
+with an axis of groups. A void pixel is in no group. What groups hold adds up over images, batches and devices;
+shares never do.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Float64, Integer, ScalarLike
 
 from balanced_jax._pixels import as_classes, as_float, one_hot
-from balanced_jax.losses._softmax import checked, negative_log_likelihood
-from balanced_jax.losses.truncated import surprise_at, thresholds
+from balanced_jax.losses._softmax import checked, log_odds_of_error
+from balanced_jax.losses.truncated import joints_at
 from balanced_jax.masks import boundary_mask, valid_mask
 
 ERROR_BINS = 20
@@ -180,7 +180,7 @@ def error_ranges(
     [[0, 10, 19]]
     """
     logits, labels, valid, _ = checked(logits, labels, None)
-    error = -jnp.expm1(-negative_log_likelihood(jax.nn.log_softmax(logits), labels))
+    error = jax.nn.sigmoid(log_odds_of_error(logits, labels))
     at = jnp.minimum((error * ERROR_BINS).astype(jnp.int32), ERROR_BINS - 1)
     return one_hot(at, ERROR_BINS) & valid[..., None]
 
@@ -194,7 +194,7 @@ def branches(
 ) -> Bool[Array, "*batch h w 3"]:
     """Which pixels are easy, critical and hard for the truncated cross entropy.
 
-    Decided on the same quantity as in `softmax_truncated_cross_entropy`, the surprise at the label.
+    Decided on the same quantity as in `softmax_truncated_cross_entropy`, the log odds of the error.
 
     Args:
         logits: unnormalised finite scores, in any floating-point type.
@@ -221,9 +221,8 @@ def branches(
     [[[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]]]
     """
     logits, labels, valid, _ = checked(logits, labels, None)
-    inf, sup = thresholds(eps_inf, eps_sup, logits.dtype)
-    nll = negative_log_likelihood(jax.nn.log_softmax(logits), labels)
-    easy, hard = nll < surprise_at(eps_inf, inf), nll > surprise_at(eps_sup, sup)
+    joints, odds = joints_at(eps_inf, eps_sup, logits.dtype), log_odds_of_error(logits, labels)
+    easy, hard = odds < joints.inf, odds > joints.sup
     return jnp.stack([easy, ~easy & ~hard, hard], axis=-1) & valid[..., None]
 
 

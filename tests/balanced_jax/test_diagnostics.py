@@ -29,7 +29,11 @@ from tests.balanced_jax.table import ROWS
 from tests.balanced_jax.test_masks import blobs
 from tests.balanced_jax.tolerance import assert_close
 
-every_loss = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+every_loss = pytest.mark.parametrize(
+    "row",
+    [r for r in ROWS if not r.multilabel],
+    ids=lambda row: row.name,  # classes must exclude each other
+)
 
 
 def example(num_classes: int = 3, scale: float = 2.0) -> tuple[np.ndarray, np.ndarray]:

@@ -2,9 +2,9 @@
 
 Every loss is a map, so the same few functions serve all that take one label a pixel, region losses and sums
 of losses included. Four divisions of an image's pixels are made: by their error, by the branch of the
-truncated loss that it lies in, by class, and by whether they touch another class; any other is a boolean array
-with an axis of groups. A void pixel is in no group. What groups hold adds up over images, batches and devices;
-shares never do.
+truncated loss that it lies in, by class, and by whether they touch another class; any other is a boolean
+array with an axis of groups. A void pixel is in no group. What groups hold adds up over images, batches and
+devices; shares never do.
 """
 
 from collections.abc import Callable

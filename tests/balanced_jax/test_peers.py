@@ -1,7 +1,10 @@
 """Defects measured in other libraries, by their number in the survey of peers: none may be true of ours.
 
-Numbers that are missing are about things that we do not have (label smoothing, resizing inside a loss).
+Numbers that are missing are about things that we do not have (11, label smoothing; 28, resizing inside a
+loss), or hold for the whole battery, which calls every loss with its defaults (29) and bytes as labels (34).
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +15,7 @@ from balanced_jax import losses
 from balanced_jax.losses import masked_mean
 from balanced_jax.masks import class_weight_mask, valid_mask
 from balanced_jax.metrics import ConfusionCounts, confusion_counts, dice, iou
-from tests.balanced_jax.table import ROWS
+from tests.balanced_jax.table import CASES, ROWS
 from tests.balanced_jax.test_losses import example, without
 from tests.balanced_jax.tolerance import assert_close
 
@@ -266,6 +269,19 @@ def test_peers_23_sure_and_right_logits_cost_nothing(row):
     _, labels, _, _ = example(row)
     sure = 40 * (2 * labels - 1) if row.multilabel else saying(np.clip(labels, 0, 2))
     assert cost(row, sure.astype(np.float32), labels)[0] < 1e-6
+
+
+@pytest.mark.parametrize("name", ["softmax_focal_loss", "sigmoid_focal_loss"])
+def test_peers_24_focal_loss_with_gamma_0_is_cross_entropy_and_no_part_of_it(name):
+    (unfocused,) = (case for case in CASES if case.row is ROW[name] and case.options == {"gamma": 0})
+    logits, labels, _, cotangent = example(ROW[name])
+    if name == "softmax_focal_loss":
+        wanted = ROW["softmax_cross_entropy"].formula
+    else:
+        wanted = functools.partial(ROW["sigmoid_truncated_cross_entropy"].formula, eps_inf=0, eps_sup=1)
+    value, _ = unfocused.both(logits, labels, ONES, cotangent)
+    images = zip(logits.astype(float), labels, strict=True)
+    assert_close(value, np.stack([wanted(z, y) for z, y in images]), logits)
 
 
 @pixel_losses

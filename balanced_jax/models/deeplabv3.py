@@ -66,7 +66,7 @@ class DeepLabV3(nn.Module):
         if self.auxiliary and (train or self.is_initializing()):
             scores = FCNHead(self.num_classes, min(0.1, self.dropout), mode, name="auxiliary")(middle)
             if not self.is_initializing():
-                self.sow("auxiliary", "logits", resize(scores, size))
+                self.sow("auxiliary", "scores", resize(scores, size))
 
         x = AtrousPyramid(4 * self.width, 96 // self.output_stride, mode, name="pyramid")(x)
         x = Dropout(self.dropout, mode)(x)

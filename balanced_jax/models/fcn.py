@@ -1,6 +1,6 @@
 """FCN-8s: VGG16 as a convolutional network, with the scores of three strides added up."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -80,6 +80,6 @@ def _twice_as_large(classes: int, name: str) -> nn.Module:
     )
 
 
-def _bilinear(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Float[Array, "4 4 c c"]:
+def _bilinear(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Float[Array, "4 4 c c"]:
     ramp = np.array([0.25, 0.75, 0.75, 0.25])
     return jnp.asarray(np.einsum("i,j,kl->ijkl", ramp, ramp, np.eye(shape[-1])), dtype)

@@ -48,7 +48,7 @@ DEEPLABV3 = {
 }
 
 
-def _vgg16(norms: bool) -> dict[str, str]:
+def vgg16(norms: bool) -> dict[str, str]:
     """Layers are numbered along with the ReLUs, poolings and norms between them."""
     names, number = {}, 0
     for stage, units in enumerate(STAGES, 1):
@@ -82,13 +82,15 @@ def load_pretrained(path: str | Path, variables: Mapping[str, Any]) -> dict[str,
         New variables.
 
     Raises:
+        OSError, ImportError: the file, or the package `safetensors`, is not there.
         ValueError: the file is none of these, or does not fit; says what does not, with both shapes.
 
     Examples:
         >>> variables = load_pretrained("resnet50.pth", variables)  # doctest: +SKIP
     """
-    given = _fold_biases(_by_our_addresses(_read(Path(path)), path))
-    flat = traverse_util.flatten_dict(dict(variables), sep="/")
+    tensors = _read(Path(path))
+    given = fold_biases(by_our_addresses(tensors, _names(tensors, path)))
+    flat: dict[str, Any] = traverse_util.flatten_dict(dict(variables), sep="/")
     new, misfits = dict(flat), []
     for address in dict.fromkeys([*flat, *given]):
         encoder, scores = "/backbone/" in address, "logits/" in address
@@ -99,7 +101,7 @@ def load_pretrained(path: str | Path, variables: Mapping[str, Any]) -> dict[str,
             if encoder:
                 misfits.append(f"{given[address].name}: not in the network")
         else:
-            name, theirs, wanted = *given[address], flat[address].shape
+            (name, theirs), wanted = given[address], flat[address].shape
             ours = _in_our_layout(theirs, wanted)
             if ours.shape == wanted:
                 new[address] = jnp.asarray(ours, flat[address].dtype)
@@ -123,28 +125,36 @@ class Tensor(NamedTuple):
 def _read(path: Path) -> dict[str, np.ndarray]:
     if path.suffix != ".safetensors":
         return read_pth(path)
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ImportError as error:
+        raise ImportError(
+            f"{path}: needs the package safetensors; pip install 'balanced_jax[pretrained]'"
+        ) from error
     try:
         return load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path}: is damaged: {error}") from error
 
 
-def _by_our_addresses(tensors: Mapping[str, np.ndarray], path: str | Path) -> dict[str, Tensor]:
-    """The tensors by their places in the variables; what has no place in any network here is left out."""
+def _names(tensors: Mapping[str, np.ndarray], path: str | Path) -> dict[str, str]:
+    """The names of layers that a file uses."""
     if "backbone.layer1.0.conv1.weight" in tensors:
-        names = DEEPLABV3
-    elif "layer1.0.conv1.weight" in tensors:
-        names = RESNET
-    elif "features.0.weight" in tensors:
-        names = _vgg16(norms="features.1.running_mean" in tensors)
-    else:
-        raise ValueError(
-            f"{path}: is no ResNet-50, VGG16 or DeepLabV3 as torchvision names their layers; its first names "
-            f"are {', '.join(list(tensors)[:3]) or 'none'}"
-        )
+        return DEEPLABV3
+    if "layer1.0.conv1.weight" in tensors:
+        return RESNET
+    if "features.0.weight" in tensors:
+        return vgg16(norms="features.1.running_mean" in tensors)
+    first = ", ".join(list(tensors)[:3])
+    raise ValueError(
+        f"{path}: is no ResNet-50, VGG16 or DeepLabV3 as torchvision names their layers; its first names are "
+        f"{first or 'none'}"
+    )
+
+
+def by_our_addresses(tensors: Mapping[str, np.ndarray], names: Mapping[str, str]) -> dict[str, Tensor]:
+    """The tensors by their places in the variables, less those of layers without a name here."""
     given = {}
     for name, tensor in tensors.items():
         layer, _, part = name.rpartition(".")
@@ -157,7 +167,7 @@ def _by_our_addresses(tensors: Mapping[str, np.ndarray], path: str | Path) -> di
     return given
 
 
-def _fold_biases(given: dict[str, Tensor]) -> dict[str, Tensor]:
+def fold_biases(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Subtracts each bias in front of a norm from the norm's running mean."""
     folded = dict(given)
     for address, (_, bias) in given.items():
@@ -169,7 +179,7 @@ def _fold_biases(given: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _in_our_layout(tensor: np.ndarray, wanted: tuple[int, ...]) -> np.ndarray:
-    """A kernel [out, in, h, w], or [out, in * h * w], as [h, w, in, out]; colours summed if grey is wanted."""
+    """A kernel [out, in, h, w] or [out, in * h * w] as [h, w, in, out]; colours summed if grey is wanted."""
     if len(wanted) == 4 and tensor.ndim == 2 and tensor.shape[1] == np.prod(wanted[:3]):
         tensor = tensor.reshape(-1, wanted[2], *wanted[:2])
     if tensor.ndim != 4:

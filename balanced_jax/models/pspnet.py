@@ -68,7 +68,7 @@ class PSPNet(nn.Module):
         if self.auxiliary and (train or self.is_initializing()):
             scores = FCNHead(self.num_classes, self.dropout, mode, name="auxiliary")(middle)
             if not self.is_initializing():
-                self.sow("auxiliary", "logits", resize(scores, size))
+                self.sow("auxiliary", "scores", resize(scores, size))
 
         levels = [x]
         for bins in BINS:

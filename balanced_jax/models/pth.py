@@ -1,7 +1,7 @@
 """PyTorch's `.pth` files without PyTorch, and without running anything that they may hold.
 
-A `.pth` file is a pickle, and a pickle may call any function of any module. This reader knows three names that
-rebuild tensors, the names of the storages, and `OrderedDict`; any other is refused before it is looked up.
+A `.pth` file is a pickle, and a pickle may call any function of any module. This reader knows three names
+that rebuild tensors, the names of the storages, and `OrderedDict`; any other is refused and never looked up.
 """
 
 import pickle

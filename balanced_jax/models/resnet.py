@@ -28,7 +28,7 @@ class ResNet(nn.Module):
     """Compute each bottleneck again in the backward pass instead of keeping its activations."""
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> list[Float[Array, "b ? ? ?"]]:
+    def __call__(self, x: Float[Array, "b h w c"]) -> list[Float[Array, "b _ _ _"]]:
         """The four stages, finest first."""
         if self.output_stride not in (8, 16):
             raise ValueError(f"output_stride: got {self.output_stride}, takes 8 or 16")
@@ -63,7 +63,7 @@ class Bottleneck(nn.Module):
     dilation: int = 1
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W 4*features"]:
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W _"]:
         y = Unit(self.features, self.mode, kernel=1, name="unit1")(x)
         y = Unit(self.features, self.mode, stride=self.stride, dilation=self.dilation, name="unit2")(y)
         y = Unit(4 * self.features, self.mode, kernel=1, relu=False, name="unit3")(y)

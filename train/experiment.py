@@ -102,8 +102,8 @@ class Experiment:
     def random_state(self) -> Callable[[], State]:
         """A function that makes the state from the seed alone.
 
-        Kept, because it takes seconds to compile and no time to run, and the report wants it again. At level 1
-        the compiler is six times faster and the bits are the same.
+        Kept, because it takes seconds to compile and no time to run, and the report wants it again. At level
+        1 the compiler is six times faster and the bits are the same.
         """
         images = (1, 64, 64, self.facts.channels)  # parameters depend on the channels alone
         return jax.jit(

@@ -92,7 +92,7 @@ def load_pretrained(path: str | Path, variables: Mapping[str, Any]) -> dict[str,
     given = fold_biases(by_our_addresses(tensors, _names(tensors, path)))
     flat: dict[str, Any] = traverse_util.flatten_dict(dict(variables), sep="/")
     new, misfits = dict(flat), []
-    for address in dict.fromkeys([*flat, *given]):
+    for address in dict.fromkeys([*given, *flat]):
         encoder, scores = "/backbone/" in address, "logits/" in address
         if address not in given:
             if encoder:
@@ -110,8 +110,8 @@ def load_pretrained(path: str | Path, variables: Mapping[str, Any]) -> dict[str,
                     f"{name}: {theirs.shape} in the file, {_in_their_layout(wanted)} in the network"
                 )
     if misfits:
-        more = f"; and {len(misfits) - 3} more" if len(misfits) > 3 else ""
-        raise ValueError(f"{path}: does not fit the network: {'; '.join(misfits[:3])}{more}")
+        more = f"; and {len(misfits) - 5} more" if len(misfits) > 5 else ""
+        raise ValueError(f"{path}: does not fit the network: {'; '.join(misfits[:5])}{more}")
     return traverse_util.unflatten_dict(new, sep="/")
 
 

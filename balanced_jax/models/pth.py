@@ -4,12 +4,13 @@ A `.pth` file is a pickle, and a pickle may call any function of any module. Thi
 that rebuild tensors, the names of the storages, and `OrderedDict`; any other is refused and never looked up.
 """
 
+import io
 import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -78,13 +79,12 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: is no file of tensors by name in PyTorch's format: {error}") from error
 
 
-def _read_zip(file: IO[bytes]) -> dict[str, np.ndarray]:
+def _read_zip(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(file) as archive:
         (index,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
         folder = index.removesuffix("data.pkl")
         big = folder + "byteorder" in archive.namelist() and archive.read(folder + "byteorder") == b"big"
-        with archive.open(index) as pickled:
-            views = _views(_Unpickler(pickled).load())
+        views = _views(_Unpickler(io.BytesIO(archive.read(index))).load())
 
         def data(storage: _Storage) -> np.ndarray:
             numbers = np.frombuffer(archive.read(f"{folder}data/{storage.key}"), storage.dtype)
@@ -93,7 +93,7 @@ def _read_zip(file: IO[bytes]) -> dict[str, np.ndarray]:
         return {name: view.array(data(view.storage)) for name, view in views.items()}
 
 
-def _read_legacy(file: IO[bytes]) -> dict[str, np.ndarray]:
+def _read_legacy(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
     if _Unpickler(file).load() != _LEGACY_MAGIC:
         raise pickle.UnpicklingError("it begins as no such file does")
     _version, system = _Unpickler(file).load(), _Unpickler(file).load()
@@ -116,7 +116,7 @@ def _views(content: Any) -> dict[str, _View]:
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: IO[bytes]):
+    def __init__(self, file: io.BufferedIOBase):
         super().__init__(file, encoding="utf-8")
         self.storages: dict[str, _Storage] = {}
 

@@ -15,4 +15,6 @@ import jax  # noqa: E402
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # The search for examples imports every file, and these need PyTorch, which the suite does not.
-collect_ignore = [] if importlib.util.find_spec("torch") else ["references/torch_networks.py"]
+collect_ignore = ["references/torch_networks.py", "benchmarks/models.py"]
+if importlib.util.find_spec("torch"):
+    collect_ignore = []

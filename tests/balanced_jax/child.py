@@ -31,6 +31,7 @@ from balanced_jax.losses import (  # noqa: E402
 )
 from balanced_jax.masks import balance_mask, class_weight_mask, confusion_mask  # noqa: E402
 from balanced_jax.metrics import ConfusionCounts, confusion_counts, iou  # noqa: E402
+from balanced_jax.models import DeepLabV3, SegNet  # noqa: E402
 
 Z, Y, E = np.zeros((2, 4, 5, 3), np.float32), np.zeros((2, 4, 5), np.int32), np.zeros(3, np.float32)
 LOSSES = [
@@ -40,6 +41,11 @@ LOSSES = [
 ]
 MASKS = [getattr(balanced_jax.masks, name) for name in balanced_jax.masks.__all__]
 COUNTS = ConfusionCounts(*np.zeros((3, 1, 2), int))
+
+
+def init(model):
+    return jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)), train=False))
+
 
 CASES = {
     **{f"{f.__name__}: integer logits": lambda f=f: f(Z.astype(int), Y) for f in LOSSES},
@@ -97,6 +103,8 @@ CASES = {
     "groups of numbers": lambda: group_sums(Z[..., 0], Z),
     "groups of one image": lambda: group_sums(Z[..., 0], Z[0] > 0),
     "groups of integer values": lambda: group_sums(Y, Z > 0),
+    "norm unknown": lambda: init(SegNet(norm="instance")),  # pyright: ignore[reportArgumentType]
+    "output_stride unknown": lambda: init(DeepLabV3(output_stride=4)),  # pyright: ignore[reportArgumentType]
     "reading unknown": lambda: iou(COUNTS, "mean"),  # pyright: ignore[reportArgumentType]
 }
 

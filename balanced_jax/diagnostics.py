@@ -1,9 +1,10 @@
 """Who holds the loss: groups of pixels, what they hold of it and of its gradient. Sums first, shares after.
 
-Every loss is a map, so the same few functions serve them all, region losses and sums of losses included.
-Three divisions of an image's pixels are made: by the branch of the truncated loss that their error lies in,
-by class, and by whether they touch another class; any other is a boolean array with an axis of groups.
-A void pixel is in no group. What groups hold adds up over images, batches and devices; shares never do.
+Every loss is a map, so the same few functions serve all that take one label a pixel, region losses and sums
+of losses included. Four divisions of an image's pixels are made: by their error, by the branch of the
+truncated loss that it lies in, by class, and by whether they touch another class; any other is a boolean
+array with an axis of groups. A void pixel is in no group. What groups hold adds up over images, batches and
+devices; shares never do.
 """
 
 from collections.abc import Callable
@@ -15,9 +16,12 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Float64, Integer, ScalarLike
 
 from balanced_jax._pixels import as_classes, as_float, one_hot
-from balanced_jax.losses._softmax import checked, negative_log_likelihood
-from balanced_jax.losses.truncated import surprise_at, thresholds
+from balanced_jax.losses._softmax import checked, log_odds_of_error
+from balanced_jax.losses.truncated import joints_at
 from balanced_jax.masks import boundary_mask, valid_mask
+
+ERROR_BINS = 20
+"""How many ranges of the error `Diagnostics.by_error` tells apart."""
 
 
 class Holdings(NamedTuple):
@@ -31,8 +35,10 @@ class Holdings(NamedTuple):
 
 
 class Diagnostics(NamedTuple):
-    """Who holds the loss, under three divisions of the same pixels."""
+    """Who holds the loss, under four divisions of the same pixels."""
 
+    by_error: Holdings
+    """Groups: `ERROR_BINS` ranges of the error from 0 to 1, equally wide: a histogram."""
     by_branch: Holdings
     """Groups: easy, critical, hard."""
     by_class: Holdings
@@ -57,7 +63,7 @@ def diagnose(
     eps_inf: ScalarLike = 0.3,
     eps_sup: ScalarLike = 0.7,
 ) -> Diagnostics:
-    """Divide the loss and its gradient among easy, critical and hard pixels, classes, and boundaries.
+    """Divide the loss and its gradient among pixels by error, branch, class, and boundary.
 
     Args:
         loss: a function of logits and labels that returns a map, such as `balanced_loss`, or
@@ -85,8 +91,10 @@ def diagnose(
     >>> labels[4:6, 4:6] = 1
     >>> logits = np.zeros((10, 10, 2), np.float32) + np.array([3.0, 0.0], np.float32)  # all background
     >>> found = diagnose(softmax_cross_entropy, logits, labels)
-    >>> {division: shares(held).loss.round(2).tolist() for division, held in found._asdict().items()}
-    {'by_branch': [0.28, 0.0, 0.72], 'by_class': [0.28, 0.72], 'by_boundary': [0.75, 0.25]}
+    >>> shares(found.by_class).loss.round(2), shares(found.by_boundary).loss.round(2)
+    (array([0.28, 0.72]), array([0.75, 0.25]))
+    >>> shares(found.by_error).loss.cumsum().round(2)[[0, 18, 19]]  # errors below .05, .95 and 1
+    array([0.28, 0.28, 1.  ])
     """
     num_classes = jnp.shape(logits)[-1]
     cost, pull = loss_and_gradient(loss, logits, labels)
@@ -96,6 +104,7 @@ def diagnose(
         return Holdings(pixels, group_sums(cost, groups), group_sums(pull, groups))
 
     return Diagnostics(
+        by_error=held(error_ranges(logits, labels)),
         by_branch=held(branches(logits, labels, eps_inf=eps_inf, eps_sup=eps_sup)),
         by_class=held(one_hot(as_classes("labels", labels, num_classes), num_classes)),
         by_boundary=held(boundary_and_inside(labels, num_classes)),
@@ -147,6 +156,35 @@ def loss_and_gradient(
     return share, jnp.where(valid, jnp.sum(jnp.abs(gradient), axis=-1), 0)
 
 
+def error_ranges(
+    logits: Float[ArrayLike, "*batch h w classes"], labels: Integer[ArrayLike, "*batch h w"]
+) -> Bool[Array, "*batch h w ranges"]:
+    """Which of `ERROR_BINS` equally wide ranges the error of each pixel lies in.
+
+    Args:
+        logits: unnormalised finite scores, in any floating-point type.
+        labels: class indices; outside [0, classes) a pixel is void and in no range.
+
+    Returns:
+        The ranges on the last axis, from error 0 to error 1, one minus the label's probability. Where two
+        ranges meet a pixel belongs to the upper one.
+
+    Raises:
+        TypeError: logits are not floating point, or labels not integers.
+        ValueError: shapes that do not match, or fewer than two classes.
+
+    >>> import numpy as np
+    >>> certain, torn = [30.0, 0.0], [0.0, 0.0]
+    >>> found = error_ranges(np.array([[certain, torn, certain]], np.float32), np.array([[0, 0, 1]]))
+    >>> found.argmax(-1).tolist()
+    [[0, 10, 19]]
+    """
+    logits, labels, valid, _ = checked(logits, labels, None)
+    error = jax.nn.sigmoid(log_odds_of_error(logits, labels))
+    at = jnp.minimum((error * ERROR_BINS).astype(jnp.int32), ERROR_BINS - 1)
+    return one_hot(at, ERROR_BINS) & valid[..., None]
+
+
 def branches(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
@@ -156,7 +194,7 @@ def branches(
 ) -> Bool[Array, "*batch h w 3"]:
     """Which pixels are easy, critical and hard for the truncated cross entropy.
 
-    Decided on the same quantity as in `softmax_truncated_cross_entropy`, the surprise at the label.
+    Decided on the same quantity as in `softmax_truncated_cross_entropy`, the log odds of the error.
 
     Args:
         logits: unnormalised finite scores, in any floating-point type.
@@ -183,9 +221,8 @@ def branches(
     [[[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]]]
     """
     logits, labels, valid, _ = checked(logits, labels, None)
-    inf, sup = thresholds(eps_inf, eps_sup, logits.dtype)
-    nll = negative_log_likelihood(jax.nn.log_softmax(logits), labels)
-    easy, hard = nll < surprise_at(eps_inf, inf), nll > surprise_at(eps_sup, sup)
+    joints, odds = joints_at(eps_inf, eps_sup, logits.dtype), log_odds_of_error(logits, labels)
+    easy, hard = odds < joints.inf, odds > joints.sup
     return jnp.stack([easy, ~easy & ~hard, hard], axis=-1) & valid[..., None]
 
 
@@ -269,6 +306,28 @@ def shares(held: Holdings) -> Shares:
         return totals / whole if 0 < whole < np.inf else np.full_like(totals, np.nan)
 
     return Shares(*map(share, held))
+
+
+def densities(held: Holdings) -> tuple[Float64[np.ndarray, "groups"], Float64[np.ndarray, "groups"]]:
+    """How much loss, and how much gradient, a pixel of each group holds, where the mean pixel holds 1.
+
+    The quotient of two groups is what the one holds over the other, pixel for pixel: of a division by
+    boundary, how many times as much a boundary pixel counts as one inside.
+
+    Args:
+        held: of any number of images, on leading axes.
+
+    Returns:
+        Of the loss and of the gradient, computed on the host; NaN for a group without a pixel.
+
+    >>> import numpy as np
+    >>> loss, gradient = densities(Holdings(np.array([10, 30]), np.array([0.5, 0.5]), np.array([0.0, 0.6])))
+    >>> loss.round(2), gradient.round(2)
+    (array([2.  , 0.67]), array([0.  , 1.33]))
+    """
+    pixels, loss, gradient = shares(held)
+    size = np.where(pixels > 0, pixels, np.nan)
+    return loss / size, gradient / size
 
 
 def means(

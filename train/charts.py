@@ -92,7 +92,26 @@ def holder_curves(rows: Sequence[Mapping[str, Any]], colors: Sequence[str]) -> l
     def mask(term: str) -> list[Line]:
         return [Line(name, [f["mask"][term][name] for f in findings], c) for name, c in classes.items()]
 
+    def histogram(row: Mapping[str, Any], dash: str) -> Line:
+        return Line(f"epoch {row['epoch']}", row["findings"]["histogram"]["loss"], dash=dash)
+
+    ends = [rows[0], rows[-1]] if len(rows) > 1 else rows
+    over_error = {
+        "Share of the loss, over the error": [
+            histogram(row, dash) for row, dash in zip(ends, (DASHES[1], ""), strict=False)
+        ],
+        f"Cumulative shares over the error, epoch {rows[-1]['epoch']}": [
+            Line(kind, _cumulative(values), dash=dash)
+            for (kind, values), dash in zip(
+                findings[-1]["histogram"].items(), (DASHES[1], "", DASHES[0]), strict=True
+            )
+        ],
+    }
     return [
+        *(
+            Chart(title, lines, _drawing(title, "error", _upper_ends(lines), lines, top=1))
+            for title, lines in over_error.items()
+        ),
         _chart("Share of the pixels, by error", rows, by_branch("pixels"), top=1),
         _chart("Share of the loss, by error", rows, by_branch("loss"), top=1),
         _chart("Share of the loss, by class", rows, by_class("loss"), top=1),
@@ -130,10 +149,20 @@ def _metric_lines(
 def _chart(
     title: str, rows: Sequence[Mapping[str, Any]], lines: Sequence[Line], top: float | None = None
 ) -> Chart:
-    return Chart(title, lines, _drawing(title, [row["epoch"] for row in rows], lines, top))
+    return Chart(title, lines, _drawing(title, "epoch", [row["epoch"] for row in rows], lines, top))
 
 
-def _drawing(salt: str, epochs: Sequence[int], lines: Sequence[Line], top: float | None) -> str:
+def _cumulative(values: Sequence[float | None]) -> list[float | None]:
+    return list(itertools.accumulate(values, lambda a, b: None if a is None or b is None else a + b))
+
+
+def _upper_ends(lines: Sequence[Line]) -> list[float]:
+    """Where on the axis of the error the values of a histogram are drawn."""
+    ranges = len(lines[0].values)
+    return [(i + 1) / ranges for i in range(ranges)]
+
+
+def _drawing(salt: str, axis: str, places: Sequence[float], lines: Sequence[Line], top: float | None) -> str:
     style: dict[Any, Any] = {
         "svg.fonttype": "none",  # text stays text, in the page's own font
         "svg.hashsalt": salt,  # names in the file come from its content, and differ between charts
@@ -154,14 +183,15 @@ def _drawing(salt: str, epochs: Sequence[int], lines: Sequence[Line], top: float
         for line in lines:
             dashes = (0, tuple(map(float, line.dash.split()))) if line.dash else "solid"
             values = [math.nan if v is None or not math.isfinite(v) else v for v in line.values]
-            (curve,) = axes.plot(epochs, values, color=line.color, linestyle=dashes, linewidth=1.3)
+            (curve,) = axes.plot(places, values, color=line.color, linestyle=dashes, linewidth=1.3)
             if len(values) == 1:  # one value makes no line
                 curve.set(marker="o", markersize=3)
         lowest = min((v for line in lines for v in line.values if v is not None), default=0)
         axes.set_ylim(lowest if -math.inf < lowest < 0 else 0, top)
-        axes.set_xlim(0, 1.03 * epochs[-1])
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-        axes.set_xlabel("epoch")
+        axes.set_xlim(0, 1.03 * places[-1])
+        if axis == "epoch":
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.set_xlabel(axis)
         canvas.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     return _inlined(file.getvalue())
 

@@ -10,7 +10,7 @@ from train import configfile, run_directory
 from train.checkpoints import Checkpoints, chosen
 from train.data.prepare import Prepared
 from train.experiment import Experiment
-from train.figures import figures, image_iou, stack, table
+from train.figures import decided_table, figures, image_iou, stack, table
 from train.report import CostPicture, Picture, write_report
 
 SHOWN = 6
@@ -39,15 +39,20 @@ def evaluate(
     step = chosen(checkpoints, which, run)
     state = experiment.restore(checkpoints, step)
     examples = data.parts[part]
-    answers = list(experiment.predictor(data.canvas(part))(state, examples))
+    thresholds = experiment.chooser(data.canvas("validation"))(state, data.parts["validation"])
+    judged = list(experiment.judge(data.canvas(part), thresholds)(state, examples))
     evaluation = {
         "part": part,
         "checkpoint": which,
         "step": step,
-        **figures(stack([answer.counts for answer in answers]), data.classes),
+        **figures(stack([image.counts for image in judged]), data.classes),
+        "decided": {
+            "thresholds": dict(zip(data.classes[1:], thresholds.tolist(), strict=True)),
+            **figures(stack([image.decided for image in judged]), data.classes),
+        },
     }
     run_directory.write_json(run / "evaluation.json", evaluation)
-    ious = [image_iou(answer.counts) for answer in answers]
+    ious = [image_iou(image.counts) for image in judged]
     shown = worst_and_best(ious)
     look_closer = [examples[i] for group in shown.values() for i in group[:COSTS_SHOWN]]
     costs = experiment.cost_viewer(data.canvas(part))
@@ -60,7 +65,9 @@ def evaluate(
         evaluation=evaluation,
         survey=run_directory.read_json(run / "survey.json"),
         pictures={
-            heading: [Picture(**examples[i], prediction=answers[i].classes, iou=ious[i]) for i in group]
+            heading: [
+                Picture(**examples[i], prediction=np.asarray(judged[i].classes), iou=ious[i]) for i in group
+            ]
             for heading, group in shown.items()
         },
         costs=[
@@ -69,6 +76,7 @@ def evaluate(
         ],
     )
     console.print(table(evaluation))
+    console.print(decided_table(evaluation))
     console.print(f"report: {run / 'report.html'}")
 
 

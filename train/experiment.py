@@ -18,6 +18,7 @@ from train.checkpoints import Checkpoints
 from train.config import Config
 from train.data.pipeline import Batch, Examples, Size, evaluation_batches, images_of_a_pass
 from train.data.prepare import Prepared, prepare
+from train.decision import best_thresholds
 from train.errors import UserError
 from train.figures import stack
 from train.findings import Findings
@@ -25,10 +26,13 @@ from train.objective import check_objective
 from train.parallel import check_batch_size, collect, deal, each_device, replicate
 from train.step import (
     AXIS,
+    Judged,
     State,
     cost_step,
     initial_state,
+    judge_step,
     predict_step,
+    threshold_step,
     train_step,
     validate_step,
 )
@@ -46,15 +50,6 @@ class Facts(NamedTuple):
     """Of the training images, those that show a defect."""
     fingerprint: str
     """Digest of the data's content."""
-
-
-class Prediction(NamedTuple):
-    """What the network makes of one image."""
-
-    classes: np.ndarray
-    """uint8 [height, width], at the image's own size."""
-    counts: ConfusionCounts
-    """int32 [classes] each; all zero where there is no label."""
 
 
 @dataclass(frozen=True)
@@ -127,22 +122,36 @@ class Experiment:
             **self._objective,
         )
 
-    def predictor(self, canvas: Size) -> Callable[[State, Examples], Iterator[Prediction]]:
-        """A function `(state, examples)` that yields a prediction for each example, in their order.
+    def predictor(self, canvas: Size) -> Callable[[State, Examples], Iterator[np.ndarray]]:
+        """A function `(state, examples)` that yields the classes of each example, uint8 at its own size.
 
-        It is compiled once, as the next two are.
+        It is compiled once, as the next four are.
 
         Args:
             canvas: height and width that hold the largest image.
         """
         view = self._viewer(functools.partial(predict_step, canvas=canvas), canvas)
+        return lambda state, examples: (_cut(classes, example) for example, classes in view(state, examples))
 
-        def predict(state: State, examples: Examples) -> Iterator[Prediction]:
-            for example, (classes, counts) in view(state, examples):
-                height, width = example["size"].astype(int)
-                yield Prediction(classes[:height, :width].astype(np.uint8), counts)
+    def chooser(self, canvas: Size) -> Callable[[State, Examples], np.ndarray]:
+        """A function `(state, examples)`: the decision threshold of each defect class."""
+        view = self._viewer(functools.partial(threshold_step, canvas=canvas), canvas)
+        return lambda state, examples: best_thresholds(stack([counts for _, counts in view(state, examples)]))
 
-        return predict
+    def judge(self, canvas: Size, thresholds: np.ndarray) -> Callable[[State, Examples], Iterator[Judged]]:
+        """A function `(state, examples)` that yields what the network makes of each, and how right it is.
+
+        Args:
+            canvas: as above.
+            thresholds: of each defect class.
+        """
+        view = self._viewer(functools.partial(judge_step, canvas=canvas, thresholds=thresholds), canvas)
+
+        def judge(state: State, examples: Examples) -> Iterator[Judged]:
+            for example, judged in view(state, examples):
+                yield judged._replace(classes=_cut(judged.classes, example))
+
+        return judge
 
     def validator(self, canvas: Size) -> Callable[[State, Examples], tuple[ConfusionCounts, Findings]]:
         """A function `(state, examples)`: counts, and who holds the objective, both [images, ...]."""
@@ -185,6 +194,12 @@ class Experiment:
                     yield jax.tree.map(lambda x, i=i: x[i], (batch, outputs))
 
         return view
+
+
+def _cut(classes: np.ndarray, example: Batch) -> np.ndarray:
+    """The part of a canvas that is the image."""
+    height, width = example["size"].astype(int)
+    return classes[:height, :width].astype(np.uint8)
 
 
 def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Experiment, Prepared]:

@@ -15,6 +15,7 @@ from balanced_jax.metrics import ConfusionCounts, dice, iou, precision, recall
 
 Tree = TypeVar("Tree")
 READINGS = ("dataset", "present", "union", "all")
+RATIOS = (dice, precision, recall)
 
 
 def stack(images: Sequence[Tree]) -> Tree:
@@ -35,7 +36,7 @@ def figures(counts: ConfusionCounts, classes: Sequence[str]) -> dict[str, Any]:
         `precision` and `recall`. A figure that no image bears on is None, and left out of the means.
     """
     readings = {reading: iou(counts, reading) for reading in READINGS}
-    others = {metric.__name__: metric(counts, "dataset") for metric in (dice, precision, recall)}
+    others = {ratio.__name__: ratio(counts, "dataset") for ratio in RATIOS}
     return {
         "images": np.shape(counts.true_positives)[0],
         "headline": _mean(readings["dataset"][1:]),
@@ -60,7 +61,7 @@ def defect_means(evaluation: Mapping[str, Any]) -> dict[str, Any]:
 
     return {
         "iou": {reading: mean(row["iou"][reading] for row in defects) for reading in defects[0]["iou"]},
-        **{ratio: mean(row[ratio] for row in defects) for ratio in ("dice", "precision", "recall")},
+        **{ratio.__name__: mean(row[ratio.__name__] for row in defects) for ratio in RATIOS},
     }
 
 
@@ -76,8 +77,24 @@ def table(evaluation: Mapping[str, Any]) -> Table:
     for column in (*(f"IoU\n{reading}" for reading in READINGS), "Dice", "precision", "recall"):
         out.add_column(column, justify="right", no_wrap=True)
     for name, row in evaluation["classes"].items():
-        values = [*row["iou"].values(), row["dice"], row["precision"], row["recall"]]
-        out.add_row(name, *map(_text, values))
+        out.add_row(name, *map(_text, [*row["iou"].values(), *_ratios(row)]))
+    return out
+
+
+def decided_table(evaluation: Mapping[str, Any]) -> Table:
+    """The data-set figures under decision thresholds as a table for the screen."""
+    decided = evaluation["decided"]
+    out = Table(
+        box=box.SIMPLE,
+        title="the same with thresholds chosen on the validation part",
+        caption=f"mean data-set IoU of the defect classes {_text(decided['headline'])}",
+    )
+    out.add_column("class", no_wrap=True)
+    for column in ("threshold", "IoU", "Dice", "precision", "recall"):
+        out.add_column(column, justify="right", no_wrap=True)
+    for name, threshold in decided["thresholds"].items():
+        row = decided["classes"][name]
+        out.add_row(name, *map(_text, [threshold, row["iou"]["dataset"], *_ratios(row)]))
     return out
 
 
@@ -97,6 +114,10 @@ def or_none(value: float) -> float | None:
 def _mean(values: np.ndarray) -> float | None:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else None
+
+
+def _ratios(row: Mapping[str, Any]) -> list[float | None]:
+    return [row[ratio.__name__] for ratio in RATIOS]
 
 
 def _text(value: float | None) -> str:

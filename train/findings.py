@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
-from balanced_jax.diagnostics import Diagnostics, Holdings, diagnose, group_sums, means, shares
+from balanced_jax.diagnostics import Diagnostics, Holdings, densities, diagnose, group_sums, means, shares
 from train.config import Term
 from train.figures import or_none
 from train.objective import term_mask, thresholds, total_cost
@@ -55,23 +56,33 @@ def summary(
 
     Returns:
         `thresholds`: what divides easy from critical and critical from hard, and the term that says so (None:
-        none does, and the paper's are taken); under `error`, `classes` and `boundary`, for each group of
-        pixels, its share of the `pixels`, the `loss` and the `gradient`; under `mask`, for each term
-        that has one, its mean over the pixels of each class. None where there is nothing.
+        none does, and the paper's are taken); the shares of the `pixels`, the `loss` and the `gradient` of
+        each range of the error, in order, under `histogram`, and of each group of pixels under `error`,
+        `classes` and `boundary`; under `boundary_to_inside` how many times as much `loss` and `gradient`
+        a boundary pixel holds as one inside; under `mask`, for each term that has one, its mean over the
+        pixels of each class. None where there is nothing.
     """
     term, *eps = thresholds(objective, progress)
     eps_inf, eps_sup = (round(float(value), 6) for value in eps)  # as given, not as float32 has it
-    by_branch, by_class, by_boundary = found.diagnostics
+    by_error, by_branch, by_class, by_boundary = found.diagnostics
     return {
         "thresholds": {"term": term, "eps_inf": eps_inf, "eps_sup": eps_sup},
+        "histogram": {k: list(map(or_none, v)) for k, v in shares(by_error)._asdict().items()},
         "error": _shares(by_branch, BRANCHES),
         "classes": _shares(by_class, classes),
         "boundary": _shares(by_boundary, ("boundary", "inside")),
+        "boundary_to_inside": dict(
+            zip(("loss", "gradient"), (_ratio(density) for density in densities(by_boundary)), strict=True)
+        ),
         "mask": {
             name: dict(zip(classes, map(or_none, means(sums, by_class.pixels)), strict=True))
             for name, sums in found.masks.items()
         },
     }
+
+
+def _ratio(of_two: np.ndarray) -> float | None:
+    return or_none(of_two[0] / of_two[1]) if of_two[1] else None
 
 
 def _shares(held: Holdings, groups: Sequence[str]) -> dict[str, dict[str, float | None]]:

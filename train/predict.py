@@ -57,16 +57,16 @@ def predict(run: Path, paths: Sequence[Path], *, out: Path, which: str, console:
     canvas = tuple(int(n) for n in np.max(sizes, axis=0))
     checkpoints = Checkpoints(run / "checkpoints")
     state = experiment.restore(checkpoints, chosen(checkpoints, which, run))
-    answers = experiment.predictor((canvas[0], canvas[1]))(state, examples)
-    for example, answer in zip(track_all(examples, "predicting", console), answers, strict=True):
+    predictions = experiment.predictor((canvas[0], canvas[1]))(state, examples)
+    for example, classes in zip(track_all(examples, "predicting", console), predictions, strict=True):
         target = out / f"{example['name']}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(answer.classes).save(target)
-        Image.fromarray(overlay(example["image"], answer.classes)).save(
+        Image.fromarray(classes).save(target)
+        Image.fromarray(overlay(example["image"], classes)).save(
             target.with_name(f"{target.stem}_overlay.png")
         )
-    classes = ", ".join(f"{k} {name}" for k, name in enumerate(facts.classes))
-    console.print(f"{len(examples)} class maps ({classes}) and overlays: {out}")
+    legend = ", ".join(f"{k} {name}" for k, name in enumerate(facts.classes))
+    console.print(f"{len(examples)} class maps ({legend}) and overlays: {out}")
 
 
 def named_images(paths: Sequence[Path]) -> dict[str, Path]:

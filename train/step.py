@@ -4,18 +4,20 @@ Both run under a mapped axis named `AXIS`, over the devices that share a batch.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from balanced_jax.masks import valid_mask
 from balanced_jax.metrics import ConfusionCounts, confusion_counts
 from train.augment import augment
 from train.config import Augmentation, Input, Term
+from train.decision import decide, one_against_all
 from train.findings import Findings, findings
 from train.objective import term_sums, total_cost
 
@@ -121,8 +123,8 @@ def train_step(
 
 def predict_step(
     state: State, batch: Mapping[str, jax.Array], *, model: nn.Module, what: Input, canvas: tuple[int, int]
-) -> tuple[jax.Array, ConfusionCounts]:
-    """Predicted classes at the images' own sizes, and their counts against the labels.
+) -> jax.Array:
+    """Predicted classes at the images' own sizes.
 
     Args:
         state: its optimizer is not looked at.
@@ -132,9 +134,50 @@ def predict_step(
         canvas: height and width of the largest image.
 
     Returns:
-        Classes int32 [b, *canvas], meaningful within each image's size, and their counts per image.
+        Classes int32 [b, *canvas], meaningful within each image's size.
     """
-    return _at_own_size(look(state, batch, model=model, what=what), batch, canvas)
+    return _classes(_at_own_size(look(state, batch, model=model, what=what), batch, canvas))
+
+
+def threshold_step(
+    state: State, batch: Mapping[str, jax.Array], *, model: nn.Module, what: Input, canvas: tuple[int, int]
+) -> ConfusionCounts:
+    """Counts under each threshold that a decision may have, int32 [b, candidates, classes]; as above."""
+    scores = _at_own_size(look(state, batch, model=model, what=what), batch, canvas)
+    return one_against_all(jax.nn.softmax(scores), batch["label"].astype(jnp.int32))
+
+
+class Judged(NamedTuple):
+    """What the network makes of each image, and how right it is."""
+
+    classes: jax.Array
+    """int32 [b, *canvas], the most probable ones; meaningful within each image's size."""
+    counts: ConfusionCounts
+    """Of those classes."""
+    decided: ConfusionCounts
+    """Of the classes that the decision thresholds lead to."""
+
+
+def judge_step(
+    state: State,
+    batch: Mapping[str, jax.Array],
+    *,
+    model: nn.Module,
+    what: Input,
+    canvas: tuple[int, int],
+    thresholds: np.ndarray,
+) -> Judged:
+    """Predicted classes and their counts against the labels, with and without decision thresholds.
+
+    Args:
+        state, batch, model, what, canvas: as above.
+        thresholds: of each defect class, see `train.decision`.
+    """
+    scores = _at_own_size(look(state, batch, model=model, what=what), batch, canvas)
+    classes, decided = _classes(scores), decide(jax.nn.softmax(scores), thresholds)
+    return Judged(
+        classes, *(confusion_counts(x, batch["label"], scores.shape[-1]) for x in (classes, decided))
+    )
 
 
 def validate_step(
@@ -147,7 +190,7 @@ def validate_step(
     objective: Mapping[str, Term],
     steps: int,
 ) -> tuple[ConfusionCounts, Findings]:
-    """Counts as in `predict_step`, and who holds the objective, from the same pass through the network.
+    """Counts of the most probable classes, and who holds the objective, from one pass through the network.
 
     The objective is that of the state's place in the run, taken at the size that the network sees.
 
@@ -161,7 +204,8 @@ def validate_step(
     """
     logits = look(state, batch, model=model, what=what)
     labels = batch["seen"].astype(jnp.int32)
-    _, counts = _at_own_size(logits, batch, canvas)
+    classes = _classes(_at_own_size(logits, batch, canvas))
+    counts = confusion_counts(classes, batch["label"], logits.shape[-1])
     return counts, findings(objective, logits, labels, state.step / steps)
 
 
@@ -185,10 +229,10 @@ def look(state: State, batch: Mapping[str, jax.Array], *, model: nn.Module, what
     return model.apply(variables, normalize(batch["image"] / 255.0, what), train=False)
 
 
-def _at_own_size(
-    logits: jax.Array, batch: Mapping[str, jax.Array], canvas: tuple[int, int]
-) -> tuple[jax.Array, ConfusionCounts]:
-    def to_own_size(scores, extent, size):
+def _at_own_size(logits: jax.Array, batch: Mapping[str, jax.Array], canvas: tuple[int, int]) -> jax.Array:
+    """Logits [b, *canvas, classes], each image's at its own size in the top left corner."""
+
+    def resize(scores, extent, size):
         return jax.image.scale_and_translate(
             scores,
             (*canvas, scores.shape[-1]),
@@ -199,9 +243,11 @@ def _at_own_size(
             antialias=False,
         )
 
-    scores = jax.vmap(to_own_size)(logits, batch["extent"], batch["size"])
-    classes = scores.argmax(-1).astype(jnp.int32)
-    return classes, confusion_counts(classes, batch["label"], logits.shape[-1])
+    return jax.vmap(resize)(logits, batch["extent"], batch["size"])
+
+
+def _classes(scores: jax.Array) -> jax.Array:
+    return scores.argmax(-1).astype(jnp.int32)
 
 
 def normalize(images: jax.Array, what: Input) -> jax.Array:

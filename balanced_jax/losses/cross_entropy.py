@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer
 
-from balanced_jax.losses._softmax import checked, negative_log_likelihood
+from balanced_jax.losses._softmax import checked, log_odds_of_error
 
 
 def softmax_cross_entropy(
@@ -35,5 +35,4 @@ def softmax_cross_entropy(
     [[1.39 1.39 0.  ]]
     """
     logits, labels, valid, weights = checked(logits, labels, weights)
-    cost = negative_log_likelihood(jax.nn.log_softmax(logits), labels)
-    return jnp.where(valid, weights * cost, 0)
+    return jnp.where(valid, weights * jax.nn.softplus(log_odds_of_error(logits, labels)), 0)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, Float, Integer, ScalarLike
+from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, ScalarLike
 
 from balanced_jax._pixels import constant, one_hot
 from balanced_jax.losses._softmax import checked
@@ -58,43 +58,291 @@ def dice_loss(
     >>> round(dice_loss(background, labels).mean().item(), 3)  # the defect is missed: (1 + 1 / 31) / 2
     0.516
     """
-    logits, labels, valid, weights = checked(logits, labels, weights)
     return _tversky(
-        jax.nn.softmax(logits),
+        logits,
         labels,
-        valid,
         weights,
-        false_positive=0.5,
-        false_negative=0.5,
+        alpha=0.5,
+        beta=0.5,
         classes=classes,
         smoothing=smoothing,
     )
 
 
-def _tversky(
-    p: Float[Array, "*batch h w classes"],
-    labels: Integer[Array, "*batch h w"],
-    valid: Bool[Array, "*batch h w"],
-    weights: Float[Array, "*batch h w"],
+def iou_loss(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    labels: Integer[ArrayLike, "*batch h w"],
     *,
-    false_positive: ScalarLike,
-    false_negative: ScalarLike,
+    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    classes: Literal["present", "all"] = "present",
+    smoothing: ScalarLike = 0.1,
+) -> Float[Array, "*batch h w"]:
+    """One minus intersection over union, shared out among the pixels.
+
+    A class costs 1 - S(py) / (S(p) + S(y) - S(py)), with the letters of `dice_loss` and, like it, as a map
+    whose mean over the non-void pixels (`masked_mean`) is that value. It is Jaccard's index made soft, and
+    a function of the Dice loss d of the class, 2d / (1 + d): steeper where the overlap is good.
+
+    Args:
+        logits: unnormalised finite scores, in any floating-point type.
+        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
+        weights: what each pixel counts, at least 0; enters the sums as well, as in `dice_loss`. Ignored at
+            void pixels.
+        classes: which classes are averaged in an image: "present" are those that label a pixel of weight
+            above 0, "all" every one.
+        smoothing: under "all", a class that labels nothing costs f / (f + smoothing), f its mean
+            probability; above 0. May be traced. Classes that are present are not smoothed.
+
+    Returns:
+        Share of each pixel, at least 0; float32, or float64 for float64 logits. An image without a pixel
+        of weight above 0 costs 0.
+
+    Raises:
+        TypeError: logits are not floating point, or labels not integers.
+        ValueError: shapes that do not match, fewer than two classes, an unknown `classes`, or a
+            smoothing that is not above 0.
+
+    References:
+        Rahman and Wang 2016, doi:10.1007/978-3-319-50835-1_22.
+
+    >>> import numpy as np
+    >>> labels = np.zeros((8, 8), np.uint8)
+    >>> labels[0, :4] = 1
+    >>> background = np.zeros((8, 8, 2), np.float32) + np.array([20.0, 0.0], np.float32)
+    >>> round(iou_loss(background, labels).mean().item(), 3)  # the defect is missed: (1 + 4 / 64) / 2
+    0.531
+    """
+    return _tversky(
+        logits,
+        labels,
+        weights,
+        alpha=1.0,
+        beta=1.0,
+        classes=classes,
+        smoothing=smoothing,
+    )
+
+
+def tversky_loss(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    labels: Integer[ArrayLike, "*batch h w"],
+    *,
+    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    alpha: ScalarLike = 0.5,
+    beta: ScalarLike = 0.5,
+    classes: Literal["present", "all"] = "present",
+    smoothing: ScalarLike = 0.1,
+) -> Float[Array, "*batch h w"]:
+    """Dice with a price of its own for false alarms and for misses, shared out among the pixels.
+
+    A class costs 1 - T / (T + alpha F + beta M) with the true T = S(py), the false alarms F = S(p(1 - y))
+    and the missed M = S((1 - p)y), in the letters of `dice_loss` and, like it, as a map whose mean over the
+    non-void pixels (`masked_mean`) is that value. Halves make it Dice, ones intersection over union; a
+    beta above alpha raises recall.
+
+    Args:
+        logits: unnormalised finite scores, in any floating-point type.
+        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
+        weights: what each pixel counts, at least 0; enters the sums as well, as in `dice_loss`. Ignored at
+            void pixels.
+        alpha: price of a false alarm, above 0. May be traced.
+        beta: price of a miss, above 0. May be traced.
+        classes: which classes are averaged in an image: "present" are those that label a pixel of weight
+            above 0, "all" every one.
+        smoothing: under "all", a class that labels nothing costs f / (f + smoothing), f its mean
+            probability; above 0. May be traced. Classes that are present are not smoothed.
+
+    Returns:
+        Share of each pixel, at least 0; float32, or float64 for float64 logits. An image without a pixel
+        of weight above 0 costs 0.
+
+    Raises:
+        TypeError: logits are not floating point, or labels not integers.
+        ValueError: shapes that do not match, fewer than two classes, an unknown `classes`, or an alpha, a
+            beta or a smoothing that is not above 0.
+
+    Numbers are constants to differentiation.
+
+    References:
+        Salehi et al. 2017, arXiv:1706.05721.
+
+    >>> import numpy as np
+    >>> labels = np.array([[1, 1, 0, 0]])
+    >>> logits = 20 * np.eye(2, dtype=np.float32)[np.array([[1, 0, 0, 0]])]  # half of class 1 is missed
+    >>> [round(tversky_loss(logits, labels, beta=beta).mean().item(), 3) for beta in (0.5, 0.9)]
+    [0.267, 0.337]
+    """
+    return _tversky(
+        logits,
+        labels,
+        weights,
+        alpha=alpha,
+        beta=beta,
+        classes=classes,
+        smoothing=smoothing,
+    )
+
+
+def focal_tversky_loss(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    labels: Integer[ArrayLike, "*batch h w"],
+    *,
+    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    alpha: ScalarLike = 0.5,
+    beta: ScalarLike = 0.5,
+    gamma: ScalarLike = 0.75,
+    classes: Literal["present", "all"] = "present",
+    smoothing: ScalarLike = 0.1,
+) -> Float[Array, "*batch h w"]:
+    """Tversky loss with an exponent on the cost of each class, shared out among the pixels.
+
+    The cost of a class under `tversky_loss` to the power gamma, then the mean over classes. A gamma below 1
+    keeps up the pull of classes that are nearly right, one above 1 turns to those that are badly wrong.
+
+    Args:
+        logits: unnormalised finite scores, in any floating-point type.
+        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
+        weights: what each pixel counts, at least 0; enters the sums as well, as in `dice_loss`. Ignored at
+            void pixels.
+        alpha: price of a false alarm, above 0. May be traced.
+        beta: price of a miss, above 0. May be traced.
+        gamma: exponent, above 0; 1 is `tversky_loss`. It is 1 / gamma in the paper. May be traced.
+        classes: which classes are averaged in an image: "present" are those that label a pixel of weight
+            above 0, "all" every one.
+        smoothing: under "all", a class that labels nothing costs f / (f + smoothing) before the
+            power, f its mean probability; above 0. May be traced. Classes that are present are not smoothed.
+
+    Returns:
+        Share of each pixel, at least 0; float32, or float64 for float64 logits. An image without a pixel
+        of weight above 0 costs 0.
+
+    Raises:
+        TypeError: logits are not floating point, or labels not integers.
+        ValueError: shapes that do not match, fewer than two classes, an unknown `classes`, or an alpha, a
+            beta, a gamma or a smoothing that is not above 0.
+
+    Numbers are constants to differentiation.
+
+    References:
+        Abraham and Khan 2018, arXiv:1810.07842.
+
+    >>> import numpy as np
+    >>> labels = np.array([[1, 1, 0, 0]])
+    >>> logits = 20 * np.eye(2, dtype=np.float32)[np.array([[1, 0, 0, 0]])]  # half of class 1 is missed
+    >>> [round(focal_tversky_loss(logits, labels, gamma=gamma).mean().item(), 3) for gamma in (1, 0.75)]
+    [0.267, 0.369]
+    """
+    return _tversky(
+        logits,
+        labels,
+        weights,
+        alpha=alpha,
+        beta=beta,
+        classes=classes,
+        smoothing=smoothing,
+        gamma=gamma,
+    )
+
+
+def generalized_dice_loss(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    labels: Integer[ArrayLike, "*batch h w"],
+    *,
+    weights: Float[ArrayLike, "*batch h w"] | None = None,
+) -> Float[Array, "*batch h w"]:
+    """Dice of all classes in one ratio, where a class counts by the inverse square of its size.
+
+    An image costs 1 - 2 Z(S(py)) / Z(S(p) + S(y)), with the letters of `dice_loss` and the sum Z over
+    classes of weight 1 / S(y)**2, as a map whose mean over the non-void pixels (`masked_mean`) is that
+    value. A class that labels nothing has weight 0.
+
+    Args:
+        logits: unnormalised finite scores, in any floating-point type.
+        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
+        weights: what each pixel counts, at least 0; enters the sums as well, as in `dice_loss`. Ignored at
+            void pixels.
+
+    Returns:
+        Share of each pixel, at least 0; float32, or float64 for float64 logits. An image without a pixel
+        of weight above 0 costs 0.
+
+    Raises:
+        TypeError: logits are not floating point, or labels not integers.
+        ValueError: shapes that do not match, or fewer than two classes.
+
+    References:
+        Sudre et al. 2017, arXiv:1707.03237.
+
+    >>> import numpy as np
+    >>> labels = np.zeros((8, 8), np.uint8)
+    >>> labels[0, :4] = 1
+    >>> background = np.zeros((8, 8, 2), np.float32) + np.array([20.0, 0.0], np.float32)
+    >>> round(generalized_dice_loss(background, labels).mean().item(), 3)  # the defect, missed, decides
+    0.883
+    """
+    logits, labels, valid, weights = checked(logits, labels, weights)
+    p, y, w = jax.nn.softmax(logits), one_hot(labels, logits.shape[-1]), weights[..., None]
+    size = jnp.sum(w, axis=(-3, -2), where=y, keepdims=True)
+    # The inverse squares, scaled so that the largest, that of the smallest class, is 1: they fit float32.
+    smallest = jnp.min(size, axis=-1, where=size > 0, initial=jnp.inf, keepdims=True)
+    by_class = jnp.where(size > 0, smallest / jnp.where(size > 0, size, 1), 0) ** 2
+    wrong = jnp.sum(by_class * errors(p, y), axis=-1)
+    whole = jnp.sum(w * by_class * (p + y), axis=(-3, -2, -1))
+    share = pixels(valid, p.dtype) / jnp.where(whole > 0, whole, 1)[..., None, None]
+    return jnp.where(valid, weights * wrong * share, 0)
+
+
+def _tversky(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    labels: Integer[ArrayLike, "*batch h w"],
+    weights: Float[ArrayLike, "*batch h w"] | None,
+    *,
+    alpha: ScalarLike,
+    beta: ScalarLike,
     classes: Literal["present", "all"],
     smoothing: ScalarLike,
+    gamma: ScalarLike | None = None,
 ) -> Float[Array, "*batch h w"]:
-    """One minus the Tversky index as a map: halves make it Dice, ones intersection over union."""
-    if classes not in ("present", "all"):
-        raise ValueError(f'classes must be "present" or "all", got {classes!r}')
-    smoothing = constant("smoothing", smoothing, lambda s: s > 0, "above 0", p.dtype)
-    y, w = one_hot(labels, p.shape[-1]), weights[..., None]
+    """One minus the Tversky index, or a power of that, averaged over classes, as a map."""
+    logits, labels, valid, weights = checked(logits, labels, weights)
+    alpha = constant("alpha", alpha, lambda a: a > 0, "above 0", logits.dtype)
+    beta = constant("beta", beta, lambda b: b > 0, "above 0", logits.dtype)
+    smoothing = constant("smoothing", smoothing, lambda s: s > 0, "above 0", logits.dtype)
+    p, y, w = jax.nn.softmax(logits), one_hot(labels, logits.shape[-1]), weights[..., None]
     labelled = jnp.any(y & (w > 0), axis=(-3, -2), keepdims=True)
-    counted = labelled if classes == "present" else jnp.ones_like(labelled)
 
-    wrong = jnp.where(y, false_negative * (1 - p), false_positive * p)
+    wrong = jnp.where(y, beta, alpha) * errors(p, y)
     cost = jnp.where(labelled, wrong, p)
     whole = jnp.where(labelled, jnp.where(y, p, 0) + wrong, p + smoothing)
     total = jnp.sum(w * whole, axis=(-3, -2), keepdims=True)
-    pixels = jnp.sum(valid, axis=(-2, -1), dtype=jnp.int32)[..., None, None, None].astype(p.dtype)
-    averaged = jnp.maximum(jnp.sum(counted, axis=-1, keepdims=True, dtype=jnp.int32), 1)
-    share = counted * (pixels / averaged) / jnp.where(total > 0, total, 1)
-    return jnp.where(valid, weights * jnp.sum(cost * share, axis=-1), 0)
+    share = counted(labelled, classes, p.dtype) / jnp.where(total > 0, total, 1)
+    if gamma is not None:
+        gamma = constant("gamma", gamma, lambda g: g > 0, "above 0", logits.dtype)
+        index = jnp.sum(w * cost, axis=(-3, -2), keepdims=True) / jnp.where(total > 0, total, 1)
+        # By the logarithm, since the derivative of index ** (gamma - 1) overflows where the index is tiny; at
+        # 0, where it is infinite, nothing is left to be improved.
+        share *= jnp.where(index > 0, jnp.exp((gamma - 1) * jnp.log(jnp.where(index > 0, index, 1))), 0)
+    return pixels(valid, p.dtype) * jnp.where(valid, weights * jnp.sum(cost * share, axis=-1), 0)
+
+
+def errors(
+    p: Float[Array, "*batch h w classes"], y: Bool[Array, "*batch h w classes"]
+) -> Float[Array, "*batch h w classes"]:
+    """How wrong each class is at each pixel: 1 - p where it is the label, p elsewhere."""
+    # What the label lacks went to the others: 1 - p would lose the last of it to rounding.
+    return jnp.where(y, jnp.sum(p, axis=-1, where=~y, keepdims=True), p)
+
+
+def pixels(valid: Bool[Array, "*batch h w"], dtype: DTypeLike) -> Float[Array, "*batch 1 1"]:
+    """Number of valid pixels of each image: what turns a sum over them into the mean of a map."""
+    return jnp.sum(valid, axis=(-2, -1), keepdims=True, dtype=jnp.int32).astype(dtype)
+
+
+def counted(
+    labelled: Bool[Array, "*batch classes"], classes: Literal["present", "all"], dtype: DTypeLike
+) -> Float[Array, "*batch classes"]:
+    """Part of each class in the mean over the classes that are labelled, or over all."""
+    if classes not in ("present", "all"):
+        raise ValueError(f'classes must be "present" or "all", got {classes!r}')
+    chosen = labelled if classes == "present" else jnp.ones_like(labelled)
+    return chosen.astype(dtype) / jnp.maximum(jnp.sum(chosen, axis=-1, keepdims=True, dtype=jnp.int32), 1)

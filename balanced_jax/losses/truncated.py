@@ -1,13 +1,14 @@
 """Cross entropy cut off where a pixel is easy and made linear where it is hard."""
 
-import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Integer, ScalarLike
 
 from balanced_jax._pixels import as_float, constant, known, one_hot
-from balanced_jax.losses._softmax import checked, negative_log_likelihood
+from balanced_jax.losses import _sigmoid
+from balanced_jax.losses._softmax import checked, log_odds_of_error
 
 
 def truncated_cross_entropy(
@@ -46,7 +47,7 @@ def truncated_cross_entropy(
     [0.    0.336 1.847]
     """
     error = as_float("error", error)
-    return _of_error(error, *thresholds(eps_inf, eps_sup, error.dtype))
+    return _of_error(error, *_checked(eps_inf, eps_sup, error.dtype))
 
 
 def softmax_truncated_cross_entropy(
@@ -93,28 +94,153 @@ def softmax_truncated_cross_entropy(
     [[0.    0.336]]
     """
     logits, labels, valid, weights = checked(logits, labels, weights)
-    inf, sup = thresholds(eps_inf, eps_sup, logits.dtype)
-    cost = _of_logits(logits, labels, surprise_at(eps_inf, inf), surprise_at(eps_sup, sup))
-    return jnp.where(valid, weights * cost, 0)
+    joints = joints_at(eps_inf, eps_sup, logits.dtype)
+    return jnp.where(valid, weights * _of_log_odds(log_odds_of_error(logits, labels), joints), 0)
 
 
-def thresholds(
+def all_entries_truncated_cross_entropy(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    labels: Integer[ArrayLike, "*batch h w"],
+    *,
+    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    eps_inf: ScalarLike = 0.3,
+    eps_sup: ScalarLike = 0.7,
+) -> Float[Array, "*batch h w"]:
+    """Truncated cross entropy of every class at every pixel, right or wrong.
+
+    The other reading of the paper's equation 3: with softmax probabilities p, the error of the labelled
+    class is 1 - p and that of any other class p, and a pixel costs the sum of `truncated_cross_entropy` of
+    all its errors. One confident wrong class is thus paid for beside the missed label; with two classes
+    the cost is twice that of `softmax_truncated_cross_entropy`.
+
+    Args:
+        logits: unnormalised finite scores, in any floating-point type.
+        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
+        weights: what each pixel counts; multiplies the map. Ignored at void pixels.
+        eps_inf: up to this error an entry is easy, in [0, 1). May be traced.
+        eps_sup: from this error on an entry is hard, in (0, 1] and above `eps_inf`. May be traced.
+
+    Returns:
+        Cost of each pixel in nats, at least 0, never reduced; float32, or float64 for float64 logits.
+
+    Raises:
+        TypeError: logits are not floating point, or labels not integers.
+        ValueError: shapes that do not match, fewer than two classes, a threshold out of its range, or
+            eps_inf not below eps_sup.
+
+    The thresholds are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
+    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
+    `jax.jacrev(jax.grad(f))` for a Hessian.
+
+    References:
+        Xie et al. 2023, doi:10.3390/app13020826, eqs. 3 and 5 to 7, with the errors of all classes.
+
+    >>> import numpy as np
+    >>> logits, labels = np.array([[[0.0, 3.0, 0.0], [1.0, 1.0, 1.0]]], np.float32), np.array([[0, 0]])
+    >>> print(np.asarray(all_entries_truncated_cross_entropy(logits, labels)).round(3))  # 1 instead, no idea
+    [[3.242 0.84 ]]
+    """
+    logits, labels, valid, weights = checked(logits, labels, weights)
+    joints = joints_at(eps_inf, eps_sup, logits.dtype)
+    against = jnp.stack(
+        [log_odds_of_error(logits, jnp.full_like(labels, k)) for k in range(logits.shape[-1])], axis=-1
+    )
+    odds = jnp.where(one_hot(labels, logits.shape[-1]), against, -against)
+    return jnp.where(valid, weights * jnp.sum(_of_log_odds(odds, joints), axis=-1), 0)
+
+
+def sigmoid_truncated_cross_entropy(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    labels: Integer[ArrayLike, "*batch h w classes"],
+    *,
+    weights: Float[ArrayLike, "*batch h w"] | Float[ArrayLike, "*batch h w classes"] | None = None,
+    eps_inf: ScalarLike = 0.3,
+    eps_sup: ScalarLike = 0.7,
+) -> Float[Array, "*batch h w"]:
+    """Truncated cross entropy where a pixel may have several classes, or none.
+
+    Each class is a question of its own, answered by the sigmoid of its logit. The cost of an entry is
+    `truncated_cross_entropy` of one minus the probability of its label, and a pixel costs the mean over
+    its entries that are not void: thresholds of 0 and 1 make it binary cross entropy.
+
+    Args:
+        logits: unnormalised finite scores, in any floating-point type.
+        labels: 1 where the pixel has the class, 0 where it has not; any other number is void: the value
+            and the gradient of the entry are 0.
+        weights: what each pixel counts, or, with an axis of classes, each entry; multiplies the costs
+            before the mean, which divides by the number of entries. Ignored at void entries.
+        eps_inf: up to this error an entry is easy, in [0, 1). May be traced.
+        eps_sup: from this error on an entry is hard, in (0, 1] and above `eps_inf`. May be traced.
+
+    Returns:
+        Cost of each pixel in nats, at least 0, 0 where all entries are void; float32, or float64 for
+        float64 logits. Its mean is `masked_mean(cost, valid_mask(labels, 2).any(-1))`.
+
+    Raises:
+        TypeError: logits are not floating point, or labels not integers.
+        ValueError: shapes that do not match, no class, a threshold out of its range, or eps_inf not below
+            eps_sup.
+
+    The thresholds are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
+    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
+    `jax.jacrev(jax.grad(f))` for a Hessian.
+
+    References:
+        Xie et al. 2023, doi:10.3390/app13020826, eqs. 3 and 5 to 7.
+
+    >>> import numpy as np
+    >>> logits = np.array([[[2.0, 0.0], [0.0, 0.0]]], np.float32)
+    >>> labels = np.array([[[1, 1], [0, 255]]], np.uint8)  # both classes; not the first, the second unknown
+    >>> print(np.asarray(sigmoid_truncated_cross_entropy(logits, labels)).round(3))
+    [[0.168 0.336]]
+    """
+    logits, labels, valid, weights = _sigmoid.checked(logits, labels, weights)
+    joints = joints_at(eps_inf, eps_sup, logits.dtype)
+    cost = _of_log_odds(_sigmoid.log_odds_of_error(logits, labels), joints)
+    return _sigmoid.mean_of_entries(weights * cost, valid)
+
+
+class Joints(NamedTuple):
+    """Where the three branches meet, for errors that are given by their log odds."""
+
+    inf: Float[Array, ""]
+    """Log odds of eps_inf; minus infinity for 0: nothing is easy."""
+    sup: Float[Array, ""]
+    """Log odds of eps_sup; infinity for 1: nothing is hard."""
+    discount: Float[Array, ""]
+    """-log(1 - eps_inf), what every critical pixel is spared."""
+    slope: Float[Array, ""]
+    """1 / (1 - eps_sup), of the hard branch over the error; finite where there is none."""
+
+
+def joints_at(eps_inf: ScalarLike, eps_sup: ScalarLike, dtype: DTypeLike) -> Joints:
+    """The joints of two thresholds."""
+    inf, sup = _checked(eps_inf, eps_sup, dtype)
+    above_inf, above_sup = _complement(eps_inf, inf), _complement(eps_sup, sup)
+    return Joints(
+        inf=jnp.log(inf) - jnp.log(above_inf),
+        sup=jnp.log(sup) - jnp.log(above_sup),
+        discount=-jnp.log(above_inf),
+        slope=1 / jnp.where(above_sup > 0, above_sup, 1),
+    )
+
+
+def _complement(eps: ScalarLike, traced: Float[Array, ""]) -> Float[Array, ""]:
+    """1 - eps, from the number itself where it is known: near 1 float32 would lose it."""
+    number = known(eps)
+    return 1 - traced if number is None else jnp.asarray(1 - number, traced.dtype)
+
+
+def _checked(
     eps_inf: ScalarLike, eps_sup: ScalarLike, dtype: DTypeLike
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Thresholds as constants."""
     inf = constant("eps_inf", eps_inf, lambda e: 0 <= e < 1, "in [0, 1)", dtype)
     sup = constant("eps_sup", eps_sup, lambda e: 0 < e <= 1, "in (0, 1]", dtype)
     lower, upper = known(eps_inf), known(eps_sup)
     if lower is not None and upper is not None and lower >= upper:
         raise ValueError(f"eps_inf must be below eps_sup, got eps_inf={lower} and eps_sup={upper}")
     return inf, sup
-
-
-def surprise_at(eps: ScalarLike, traced: Float[Array, ""]) -> Float[Array, ""]:
-    """-log(1 - eps), from the number itself where it is known: near 1 float32 would lose it."""
-    number = known(eps)
-    if number is None:
-        return -jnp.log1p(-traced)
-    return jnp.asarray(-math.log1p(-number) if number < 1 else math.inf, traced.dtype)
 
 
 @jax.custom_vjp
@@ -140,28 +266,24 @@ _of_error.defvjp(_of_error_forward, _of_error_backward)
 
 
 @jax.custom_vjp
-def _of_logits(
-    logits: Float[Array, "*batch h w classes"],
-    labels: Integer[Array, "*batch h w"],
-    t_inf: Float[Array, ""],
-    t_sup: Float[Array, ""],
-) -> Float[Array, "*batch h w"]:
-    nll = negative_log_likelihood(jax.nn.log_softmax(logits), labels)
-    # (eps - eps_sup) / (1 - eps_sup) is 1 - exp(t_sup - nll): no division, and 0 where t_sup is infinite.
-    hard = -jnp.expm1(-jax.nn.relu(nll - t_sup))
-    return jax.nn.relu(jnp.minimum(nll, t_sup) - t_inf + hard)
+def _of_log_odds(odds: Float[Array, "*shape"], at: Joints) -> Float[Array, "*shape"]:
+    """The cost of an error by its log odds: the three branches, without the rounding of the error."""
+    rarer = jnp.exp(-jnp.abs(odds))  # right by wrong, or wrong by right, whichever is below 1
+    surprise = jax.nn.relu(odds) + jnp.log1p(rarer)
+    right = jnp.where(odds > 0, rarer, 1) / (1 + rarer)
+    hard = 1 + jnp.log(at.slope) - at.slope * right
+    return jnp.where(odds < at.inf, 0, jax.nn.relu(jnp.where(odds > at.sup, hard, surprise) - at.discount))
 
 
-def _of_logits_forward(logits, labels, t_inf, t_sup):
-    return _of_logits(logits, labels, t_inf, t_sup), (logits, labels, t_inf, t_sup)
+def _of_log_odds_forward(odds, at):
+    return _of_log_odds(odds, at), (odds, at)
 
 
-def _of_logits_backward(residuals, cotangent):
-    logits, labels, t_inf, t_sup = residuals
-    log_p = jax.nn.log_softmax(logits)
-    nll = negative_log_likelihood(log_p, labels)
-    pull = jnp.where(nll < t_inf, 0, cotangent * jnp.exp(-jax.nn.relu(nll - t_sup)))
-    return pull[..., None] * (jnp.exp(log_p) - one_hot(labels, logits.shape[-1])), None, None, None
+def _of_log_odds_backward(residuals, cotangent):
+    odds, at = residuals
+    error, right = jax.nn.sigmoid(odds), jax.nn.sigmoid(-odds)
+    slope = error * jnp.where(odds > at.sup, at.slope * right, 1)
+    return jnp.where(odds < at.inf, 0, cotangent * slope), None
 
 
-_of_logits.defvjp(_of_logits_forward, _of_logits_backward)
+_of_log_odds.defvjp(_of_log_odds_forward, _of_log_odds_backward)

@@ -22,14 +22,27 @@ from balanced_jax.diagnostics import (  # noqa: E402
     loss_and_gradient,
 )
 from balanced_jax.losses import (  # noqa: E402
+    all_entries_truncated_cross_entropy,
     balanced_loss,
     dice_loss,
+    focal_tversky_loss,
+    iou_loss,
+    lovasz_softmax_loss,
     masked_mean,
+    sigmoid_balanced_loss,
+    sigmoid_focal_loss,
+    sigmoid_truncated_cross_entropy,
     softmax_focal_loss,
     softmax_truncated_cross_entropy,
     truncated_cross_entropy,
+    tversky_loss,
 )
-from balanced_jax.masks import balance_mask, class_weight_mask, confusion_mask  # noqa: E402
+from balanced_jax.masks import (  # noqa: E402
+    balance_mask,
+    class_weight_mask,
+    confusion_mask,
+    inverse_weight_mask,
+)
 from balanced_jax.metrics import ConfusionCounts, confusion_counts, iou  # noqa: E402
 from balanced_jax.models import DeepLabV3, SegNet  # noqa: E402
 
@@ -39,6 +52,9 @@ LOSSES = [
     for name in balanced_jax.losses.__all__
     if name not in ("masked_mean", "truncated_cross_entropy")
 ]
+SIGMOID = [f for f in LOSSES if f.__name__.startswith("sigmoid")]
+SOFTMAX = [f for f in LOSSES if f not in SIGMOID]
+YS = np.zeros((2, 4, 5, 3), np.int32)  # labels of the sigmoid losses
 MASKS = [getattr(balanced_jax.masks, name) for name in balanced_jax.masks.__all__]
 COUNTS = ConfusionCounts(*np.zeros((3, 1, 2), int))
 
@@ -47,15 +63,26 @@ def init(model):
     return jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)), train=False))
 
 
+def common(f, y):
+    """What every loss is asked, with the labels it takes."""
+    name = f.__name__
+    return {
+        f"{name}: integer logits": lambda: f(Z.astype(int), y),
+        f"{name}: float labels": lambda: f(Z, y.astype(np.float32)),
+        f"{name}: boolean labels": lambda: f(Z, y > 0),
+        f"{name}: logits of a row": lambda: f(Z[0, 0], y[0, 0]),
+        f"{name}: other labels": lambda: f(Z, y[:, :3]),
+        f"{name}: other weights": lambda: f(Z, y, weights=np.ones(5, np.float32)),
+        f"{name}: under jit": lambda: jax.jit(f)(Z, y[:, :3]),
+    }
+
+
 CASES = {
-    **{f"{f.__name__}: integer logits": lambda f=f: f(Z.astype(int), Y) for f in LOSSES},
-    **{f"{f.__name__}: float labels": lambda f=f: f(Z, Y.astype(np.float32)) for f in LOSSES},
-    **{f"{f.__name__}: boolean labels": lambda f=f: f(Z, Y > 0) for f in LOSSES},
-    **{f"{f.__name__}: one class": lambda f=f: f(Z[..., :1], Y) for f in LOSSES},
-    **{f"{f.__name__}: logits of a row": lambda f=f: f(Z[0, 0], Y[0, 0]) for f in LOSSES},
-    **{f"{f.__name__}: other labels": lambda f=f: f(Z, Y[:, :3]) for f in LOSSES},
-    **{f"{f.__name__}: other weights": lambda f=f: f(Z, Y, weights=np.ones(5, np.float32)) for f in LOSSES},
-    **{f"{f.__name__}: under jit": lambda f=f: jax.jit(f)(Z, Y[:, :3]) for f in LOSSES},
+    **{name: case for f in SOFTMAX for name, case in common(f, Y).items()},
+    **{name: case for f in SIGMOID for name, case in common(f, YS).items()},
+    **{f"{f.__name__}: one class": lambda f=f: f(Z[..., :1], Y) for f in SOFTMAX},
+    **{f"{f.__name__}: no class in logits": lambda f=f: f(Z[..., :0], YS[..., :0]) for f in SIGMOID},
+    **{f"{f.__name__}: class indices": lambda f=f: f(Z, Y) for f in SIGMOID},
     **{f"{f.__name__}: float labels": lambda f=f: f(Y.astype(np.float32), 3) for f in MASKS},
     **{f"{f.__name__}: labels of a row": lambda f=f: f(Y[0, 0], 3) for f in MASKS},
     **{f"{f.__name__}: no class": lambda f=f: f(Y, 0) for f in MASKS},
@@ -74,6 +101,21 @@ CASES = {
     "gamma below 0": lambda: softmax_focal_loss(Z, Y, gamma=-1),
     "alpha of two": lambda: softmax_focal_loss(Z, Y, alpha=(0.5, 0.5)),
     "alpha of one": lambda: softmax_focal_loss(Z, Y, alpha=0.25),
+    "gamma below 0 with sigmoid": lambda: sigmoid_focal_loss(Z, YS, gamma=-1),
+    "alpha above 1 with sigmoid": lambda: sigmoid_focal_loss(Z, YS, alpha=1.5),
+    "alpha of many with sigmoid": lambda: sigmoid_focal_loss(Z, YS, alpha=np.ones(3)),
+    "eps_inf above eps_sup with sigmoid": lambda: sigmoid_truncated_cross_entropy(Z, YS, eps_inf=0.8),
+    "eps_sup above 1 of all entries": lambda: all_entries_truncated_cross_entropy(Z, Y, eps_sup=2),
+    "window even with sigmoid": lambda: sigmoid_balanced_loss(Z, YS, window=4),
+    "alpha of 0 in Tversky": lambda: tversky_loss(Z, Y, alpha=0),
+    "beta below 0 in Tversky": lambda: tversky_loss(Z, Y, beta=-1.0),
+    "beta of 0 in focal Tversky": lambda: focal_tversky_loss(Z, Y, beta=0),
+    "gamma of 0 in focal Tversky": lambda: focal_tversky_loss(Z, Y, gamma=0),
+    "smoothing below 0 in IoU": lambda: iou_loss(Z, Y, smoothing=-1),
+    "classes unknown to Lovász": lambda: lovasz_softmax_loss(Z, Y, classes=3),  # pyright: ignore[reportArgumentType]
+    "inverse weights under jit": lambda: jax.jit(lambda y: inverse_weight_mask(y, 3))(Y),
+    "inverse weights crossed": lambda: inverse_weight_mask(Y, 3, minimum=5, maximum=2),
+    "inverse weights below 0": lambda: inverse_weight_mask(Y, 3, minimum=-1),
     "smoothing of 0": lambda: dice_loss(Z, Y, smoothing=0),
     "classes unknown": lambda: dice_loss(Z, Y, classes="some"),  # pyright: ignore[reportArgumentType]
     "beta of 1": lambda: class_weight_mask(Y, 3, beta=1.0),

@@ -1,9 +1,11 @@
 """The table of public losses: a row gives a loss the whole battery of `test_losses.py`."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
 import numpy as np
 
 from balanced_jax import losses
@@ -16,7 +18,14 @@ def class_indices(rng, shape, num_classes):
     return np.where(rng.random(shape) < 0.1, rng.choice([-1, 255], shape), labels).astype(np.int32)
 
 
-@dataclass(frozen=True)
+def class_flags(rng, shape, num_classes):
+    """For each class of each pixel whether it has it, a few of these entries void, and all of some pixels."""
+    flags = rng.integers(0, 2, (*shape, num_classes))
+    void = (rng.random(flags.shape) < 0.1) | (rng.random((*shape, 1)) < 0.1)
+    return np.where(void, rng.choice([-1, 255], flags.shape), flags).astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
 class Row:
     loss: Callable[..., Any]
     formula: Callable[..., Any]
@@ -27,26 +36,86 @@ class Row:
     """Hyper-parameters that may be traced, each with two values."""
     labels: Callable[..., np.ndarray] = class_indices
     """Makes labels of (rng, shape of the map, number of classes)."""
+    classes: tuple[int, ...] = (2, 3, 5)
+    """Numbers of classes that are compared with the formula."""
     mask_inside: bool = False
     """Whether the loss multiplies by a mask of its own, which is float32 even where logits are float64."""
+    region: bool = False
+    """Whether it is a loss of regions, whose map counts only as a whole."""
+    truncated: bool = False
+    """Whether its gradient is a custom one, which has no forward mode."""
 
     @property
     def name(self) -> str:
         return self.loss.__name__
 
+    @property
+    def multilabel(self) -> bool:
+        return self.labels is class_flags
+
+    @functools.cached_property
+    def both(self) -> Callable[..., Any]:
+        """Map and gradient of (logits, labels, weights, cotangent), compiled once for the whole battery."""
+        return compiled(self.loss)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A loss with some options, for some number of classes."""
+
+    row: Row
+    num_classes: int
+    options: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.row.name}-{self.options or self.num_classes}"
+
+    @functools.cached_property
+    def both(self) -> Callable[..., Any]:
+        """As `Row.both`, with the options."""
+        return compiled(self.row.loss, **self.options) if self.options else self.row.both
+
+
+def compiled(loss, **options):
+    def both(z, y, w, g):
+        value, back = jax.vjp(lambda z: loss(z, y, weights=w, **options), z)
+        return value, back(g)[0]
+
+    return jax.jit(both)
+
+
+THRESHOLDS = (
+    {"eps_inf": 0.0, "eps_sup": 1},
+    {"eps_inf": 0.0},
+    {"eps_sup": 1.0},
+    {"eps_inf": 0.1, "eps_sup": 0.999},
+)
+EPS = {"eps_inf": (0.3, 0.1), "eps_sup": (0.7, 1.0)}
+ALL = ({"classes": "all"}, {"classes": "all", "smoothing": 0.5})
 
 ROWS = (
     Row(losses.softmax_cross_entropy, formulas.softmax_cross_entropy),
     Row(
         losses.softmax_truncated_cross_entropy,
         formulas.softmax_truncated_cross_entropy,
-        options=(
-            {"eps_inf": 0.0, "eps_sup": 1},
-            {"eps_inf": 0.0},
-            {"eps_sup": 1.0},
-            {"eps_inf": 0.1, "eps_sup": 0.999},
-        ),
-        numbers={"eps_inf": (0.3, 0.1), "eps_sup": (0.7, 1.0)},
+        options=THRESHOLDS,
+        numbers=EPS,
+        truncated=True,
+    ),
+    Row(
+        losses.all_entries_truncated_cross_entropy,
+        formulas.all_entries_truncated_cross_entropy,
+        options=THRESHOLDS,
+        numbers=EPS,
+        truncated=True,
+    ),
+    Row(
+        losses.balanced_loss,
+        formulas.balanced_loss,
+        options=({"beta": 0, "window": 3}, {"eps_inf": 0.0, "eps_sup": 1, "beta": 0.9, "window": 5}),
+        numbers={**EPS, "beta": (0.99, 0.0)},
+        mask_inside=True,
+        truncated=True,
     ),
     Row(
         losses.softmax_focal_loss,
@@ -60,16 +129,63 @@ ROWS = (
         numbers={"gamma": (2.0, 0.5), "alpha": ((1.0, 2.0, 3.0), (0.5, 0.5, 1.0))},
     ),
     Row(
-        losses.dice_loss,
-        formulas.dice_loss,
-        options=({"classes": "all"}, {"classes": "all", "smoothing": 0.5}),
-        numbers={"smoothing": (0.1, 0.5)},
+        losses.sigmoid_truncated_cross_entropy,
+        formulas.sigmoid_truncated_cross_entropy,
+        options=THRESHOLDS,
+        numbers=EPS,
+        labels=class_flags,
+        classes=(1, 2, 5),
+        truncated=True,
     ),
     Row(
-        losses.balanced_loss,
-        formulas.balanced_loss,
+        losses.sigmoid_balanced_loss,
+        formulas.sigmoid_balanced_loss,
         options=({"beta": 0, "window": 3}, {"eps_inf": 0.0, "eps_sup": 1, "beta": 0.9, "window": 5}),
-        numbers={"eps_inf": (0.3, 0.1), "eps_sup": (0.7, 1.0), "beta": (0.99, 0.0)},
+        numbers={**EPS, "beta": (0.99, 0.0)},
+        labels=class_flags,
+        classes=(1, 2, 5),
         mask_inside=True,
+        truncated=True,
     ),
+    Row(
+        losses.sigmoid_focal_loss,
+        formulas.sigmoid_focal_loss,
+        options=({"gamma": 0}, {"gamma": 0.5}, {"gamma": 4.0, "alpha": 0.25}),
+        numbers={"gamma": (2.0, 0.5), "alpha": (0.25, 1.0)},
+        labels=class_flags,
+        classes=(1, 2, 5),
+    ),
+    Row(losses.dice_loss, formulas.dice_loss, options=ALL, numbers={"smoothing": (0.1, 0.5)}, region=True),
+    Row(losses.iou_loss, formulas.iou_loss, options=ALL, numbers={"smoothing": (0.1, 0.5)}, region=True),
+    Row(
+        losses.tversky_loss,
+        formulas.tversky_loss,
+        options=({"alpha": 0.3, "beta": 0.7}, {"alpha": 2, "beta": 0.1, **ALL[1]}),
+        numbers={"smoothing": (0.1, 0.5), "alpha": (0.5, 0.1), "beta": (0.5, 2.0)},
+        region=True,
+    ),
+    Row(
+        losses.focal_tversky_loss,
+        formulas.focal_tversky_loss,
+        options=({"gamma": 0.5, **ALL[0]}, {"alpha": 0.3, "beta": 0.7, "gamma": 2, **ALL[1]}),
+        numbers={
+            "smoothing": (0.1, 0.5),
+            "alpha": (0.5, 0.1),
+            "beta": (0.5, 2.0),
+            "gamma": (0.75, 1.5),
+        },
+        region=True,
+    ),
+    Row(losses.generalized_dice_loss, formulas.generalized_dice_loss, region=True),
+    Row(
+        losses.lovasz_softmax_loss,
+        formulas.lovasz_softmax_loss,
+        options=({"classes": "all"},),
+        region=True,
+    ),
+)
+
+CASES = (
+    *(Case(row, num_classes, {}) for row in ROWS for num_classes in row.classes),
+    *(Case(row, 3, options) for row in ROWS for options in row.options),
 )

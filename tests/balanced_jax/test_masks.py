@@ -16,13 +16,14 @@ from balanced_jax.masks import (
     boundary_mask,
     class_weight_mask,
     confusion_mask,
+    inverse_weight_mask,
     valid_mask,
 )
 from balanced_jax.masks.confusion import _count
 from tests.balanced_jax import formulas
 from tests.balanced_jax.tolerance import assert_close
 
-MASKS = [getattr(masks, name) for name in masks.__all__]
+MASKS = [getattr(masks, name) for name in masks.__all__ if name != "inverse_weight_mask"]  # host: see below
 every_mask = pytest.mark.parametrize("mask", MASKS, ids=lambda mask: mask.__name__)
 
 
@@ -358,3 +359,47 @@ def test_the_balance_mask_is_the_product_and_takes_the_options_of_both():
     np.testing.assert_array_equal(
         balance_mask(labels, 3), class_weight_mask(labels, 3) * confusion_mask(labels, 3)
     )
+
+
+# Components, on the host
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 5])
+@pytest.mark.parametrize(
+    "options", [{}, {"minimum": 0, "maximum": np.inf}, {"minimum": 2, "maximum": 3}], ids=str
+)
+def test_inverse_weights_are_those_of_the_published_code(num_classes, options):
+    labels = blobs(num_classes, (2, 20, 23))
+    labels[1][labels[1] == 0] = num_classes - 1  # no background
+    mask = inverse_weight_mask(labels, num_classes, **options)
+    assert isinstance(mask, np.ndarray)
+    assert mask.dtype == np.float32
+    assert_close(mask, by_image(formulas.inverse_weight_mask, labels, num_classes, **options))
+
+
+def test_without_limits_the_mean_inverse_weight_is_1():
+    labels = blobs(3, (20, 23))
+    mask = inverse_weight_mask(labels, 3, minimum=0)
+    assert mask.sum() == pytest.approx(formulas.valid(labels, 3).sum(), rel=1e-6)
+
+
+def test_things_are_joined_by_corners_but_neither_across_classes_nor_through_void():
+    labels = np.array([[1, 0, 2, 1, 255, 1], [0, 1, 0, 0, 255, 0]])
+    mask = inverse_weight_mask(labels, 3, minimum=0)
+    sizes = np.array([[2, 5, 1, 1, np.inf, 1], [5, 2, 5, 5, np.inf, 5]])
+    assert_close(mask, 10 / (5 * sizes))  # ten pixels in five parts
+
+
+def test_leading_axes_void_and_types_of_labels_change_no_inverse_weight():
+    labels = blobs(3)
+    mask = inverse_weight_mask(labels, 3)
+    np.testing.assert_array_equal(inverse_weight_mask(labels[:, None], 3)[:, 0], mask)
+    np.testing.assert_array_equal(inverse_weight_mask(labels[1], 3), mask[1])
+    np.testing.assert_array_equal(inverse_weight_mask(jnp.asarray(labels), 3), mask)
+    np.testing.assert_array_equal(
+        inverse_weight_mask(np.where(labels < 0, 255, labels).astype(np.uint8), 3), mask
+    )
+    padded = np.pad(labels, ((0, 0), (0, 3), (2, 0)), constant_values=-1)
+    np.testing.assert_array_equal(inverse_weight_mask(padded, 3)[:, :-3, 2:], mask)
+    assert (inverse_weight_mask(padded, 3)[padded == -1] == 0).all()
+    assert (inverse_weight_mask(np.full((3, 3), 255), 3) == 0).all()

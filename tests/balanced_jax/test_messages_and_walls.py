@@ -17,15 +17,21 @@ from balanced_jax import diagnostics, losses, masks, metrics
 ROOT = Path(balanced_jax.__file__).parents[1]
 LOSSES = [name for name in losses.__all__ if name not in ("masked_mean", "truncated_cross_entropy")]
 
+SIGMOID = [name for name in LOSSES if name.startswith("sigmoid")]
+SOFTMAX = [name for name in LOSSES if name not in SIGMOID]
+SHAPES = {f: "(2, 4, 5, 3)" if f in SIGMOID else "(2, 4, 5)" for f in LOSSES}  # of the labels that each takes
+
 # What it is, then words of the message: the argument, what it got, what it takes.
 MESSAGES = {
     **{f"{f}: integer logits": ("TypeError", "logits", "int", "floating point") for f in LOSSES},
     **{f"{f}: float labels": ("TypeError", "labels", "float32", "integers") for f in LOSSES + masks.__all__},
     **{f"{f}: boolean labels": ("TypeError", "labels", "bool", "integers") for f in LOSSES},
-    **{f"{f}: one class": ("ValueError", "logits", "(2, 4, 5, 1)", "at least 2") for f in LOSSES},
+    **{f"{f}: one class": ("ValueError", "logits", "(2, 4, 5, 1)", "at least 2") for f in SOFTMAX},
+    **{f"{f}: no class in logits": ("ValueError", "logits", "(2, 4, 5, 0)", "at least 1") for f in SIGMOID},
+    **{f"{f}: class indices": ("ValueError", "labels", "(2, 4, 5)", "(2, 4, 5, 3)") for f in SIGMOID},
     **{f"{f}: logits of a row": ("ValueError", "logits", "(5, 3)", "[..., H, W, C]") for f in LOSSES},
-    **{f"{f}: other labels": ("ValueError", "labels", "(2, 3, 5)", "(2, 4, 5)") for f in LOSSES},
-    **{f"{f}: under jit": ("ValueError", "labels", "(2, 3, 5)", "(2, 4, 5)") for f in LOSSES},
+    **{f"{f}: other labels": ("ValueError", "labels", "(2, 3, 5", SHAPES[f]) for f in LOSSES},
+    **{f"{f}: under jit": ("ValueError", "labels", "(2, 3, 5", SHAPES[f]) for f in LOSSES},
     **{f"{f}: other weights": ("ValueError", "weights", "(5,)", "(2, 4, 5)") for f in LOSSES},
     **{f"{f}: labels of a row": ("ValueError", "labels", "(5,)", "[..., H, W]") for f in masks.__all__},
     **{f"{f}: no class": ("ValueError", "num_classes", "got 0", "at least") for f in masks.__all__},
@@ -42,6 +48,21 @@ MESSAGES = {
     "gamma below 0": ("ValueError", "gamma", "-1", "at least 0"),
     "alpha of two": ("ValueError", "alpha", "(2,)", "(3,)"),
     "alpha of one": ("ValueError", "alpha", "()", "(3,)"),
+    "gamma below 0 with sigmoid": ("ValueError", "gamma", "-1", "at least 0"),
+    "alpha above 1 with sigmoid": ("ValueError", "alpha", "1.5", "[0, 1]"),
+    "alpha of many with sigmoid": ("ValueError", "alpha", "(3,)", "one number"),
+    "eps_inf above eps_sup with sigmoid": ("ValueError", "eps_inf=0.8", "eps_sup=0.7", "below"),
+    "eps_sup above 1 of all entries": ("ValueError", "eps_sup", "2.0", "(0, 1]"),
+    "window even with sigmoid": ("ValueError", "window", "got 4", "odd and at least 3"),
+    "alpha of 0 in Tversky": ("ValueError", "alpha", "0.0", "above 0"),
+    "beta below 0 in Tversky": ("ValueError", "beta", "-1.0", "above 0"),
+    "beta of 0 in focal Tversky": ("ValueError", "beta", "0.0", "above 0"),
+    "gamma of 0 in focal Tversky": ("ValueError", "gamma", "0.0", "above 0"),
+    "smoothing below 0 in IoU": ("ValueError", "smoothing", "-1.0", "above 0"),
+    "classes unknown to Lovász": ("ValueError", "classes", "got 3", '"present" or "all"'),
+    "inverse weights under jit": ("TypeError", "labels", "JitTracer", "concrete"),
+    "inverse weights crossed": ("ValueError", "minimum=5", "maximum=2", "[0, maximum]"),
+    "inverse weights below 0": ("ValueError", "minimum=-1", "[0, maximum]"),
     "smoothing of 0": ("ValueError", "smoothing", "0.0", "above 0"),
     "classes unknown": ("ValueError", "classes", "'some'", '"present" or "all"'),
     "beta of 1": ("ValueError", "beta", "1.0", "[0, 1)"),

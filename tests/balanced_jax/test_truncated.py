@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from balanced_jax.losses import (
+    all_entries_truncated_cross_entropy,
     balanced_loss,
+    sigmoid_balanced_loss,
+    sigmoid_truncated_cross_entropy,
     softmax_cross_entropy,
     softmax_truncated_cross_entropy,
     truncated_cross_entropy,
 )
-from balanced_jax.masks import balance_mask
 from tests.balanced_jax.tolerance import assert_close
 
 THRESHOLDS = [(0.3, 0.7), (0.1, 0.9), (0.0, 0.7), (0.3, 1.0), (0.0, 1.0)]
@@ -156,50 +158,80 @@ def test_thresholds_of_0_and_1_are_cross_entropy(given):
     assert_close(gradient, reference(logits), logits)
 
 
-def test_a_grid_of_thresholds_takes_one_trace():
+@pytest.mark.parametrize("balanced", [balanced_loss, sigmoid_balanced_loss])
+def test_a_grid_of_beta_and_thresholds_takes_one_trace(balanced):
     rng = np.random.default_rng(0)
-    logits, labels = rng.normal(size=(6, 6, 2)).astype(np.float32), rng.integers(0, 2, (6, 6))
+    logits = rng.normal(size=(6, 6, 2)).astype(np.float32)
+    labels = rng.integers(0, 2, (6, 6) if balanced is balanced_loss else (6, 6, 2))
     traces = []
 
     @jax.jit
     def loss(beta, delta):
         traces.append(beta)
-        return balanced_loss(logits, labels, beta=beta, eps_inf=0.5 - delta, eps_sup=0.5 + delta)
+        return balanced(logits, labels, beta=beta, eps_inf=0.5 - delta, eps_sup=0.5 + delta)
 
     betas, deltas = [0.0, 0.9, 0.99, 0.999], [0.1, 0.2, 0.3, 0.4, 0.5]
     grid = jax.vmap(jax.vmap(loss, (None, 0)), (0, None))(jnp.float32(betas), jnp.float32(deltas))
     assert len(traces) == 1
     for i, beta in enumerate(betas):
         for j, delta in enumerate(deltas):
-            alone = balanced_loss(logits, labels, beta=beta, eps_inf=0.5 - delta, eps_sup=0.5 + delta)
+            alone = balanced(logits, labels, beta=beta, eps_inf=0.5 - delta, eps_sup=0.5 + delta)
             # At beta = .999 the traced number itself is 1.3e-8 off, a hundred-thousandth of 1 - beta.
             assert_close(grid[i, j], alone, unit=1e-6 if beta < 0.999 else 1e-5)
 
 
-def test_the_balanced_loss_is_the_truncated_one_under_the_balance_mask():
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(size=(2, 9, 9, 3)).astype(np.float32), rng.integers(-1, 3, (2, 9, 9))
-    mask = balance_mask(labels, 3, beta=0.9, window=3)
-    assert_close(
-        balanced_loss(logits, labels, beta=0.9, window=3),
-        softmax_truncated_cross_entropy(logits, labels, weights=mask),
-    )
+def test_forward_mode_is_refused_and_reverse_over_reverse_works():
+    def loss(error):
+        return truncated_cross_entropy(error).sum()
 
-
-@pytest.mark.parametrize(
-    "loss",
-    [
-        lambda z: truncated_cross_entropy(z).sum(),
-        lambda z: softmax_truncated_cross_entropy(z, np.zeros((2, 2), int)).sum(),
-        lambda z: balanced_loss(z, np.zeros((2, 2), int)).sum(),
-    ],
-    ids=["error", "logits", "balanced"],
-)
-def test_forward_mode_is_refused_and_reverse_over_reverse_works(loss):
-    point = jnp.linspace(0.01, 0.99, 8).reshape(2, 2, 2)
+    point = jnp.linspace(0.01, 0.99, 8)
     with pytest.raises(TypeError, match="custom_vjp"):
         jax.jvp(loss, (point,), (point,))
     assert jnp.isfinite(jax.jit(jax.jacrev(jax.grad(loss)))(point)).all()
+
+
+@thresholds
+@traced
+def test_the_pieces_of_the_other_links_meet_where_those_of_softmax_do(eps_inf, eps_sup, given):
+    near = np.add.outer([eps_inf, eps_sup], [-1e-5, 1e-5]).ravel()
+    errors = np.concatenate([near[(near > 0) & (near < 1)], [0.05, 0.2, 0.5, 0.8, 0.99]])[None]
+    logits, labels = logits_of(errors).astype(np.float32), np.zeros(errors.shape, np.uint8)
+    margin = (logits[..., :1] - logits[..., 1:]).astype(np.float32)
+
+    def costs_and_slopes(inf, sup):
+        def total(loss, labels, z):
+            cost = loss(z, labels, eps_inf=inf, eps_sup=sup)
+            return cost.sum(), cost
+
+        found = [
+            jax.value_and_grad(lambda z, loss=loss, y=y: total(loss, y, z), has_aux=True)(z)
+            for loss, y, z in (
+                (sigmoid_truncated_cross_entropy, labels[..., None] + 1, margin),
+                (all_entries_truncated_cross_entropy, labels, logits),
+            )
+        ]
+        return [(cost, slope[..., 0]) for (_, cost), slope in found]
+
+    wanted = np.array([equation_7(e, eps_inf, eps_sup) for e in errors[0]])
+    by_error = -wanted[:, 1] * errors[0] * (1 - errors[0])
+    for times, (cost, slope) in zip((1, 2), given(costs_and_slopes)(eps_inf, eps_sup), strict=True):
+        assert_close(cost[0], times * wanted[:, 0])
+        assert_close(slope[0], times * by_error)
+
+
+@traced
+def test_the_lower_joint_belongs_to_the_middle_under_the_other_links(given):
+    one, zero = np.ones((1, 1, 1), int), np.zeros((1, 1), int)
+
+    @given
+    def gradients(inf):
+        sigmoid = jax.grad(lambda z: sigmoid_truncated_cross_entropy(z, one, eps_inf=inf).sum())
+        entries = jax.grad(lambda z: all_entries_truncated_cross_entropy(z, zero, eps_inf=inf).sum())
+        return sigmoid(jnp.zeros((1, 1, 1))), entries(jnp.zeros((1, 1, 2)))
+
+    sigmoid, entries = gradients(0.5)
+    assert_close(sigmoid.ravel(), [-0.5])
+    assert_close(entries.ravel(), [-1, 1])
 
 
 @thresholds

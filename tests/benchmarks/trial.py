@@ -8,8 +8,10 @@ several cores start one trial for each under `taskset`, with other objectives: a
 from a second core.
 """
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +19,7 @@ from typing import Annotated
 import tyro
 
 from configs.objectives import OBJECTIVES
+from train.figures import defect_means
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,10 @@ class Trial:
 
 
 def main(trial: Trial) -> None:
-    """Runs what is missing."""
+    """Runs what is missing, and prints the table of all that is there."""
     for seed in trial.seeds:
         for name in trial.objectives:
-            run = trial.runs / f"{trial.config.stem}-{name}-{seed}"
+            run = run_directory(trial, name, seed)
             if (run / "evaluation.json").exists():
                 continue
             arguments = ["fit", f"{trial.config}:{name}", "--seed", seed, "--run-dir", run]
@@ -49,6 +52,35 @@ def main(trial: Trial) -> None:
             command = [sys.executable, "-m", "train", *map(str, [*arguments, *places])]
             print(*command[1:], flush=True)
             subprocess.run(command, check=True)
+    print("\n".join(table(trial)))
+
+
+def run_directory(trial: Trial, name: str, seed: int) -> Path:
+    """Where the run of an objective and a seed is kept."""
+    return trial.runs / f"{trial.config.stem}-{name}-{seed}"
+
+
+def table(trial: Trial) -> Iterator[str]:
+    """Data-set figures of every run on the test part, as a table of the README."""
+    header = None
+    for name in OBJECTIVES:
+        for seed in trial.seeds:
+            file = run_directory(trial, name, seed) / "evaluation.json"
+            if not file.exists():
+                continue
+            found = json.loads(file.read_text())
+            defects = list(found["classes"])[1:]
+            if header is None:
+                header = ["objective", "seed", *defects, "mean IoU", "precision", "recall", "with thresholds"]
+                yield f"| {' | '.join(header)} |"
+                yield "|---" * len(header) + "|"
+            means = defect_means(found)
+            figures = [
+                *(found["classes"][defect]["iou"]["dataset"] for defect in defects),
+                *(found["headline"], means["precision"], means["recall"], found["decided"]["headline"]),
+            ]
+            cells = [f"`{name}`", str(seed), *(f"{figure or 0:.3f}".lstrip("0") for figure in figures)]
+            yield f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -43,26 +43,69 @@ def cross_entropy(case):
     return cost.detach().numpy(), gradient.numpy()
 
 
-def dice(case):
-    """Mean over images of the weighted Dice loss over the classes that are labelled, and its gradient."""
+def of_regions(case, loss):
+    """Mean over images of the mean over labelled classes of `loss(p, y, w)`, and its gradient."""
     import torch  # pyright: ignore[reportMissingImports]
 
     logits = torch.tensor(case["logits"], dtype=torch.float64, requires_grad=True)
-    labels, p = torch.tensor(case["labels"]).long(), torch.softmax(logits, dim=-1)
-    w = torch.tensor(case["weights"]) * (labels != 255)
+    labels, weights = torch.tensor(case["labels"]).long(), torch.tensor(case["weights"]).double()
     images = []
-    for i in range(len(labels)):
-        present = labels[i][labels[i] != 255].unique()
-        terms = [
-            1
-            - 2
-            * (w[i] * p[i, ..., k] * (labels[i] == k)).sum()
-            / (w[i] * (p[i, ..., k] + (labels[i] == k))).sum()
-            for k in present
-        ]
+    for p, label, weight in zip(torch.softmax(logits, dim=-1), labels, weights, strict=True):
+        inside = label != 255
+        present = label[inside].unique()
+        terms = [loss(p[inside][:, k], (label[inside] == k).double(), weight[inside]) for k in present]
         images.append(torch.stack(terms).mean())
-    loss = torch.stack(images).mean()
-    return loss.detach().numpy(), torch.autograd.grad(loss, logits)[0].numpy()
+    total = torch.stack(images).mean()
+    return total.detach().numpy(), torch.autograd.grad(total, logits)[0].numpy()
+
+
+def tversky(p, y, w, alpha, beta):
+    true, false, missed = (w * p * y).sum(), (w * p * (1 - y)).sum(), (w * (1 - p) * y).sum()
+    return 1 - true / (true + alpha * false + beta * missed)
+
+
+def lovasz(p, y, w):
+    """Algorithm 1 of Berman et al. 2018, with sums of weights where it counts pixels."""
+    import torch  # pyright: ignore[reportMissingImports]
+
+    errors, order = torch.sort((y - p).abs(), descending=True)
+    intersection = (w * y).sum() - (w * y)[order].cumsum(0)
+    union = (w * y).sum() + (w * (1 - y))[order].cumsum(0)
+    jaccard = 1 - intersection / union
+    return torch.dot(errors, torch.diff(jaccard, prepend=jaccard.new_zeros(1)))
+
+
+REGIONS = {
+    "dice": lambda p, y, w: 1 - 2 * (w * p * y).sum() / (w * (p + y)).sum(),
+    "iou": lambda p, y, w: 1 - (w * p * y).sum() / (w * (p + y - p * y)).sum(),
+    "tversky": lambda p, y, w: tversky(p, y, w, 0.3, 0.7),
+    "focal_tversky": lambda p, y, w: tversky(p, y, w, 0.3, 0.7) ** 0.75,
+    "lovasz": lovasz,
+}
+
+
+def binary(case, gamma=0.0, alpha=None):
+    """Focal loss upon `binary_cross_entropy_with_logits`, mean over entries of a pixel, and its gradient.
+
+    Every class of the labels is a question of its own, void where the label is.
+    """
+    import torch  # pyright: ignore[reportMissingImports]
+
+    logits = torch.tensor(case["logits"], dtype=torch.float64, requires_grad=True)
+    labels = torch.tensor(case["labels"]).long()
+    y = (labels[..., None] == torch.arange(logits.shape[-1])).double()
+    cost = torch.nn.functional.binary_cross_entropy_with_logits(logits, y, reduction="none")
+    p = torch.sigmoid(logits)
+    cost = cost * (1 - p * y - (1 - p) * (1 - y)) ** gamma
+    if alpha is not None:
+        cost = cost * (alpha * y + (1 - alpha) * (1 - y))
+    cost = cost.mean(-1) * torch.tensor(case["weights"]) * (labels != 255)
+    gradient = torch.autograd.grad(cost, logits, torch.tensor(case["cotangent"], dtype=torch.float64))[0]
+    return cost.detach().numpy(), gradient.numpy()
+
+
+def named(name, answer):
+    return {name: answer[0], f"{name}_gradient": answer[1]}
 
 
 def references() -> dict:
@@ -71,8 +114,11 @@ def references() -> dict:
     for case in cases():
         name = str(case["logits"].shape[-1])
         arrays |= {f"{name}/{key}": value for key, value in case.items()}
-        arrays[f"{name}/cross_entropy"], arrays[f"{name}/cross_entropy_gradient"] = cross_entropy(case)
-        arrays[f"{name}/dice"], arrays[f"{name}/dice_gradient"] = dice(case)
+        arrays |= named(f"{name}/cross_entropy", cross_entropy(case))
+        arrays |= named(f"{name}/binary", binary(case))
+        arrays |= named(f"{name}/binary_focal", binary(case, gamma=2.0, alpha=0.25))
+        for region, loss in REGIONS.items():
+            arrays |= named(f"{name}/{region}", of_regions(case, loss))
     return arrays
 
 

@@ -137,7 +137,7 @@ def test_predict_writes_class_maps_and_overlays(run, tmp_path):
         (["fit", str(TINY), "--batch-size", "32"], "batch_size: 32 is more than the 16 training images"),
         (
             ["fit", str(TINY), "--sampling.balanced", "--data.seed", "5", "--batch-size", "16"],
-            "batch_size: 16 is more than the 10 training images of an epoch",
+            "batch_size: 16 is more than the 10 training images of a pass",
         ),
         (["fit", str(TINY), "--sampling.centred", "2"], "sampling.centred: 2.0 is no chance"),
         (["fit", str(TINY), "--objective.balanced.options.window", "4"], "window"),

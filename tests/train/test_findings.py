@@ -40,6 +40,10 @@ def on_host(objective, logits, labels, progress):
 def test_a_missed_crack_holds_most_of_the_loss():
     found = on_host(RAREST_FIRST, *one_crack(), 1.0)
     assert found["thresholds"] == {"term": "balanced", "eps_inf": 0.3, "eps_sup": 0.7}
+    histogram = found["histogram"]
+    assert [len(values) for values in histogram.values()] == [20, 20, 20]
+    assert histogram["pixels"][4] == pytest.approx(0.95)  # an error of .2, just below or above the edge
+    assert histogram["loss"][18] == 1  # one of .9
     assert found["error"] == {
         "easy": {"pixels": pytest.approx(0.95), "loss": 0, "gradient": 0},
         "critical": {"pixels": 0, "loss": 0, "gradient": 0},
@@ -48,6 +52,7 @@ def test_a_missed_crack_holds_most_of_the_loss():
     assert found["classes"]["crack"] == {"pixels": pytest.approx(0.05), "loss": 1, "gradient": 1}
     assert found["classes"]["pit"] == {"pixels": 0, "loss": 0, "gradient": 0}
     assert found["boundary"]["boundary"] == {"pixels": pytest.approx(0.15), "loss": 1, "gradient": 1}
+    assert found["boundary_to_inside"] == {"loss": None, "gradient": None}  # inside, nothing is held
     weight = (1 - 0.9**100) / (1 - 0.9**5)
     assert found["mask"]["balanced"]["crack"] == pytest.approx(weight, rel=1e-5)
     assert found["mask"]["balanced"]["pit"] is None
@@ -61,6 +66,8 @@ def test_thresholds_are_those_of_the_moment():
     weight = (1 - 0.9**100) / (1 - 0.9**5)
     w0 = (1 - 0.9**100) / (1 - 0.9**95)
     crack, rest = 5 * weight * np.log(10), 95 * w0 * np.log(10 / 8)
+    boundary, inside = (crack + rest * 10 / 95) / 15, rest / 95  # a column on either side of the crack
+    assert found["boundary_to_inside"]["loss"] == pytest.approx(boundary / inside, rel=1e-5)
     assert found["classes"]["crack"]["loss"] == pytest.approx(crack / (crack + rest), rel=1e-5)
 
 

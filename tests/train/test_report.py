@@ -42,24 +42,31 @@ def class_figures(iou: float) -> dict:
 
 def evaluation(**changes) -> dict:
     figures = [class_figures(iou) for iou in (0.9, 0.6, 0.4)]
-    return {
-        "part": "test",
-        "checkpoint": "best",
-        "step": 60,
+    found = {
         "images": 9,
         "headline": 0.5,
         "mean_with_background": 0.6333,
         "classes": dict(zip(CLASSES, figures, strict=True)),
     } | changes
+    thresholds = dict(zip(list(found["classes"])[1:], (0.731, 0.269), strict=False))
+    return {
+        "part": "test",
+        "checkpoint": "best",
+        "step": 60,
+        **found,
+        "decided": {"thresholds": thresholds, **found},
+    }
 
 
 def findings(**changes) -> dict:
     held = {"pixels": 0.9, "loss": 0.4, "gradient": 0.3}
     return {
         "thresholds": {"term": "balanced", "eps_inf": 0.3, "eps_sup": 0.7},
+        "histogram": {"pixels": [0.05] * 20, "loss": [0.1] * 10 + [0.0] * 10, "gradient": [None] * 20},
         "error": dict.fromkeys(("easy", "critical", "hard"), held),
         "classes": dict.fromkeys(CLASSES, held),
         "boundary": dict.fromkeys(("boundary", "inside"), held),
+        "boundary_to_inside": {"loss": 7.25, "gradient": None},
         "mask": {"balanced": {"background": 1.0, "scratch": 5.0, "pit": None}},
     } | changes
 
@@ -158,6 +165,8 @@ def test_every_figure_of_every_class_is_there(report):
     assert "scratch 0.600 0.550 0.500 0.700" in text
     assert "pit 0.420 0.430 0.440" in text
     assert "mean of defects 0.500 0.450 0.400 0.600" in text
+    assert "scratch 0.731 0.600" in text
+    assert "pit 0.269 0.400" in text
     assert "is 0.633. Checkpoint: best, step 60" in text
 
 

@@ -18,8 +18,19 @@ from balanced_jax.models import UNet
 from balanced_jax.models.layers import Convolution, Dropout, Mode
 from train.config import Augmentation, Input, Ramp, Term
 from train.data.builder import VOID
+from train.decision import decide, one_against_all
 from train.parallel import collect, deal, each_device, over_devices, replicate
-from train.step import AXIS, cost_step, initial_state, look, predict_step, train_step, validate_step
+from train.step import (
+    AXIS,
+    cost_step,
+    initial_state,
+    judge_step,
+    look,
+    predict_step,
+    threshold_step,
+    train_step,
+    validate_step,
+)
 
 OBJECTIVE = {
     "balanced": Term(
@@ -183,25 +194,33 @@ def test_predictions_have_the_size_of_their_images(size):
     images = np.random.default_rng(0).integers(0, 255, (8, 16, 16, 1)).astype(np.uint8)
     label = np.full((8, 24, 24), VOID, np.uint8)
     label[:, :height, :width] = 1
-    step = each_device(
-        functools.partial(predict_step, model=MODEL, what=Input(size=(16, 16)), canvas=(24, 24))
-    )
+    usual = {"model": MODEL, "what": Input(size=(16, 16)), "canvas": (24, 24)}
+    predict = each_device(functools.partial(predict_step, **usual))
     share = {
         "image": images,
         "label": label,
         "extent": np.full((8, 2), 16, np.float32),
         "size": np.tile(np.float32(size), (8, 1)),
     }
-    classes, counts = collect(step(state, deal(share)))
+    classes = collect(predict(state, deal(share)))
     variables = {"params": state.params, **state.collections}
     logits = MODEL.apply(variables, (images / np.float32(255) - 0.5) / 0.25, train=False)
     assert isinstance(logits, jax.Array)
-    expected = jax.image.resize(logits, (8, height, width, 3), "linear", antialias=False).argmax(-1)
+    scores = jax.image.resize(logits, (8, height, width, 3), "linear", antialias=False)
     # The same interpolation twice; where two classes tie to rounding, either may win.
-    assert (classes[:, :height, :width] == expected).mean() > 0.999
+    assert (classes[:, :height, :width] == scores.argmax(-1)).mean() > 0.999
+    probabilities = jax.nn.softmax(scores)
+    thresholds = np.quantile(probabilities[..., 1:], 0.7, axis=(0, 1, 2))
+    judge = functools.partial(judge_step, thresholds=thresholds, **usual)
+    judged = collect(each_device(judge)(state, deal(share)))
+    np.testing.assert_array_equal(judged.classes, classes)
     hits = (classes[:, :height, :width] == 1).sum((1, 2))
-    assert (counts.true_positives[:, 1] == hits).all()
-    assert (counts.false_negatives[:, 1] == height * width - hits).all()
+    assert (judged.counts.true_positives[:, 1] == hits).all()
+    assert (judged.counts.false_negatives[:, 1] == height * width - hits).all()
+    decided = decide(probabilities, thresholds)
+    assert set(np.unique(decided)) == {0, 1, 2}
+    np.testing.assert_allclose(judged.decided.true_positives[:, 1], (decided == 1).sum((1, 2)), atol=1)
+    np.testing.assert_allclose(judged.decided.false_positives[:, 2], (decided == 2).sum((1, 2)), atol=1)
 
 
 def evaluation_batch() -> dict[str, np.ndarray]:
@@ -217,7 +236,7 @@ def evaluation_batch() -> dict[str, np.ndarray]:
     }
 
 
-def test_validation_counts_as_prediction_does_and_says_who_holds_the_objective():
+def test_validation_counts_as_evaluation_does_and_says_who_holds_the_objective():
     given = evaluation_batch()
     state = fresh_state(optax.sgd(1.0))
     state = dataclasses.replace(state, step=jnp.int32(5))
@@ -228,8 +247,8 @@ def test_validation_counts_as_prediction_does_and_says_who_holds_the_objective()
         return collect(each_device(step)(state, deal(given)))
 
     counts, found = on_devices(validate_step, canvas=(24, 24), **of_objective)
-    _, wanted_counts = on_devices(predict_step, canvas=(24, 24))
-    chex.assert_trees_all_equal(counts, wanted_counts)
+    judged = on_devices(judge_step, canvas=(24, 24), thresholds=np.array([0.5, 0.5]))
+    chex.assert_trees_all_equal(counts, judged.counts)
 
     # The same by the library alone, on one device: a quarter of the run is done.
     labels = given["seen"].astype(np.int32)
@@ -251,3 +270,17 @@ def test_validation_counts_as_prediction_does_and_says_who_holds_the_objective()
 def test_dealt_batches_come_back_in_order():
     x = np.arange(48).reshape(16, 3)
     assert (collect(jnp.asarray(deal(x))) == x).all()
+
+
+def test_thresholds_are_counted_at_the_images_own_size():
+    given = evaluation_batch()
+    state = initial_state(MODEL, optax.sgd(1.0), (1, 16, 16, 1), seed=0)
+    usual = {"model": MODEL, "what": Input(size=(16, 16))}
+    counts = collect(
+        each_device(functools.partial(threshold_step, canvas=(24, 24), **usual))(state, deal(given))
+    )
+    logits = look(state, jax.tree.map(jnp.asarray, given), **usual)
+    scores = jax.image.resize(logits, (16, 24, 20, 3), "linear", antialias=False)
+    wanted = one_against_all(jax.nn.softmax(scores), given["label"][..., :20].astype(np.int32))
+    # Two compilations of one interpolation: a probability may fall on either side of a threshold.
+    chex.assert_trees_all_close(counts, wanted, atol=3)

@@ -1,0 +1,314 @@
+"""Losses and masks against what others offer: time and memory of a value and its gradient.
+
+    python -m tests.benchmarks.losses [--rounds 9] [--out tests/benchmarks/losses.md]
+
+Needs optax, OpenCV (`pip install '.[bench]'`) and PyTorch. Everything runs under `jit`, in turn, in one
+process; a ratio is the median over the rounds, and PyTorch is taken with one thread or with all,
+whichever is faster.
+"""
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import torch
+import tyro
+
+from balanced_jax.losses import (
+    balanced_loss,
+    dice_loss,
+    iou_loss,
+    lovasz_softmax_loss,
+    softmax_cross_entropy,
+    softmax_focal_loss,
+    softmax_truncated_cross_entropy,
+    tversky_loss,
+)
+from balanced_jax.masks import balance_mask, confusion_mask
+from tests.benchmarks.timing import Candidate, alternate, ratio, temporary_bytes
+
+COMMAND = "python -m tests.benchmarks.losses"
+CLASSES = (2, 5, 12)
+SHAPE = (8, 512, 512)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is run, and where the table goes."""
+
+    rounds: int = 9
+    """How often each candidate is timed."""
+    out: Path | None = None
+    """A file for the table, besides the screen."""
+
+
+class Figure(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    classes: int
+    against: str
+    value: float
+    target: float
+    unit: str = "x"
+
+
+def main(options: Options) -> None:
+    """Prints the table."""
+    lines = [
+        f"{jax.default_backend()}, {os.cpu_count()} cores, {platform.machine()}; jax {jax.__version__}, "
+        f"PyTorch {torch.__version__}, {'x'.join(map(str, SHAPE))} pixels unless said otherwise, "
+        f"median of {options.rounds} rounds; load before the start {os.getloadavg()[0]:.1f}",
+        "",
+        "| what | C | against | figure | target | |",
+        "|---|---|---|---|---|---|",
+    ]
+    print(*lines, sep="\n")
+    for figure in figures(options.rounds):
+        verdict = "" if figure.value <= figure.target else "missed"
+        lines.append(
+            f"| {figure.what} | {figure.classes} | {figure.against} | {figure.value:.2f}{figure.unit} "
+            f"| {figure.target:.2f} | {verdict} |"
+        )
+        print(lines[-1], flush=True)
+    if options.out:
+        options.out.write_text("\n".join([f"    {COMMAND}", "", *lines, ""]))
+
+
+def figures(rounds: int) -> Iterator[Figure]:
+    """All lines of the table."""
+    for classes in CLASSES:
+        yield from pixel_losses(classes, rounds)
+    for classes in CLASSES:
+        yield from region_losses(classes, rounds)
+    for classes in (2, 5):
+        for shape in ((4, 256, 256), (2, 512, 512)):
+            yield from lovasz(classes, shape, rounds)
+    for classes in CLASSES:
+        yield from masks(classes, rounds)
+
+
+def surfaces(classes: int, shape: tuple[int, ...] = SHAPE) -> tuple[jax.Array, jax.Array]:
+    """Logits of a network that is mostly right, and labels of small squares on a background."""
+    rng = np.random.default_rng(classes)
+    labels = np.zeros(shape, np.int32)
+    for image in labels:
+        for _ in range(40):
+            top, left = (rng.integers(0, side - 20) for side in image.shape)
+            height, width = rng.integers(2, 20, 2)
+            image[top : top + height, left : left + width] = rng.integers(1, classes)
+    logits = rng.standard_normal((*shape, classes)).astype(np.float32)
+    logits += 3 * (labels[..., None] == np.arange(classes)) * rng.random((*shape, 1), np.float32)
+    return jnp.asarray(logits), jnp.asarray(labels)
+
+
+def value_and_gradient(loss: Callable[..., jax.Array]) -> Callable[..., Any]:
+    """Of the mean of a map, with respect to its first argument."""
+    return jax.value_and_grad(lambda logits, *others: jnp.mean(loss(logits, *others)))
+
+
+def pixel_losses(classes: int, rounds: int) -> Iterator[Figure]:
+    """The truncated and the balanced loss against weighted cross-entropy elsewhere."""
+    logits, labels = surfaces(classes)
+    mask = jax.jit(balance_mask, static_argnums=1)(labels, classes)
+    pixels = labels.size
+
+    steps: dict[str, tuple[Callable, tuple]] = {
+        "truncated": (lambda z, y, m: softmax_truncated_cross_entropy(z, y, weights=m), (labels, mask)),
+        "balanced": (balanced_loss, (labels,)),
+        "cross-entropy": (lambda z, y, m: softmax_cross_entropy(z, y, weights=m), (labels, mask)),
+        "focal": (lambda z, y, m: softmax_focal_loss(z, y, weights=m), (labels, mask)),
+        "optax": (
+            lambda z, y, m: optax.losses.softmax_cross_entropy_with_integer_labels(z, y) * m,
+            (labels, mask),
+        ),
+        "naive": (naive_truncated, (labels, mask)),
+    }
+    compiled = {name: jax.jit(value_and_gradient(loss)) for name, (loss, _) in steps.items()}
+    candidates: dict[str, Candidate] = {
+        name: lambda name=name: compiled[name](logits, *steps[name][1]) for name in steps
+    }
+    candidates["floor"] = copying(logits, labels, mask)
+    candidates |= torch_candidates(torch_cross_entropy(logits, labels, mask))
+    seconds = alternate(candidates, rounds)
+    torch_names = [name for name in seconds if name.startswith("torch")]
+
+    targets = {2: (0.18, 0.28), 5: (0.45, 0.55), 12: (0.58, 0.70)}[classes]
+    given = "truncated cross-entropy, mask given"
+    yield Figure(given, classes, "optax weighted CE", ratio(seconds, "truncated", "optax"), targets[0])
+    yield Figure(given, classes, "PyTorch weighted CE", ratio(seconds, "truncated", *torch_names), 0.65)
+    yield Figure(given, classes, "the same by autodiff", ratio(seconds, "truncated", "naive"), 1.0)
+    yield Figure(given, classes, "floor", ratio(seconds, "truncated", "floor"), np.inf)
+    yield Figure(
+        "balanced loss, both masks made", classes, "optax weighted CE",
+        ratio(seconds, "balanced", "optax"), targets[1],
+    )  # fmt: skip
+    for name in ("cross-entropy", "focal"):
+        yield Figure(name, classes, "optax weighted CE", ratio(seconds, name, "optax"), np.inf)
+    limits = {"truncated": 2, "cross-entropy": 2, "focal": classes, "balanced": classes, "optax": np.inf}
+    for name, limit in limits.items():
+        maps = temporary_bytes(value_and_gradient(steps[name][0]), logits, *steps[name][1]) / (4 * pixels)
+        yield Figure(f"{name}, temporary memory", classes, "maps", maps, limit, unit="")
+
+
+def naive_truncated(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
+    """The truncated loss written down plainly, its gradient left to autodiff."""
+    log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[..., None], axis=-1)[..., 0]
+    error = -jnp.expm1(log_p)
+    middle = -log_p + np.log(0.7)
+    hard = (error - 0.7) / 0.3 - np.log(0.3) + np.log(0.7)
+    return mask * jnp.where(error < 0.3, 0, jnp.where(error <= 0.7, middle, hard))
+
+
+def copying(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Candidate:
+    """What no loss can go below: each of its inputs read once, a gradient written."""
+    step = jax.jit(lambda z, y, m: z * (m + y)[..., None])
+    return lambda: step(logits, labels, mask)
+
+
+def region_losses(classes: int, rounds: int) -> Iterator[Figure]:
+    """Dice, IoU and Tversky against the usual PyTorch code."""
+    logits, labels = surfaces(classes)
+    ours = {"Dice": (dice_loss, 0.5), "IoU": (iou_loss, 1.0), "Tversky": (tversky_loss, 0.5)}
+    for name, (loss, penalty) in ours.items():
+        compiled = jax.jit(value_and_gradient(loss))
+        candidates: dict[str, Candidate] = {"ours": lambda compiled=compiled: compiled(logits, labels)}
+        candidates |= torch_candidates(torch_tversky(logits, labels, penalty))
+        seconds = alternate(candidates, rounds)
+        yield Figure(name, classes, "PyTorch", ratio(seconds, "ours", "torch 1", "torch n"), 0.8)
+        maps = temporary_bytes(value_and_gradient(loss), logits, labels) / (4 * labels.size)
+        yield Figure(f"{name}, temporary memory", classes, "maps", maps, np.inf, unit="")
+
+
+def lovasz(classes: int, shape: tuple[int, ...], rounds: int) -> Iterator[Figure]:
+    """Lovász-softmax against the published algorithm, image by image."""
+    logits, labels = surfaces(classes, shape)
+    mask = jnp.ones(shape)
+    plain, weighted = (
+        jax.jit(value_and_gradient(lovasz_softmax_loss)),
+        jax.jit(value_and_gradient(lambda z, y, m: lovasz_softmax_loss(z, y, weights=m))),
+    )
+    candidates: dict[str, Candidate] = {
+        "ours": lambda: plain(logits, labels),
+        "weighted": lambda: weighted(logits, labels, mask),
+        **torch_candidates(torch_lovasz(logits, labels)),
+    }
+    seconds = alternate(candidates, rounds)
+    size = "x".join(map(str, shape))
+    yield Figure(f"Lovász {size}", classes, "PyTorch", ratio(seconds, "ours", "torch 1", "torch n"), 1.2)
+    yield Figure(
+        f"Lovász {size}, weighted", classes, "PyTorch, without weights",
+        ratio(seconds, "weighted", "torch 1", "torch n"), np.inf,
+    )  # fmt: skip
+
+
+def masks(classes: int, rounds: int) -> Iterator[Figure]:
+    """The confusion mask against OpenCV's box filter doing its counting alone."""
+    _, labels = surfaces(classes)
+    on_host = np.asarray(labels, np.uint8)
+    compiled = jax.jit(confusion_mask, static_argnames=("num_classes", "window"))
+    candidates: dict[str, Candidate] = {}
+    for window in (3, 7, 15):
+        candidates[f"ours {window}"] = lambda w=window: compiled(labels, num_classes=classes, window=w)
+        candidates[f"boxFilter {window}"] = lambda w=window: box_counts(on_host, classes, w)
+    seconds = alternate(candidates, rounds)
+    for window in (3, 7, 15):
+        yield Figure(
+            f"confusion mask, window {window}", classes, "OpenCV boxFilter, counting alone",
+            ratio(seconds, f"ours {window}", f"boxFilter {window}"), 1.0,
+        )  # fmt: skip
+    yield Figure("confusion mask, window 15", classes, "window 3", ratio(seconds, "ours 15", "ours 3"), 1.5)
+
+
+def box_counts(labels: np.ndarray, classes: int, window: int) -> list[np.ndarray]:
+    """How many pixels of each class each window holds, by OpenCV."""
+    size, none = (window, window), cv2.BORDER_CONSTANT
+    return [
+        cv2.boxFilter((image == k).astype(np.uint8), cv2.CV_16U, size, normalize=False, borderType=none)
+        for image in labels
+        for k in range(classes)
+    ]
+
+
+def torch_candidates(run: Candidate) -> dict[str, Candidate]:
+    """A PyTorch computation with one thread and with as many as there are cores."""
+
+    def with_threads(threads: int) -> Candidate:
+        def timed() -> None:
+            torch.set_num_threads(threads)
+            run()
+
+        return timed
+
+    return {"torch 1": with_threads(1), "torch n": with_threads(os.cpu_count() or 1)}
+
+
+def to_torch(logits: jax.Array, labels: jax.Array) -> tuple[torch.Tensor, torch.Tensor]:
+    """As PyTorch likes them: logits [N, C, H, W] with the classes last in memory, labels int64."""
+    leaf = torch.from_numpy(np.array(logits)).permute(0, 3, 1, 2).requires_grad_()
+    return leaf, torch.from_numpy(np.array(labels, np.int64))
+
+
+def torch_cross_entropy(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Candidate:
+    """Cross-entropy times a map, its mean and the gradient."""
+    leaf, target = to_torch(logits, labels)
+    weight = torch.from_numpy(np.array(mask))
+
+    def run() -> None:
+        leaf.grad = None
+        (torch.nn.functional.cross_entropy(leaf, target, reduction="none") * weight).mean().backward()
+
+    return run
+
+
+def torch_tversky(logits: jax.Array, labels: jax.Array, penalty: float) -> Candidate:
+    """The soft Tversky loss with equal penalties as it is usually written (.5: Dice; 1: IoU)."""
+    leaf, target = to_torch(logits, labels)
+
+    def run() -> None:
+        leaf.grad = None
+        p = leaf.softmax(1)
+        y = torch.nn.functional.one_hot(target, leaf.shape[1]).permute(0, 3, 1, 2).to(p.dtype)
+        both, wrong, missed = ((a * b).sum((2, 3)) for a, b in ((p, y), (p, 1 - y), (1 - p, y)))
+        (1 - both / (both + penalty * (wrong + missed)).clamp_min(1e-6)).mean().backward()
+
+    return run
+
+
+def torch_lovasz(logits: jax.Array, labels: jax.Array) -> Candidate:
+    """Lovász-softmax, image by image over its classes: sorted errors times the increments of the Jaccard."""
+    leaf, target = to_torch(logits, labels)
+
+    def of_class(p: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        errors, order = torch.sort((y - p).abs(), descending=True)
+        y = y[order]
+        union = y.sum() + (1 - y).cumsum(0)
+        jaccard = 1 - (y.sum() - y.cumsum(0)) / union
+        jaccard[1:] = jaccard[1:] - jaccard[:-1].clone()
+        return torch.dot(errors, jaccard)
+
+    def run() -> None:
+        leaf.grad = None
+        p = leaf.softmax(1)
+        images = [
+            torch.stack(
+                [of_class(p[i, k].flatten(), (target[i] == k).flatten().float()) for k in present]
+            ).mean()
+            for i in range(len(target))
+            for present in [target[i].unique().tolist()]
+        ]
+        torch.stack(images).mean().backward()
+
+    return run
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))

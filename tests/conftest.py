@@ -1,5 +1,6 @@
 """What every test runs under: eight CPU devices, checked shapes, no silent broadcasting."""
 
+import importlib.util
 import os
 
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -12,3 +13,8 @@ install_import_hook("balanced_jax", "beartype.beartype")
 import jax  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The search for examples imports every file, and these need PyTorch, which the suite does not.
+collect_ignore = ["references/torch_networks.py", "benchmarks/models.py"]
+if importlib.util.find_spec("torch"):
+    collect_ignore = []

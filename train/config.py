@@ -145,6 +145,8 @@ class Config:
     """The network; the data says how many classes it has."""
     objective: dict[str, Term]
     """The terms whose sum is minimised, by name."""
+    pretrained: str | None = None
+    """File of pretrained weights, `.safetensors` or `.pth`, that the network starts from."""
     input: Input = Input()
     """What the network sees of an image."""
     sampling: Sampling = Sampling()

@@ -22,6 +22,8 @@ from train.findings import Findings, findings
 from train.objective import term_sums, total_cost
 
 AXIS = "batch"
+AUXILIARY_WEIGHT = 0.4
+"""What the objective counts on a network's auxiliary scores: Zhao et al. 2017, arXiv:1612.01105."""
 
 
 @flax.struct.dataclass
@@ -47,7 +49,7 @@ def initial_state(
         shape: [batch, height, width, channels] of its input.
         seed: decides the parameters.
     """
-    variables = jax.jit(lambda: model.init(jax.random.key(seed), jnp.zeros(shape), train=False))()
+    variables = dict(model.init(jax.random.key(seed), jnp.zeros(shape), train=False))
     params = variables.pop("params")
     return State(jnp.int32(0), params, variables, transformation.init(params))
 
@@ -78,7 +80,8 @@ def train_step(
         seed: of the augmentation.
 
     Returns:
-        The next state and each term's loss, both equal on all devices.
+        The next state and each term's loss, both equal on all devices. A network that keeps scores in the
+        collection `auxiliary` has them judged as well: one more term of that name.
     """
     # Keys come from the example's place in the run, so they are the same on any number of devices.
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), batch["index"])
@@ -90,17 +93,25 @@ def train_step(
 
     def local_share(params):
         logits, collections = model.apply(
-            {"params": params, **state.collections},
+            {"params": params, **state.collections, "examples": {"index": batch["index"]}},
             normalize(images, what),
             train=True,
-            mutable=list(state.collections),
+            mutable=[*state.collections, "auxiliary"],
+            rngs={"dropout": jax.random.key(seed)},
         )
+        collections = dict(collections)
+        auxiliary = jax.tree.leaves(collections.pop("auxiliary", {}))
+
         # Sums, divided by the images of all devices: a mean of the devices' means would weigh an image
         # by how many labelled images share its device.
-        terms = {
-            name: total / count
-            for name, total in term_sums(objective, logits, labels, state.step / steps).items()
-        }
+        def shares(logits):
+            sums = term_sums(objective, logits, labels, state.step / steps)
+            return {name: total / count for name, total in sums.items()}
+
+        terms = shares(logits)
+        if auxiliary:
+            judged = [share for scores in auxiliary for share in shares(scores).values()]
+            terms["auxiliary"] = AUXILIARY_WEIGHT * jnp.stack(judged).sum()
         return sum(terms.values()), (terms, collections)
 
     gradient, (terms, collections) = jax.grad(local_share, has_aux=True)(state.params)

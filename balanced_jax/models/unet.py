@@ -1,8 +1,12 @@
 """U-Net: an encoder and a decoder joined level by level."""
 
+from typing import Literal
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
+
+from balanced_jax.models.layers import Dropout, Mode, max_pool, pad_to_multiple
 
 
 class UNet(nn.Module):
@@ -25,8 +29,14 @@ class UNet(nn.Module):
     """Channels of the finest level; each level below has twice as many."""
     depth: int = 4
     """Levels below the finest one."""
+    norm: Literal["batch", "group"] = "batch"
+    """Norm after each 3x3 convolution."""
+    dropout: float = 0.0
+    """Share of the coarsest level's activations that is dropped in training."""
     dtype: str = "float32"
     """Type of the computation; parameters and logits are float32 whatever it is."""
+    remat: bool = False
+    """Compute each level again in the backward pass: less memory, more time."""
     axis_name: str | None = None
     """Mapped axis over whose devices the batch statistics are shared."""
 
@@ -36,39 +46,39 @@ class UNet(nn.Module):
 
         Args:
             images: normalised to about zero mean and unit deviation.
-            train: whether to normalise by the batch, and to update the running statistics (collection
-                `batch_stats`, which must then be mutable).
+            train: whether to drop (key `dropout`), to normalise by the batch, and to update the running
+                statistics (collection `batch_stats`, which must then be mutable).
 
         Returns:
             float32 logits at the size of the input.
         """
+        mode = Mode(train, self.norm, self.dtype, self.axis_name)
+        convolve_twice = UNet._convolve_twice
+        if self.remat:
+            convolve_twice = nn.remat(convolve_twice, static_argnums=(2, 3))
         x = jnp.asarray(images, self.dtype)
         height, width = x.shape[1:3]
-        x = _pad_to_multiple(x, 2**self.depth)
+        x = pad_to_multiple(x, 2**self.depth)
         skips = []
         for level in range(self.depth):
-            x = self._double_convolution(x, self.width * 2**level, train=train)
+            x = convolve_twice(self, x, self.width * 2**level, mode)
             skips.append(x)
-            x = _max_pool(x)
-        x = self._double_convolution(x, self.width * 2**self.depth, train=train)
+            x = max_pool(x)
+        x = convolve_twice(self, x, self.width * 2**self.depth, mode)
+        x = Dropout(self.dropout, mode)(x)
         for level in reversed(range(self.depth)):
             x = _Deconvolution(self.width * 2**level, dtype=self.dtype)(x)
             x = jnp.concatenate([skips[level], x], axis=-1)
-            x = self._double_convolution(x, self.width * 2**level, train=train)
+            x = convolve_twice(self, x, self.width * 2**level, mode)
         logits = nn.Conv(self.num_classes, (1, 1), dtype=jnp.float32, name="logits")(x)
         return logits[:, :height, :width]
 
-    def _double_convolution(
-        self, x: Float[Array, "b h w c"], features: int, *, train: bool
+    def _convolve_twice(
+        self, x: Float[Array, "b h w c"], features: int, mode: Mode
     ) -> Float[Array, "b h w features"]:
         for _ in range(2):
             x = nn.Conv(features, (3, 3), use_bias=False, dtype=self.dtype)(x)
-            x = nn.BatchNorm(
-                use_running_average=not train,
-                momentum=0.9,
-                dtype=self.dtype,
-                axis_name=self.axis_name if train else None,
-            )(x)
+            x = mode.normalization(features)(x)
             x = nn.relu(x)
         return x
 
@@ -87,14 +97,3 @@ class _Deconvolution(nn.Module):
         blocks = nn.DenseGeneral((2, 2, self.features), use_bias=False, dtype=self.dtype, name="blocks")(x)
         bias = self.param("bias", nn.initializers.zeros, (1, 1, 1, self.features)).astype(self.dtype)
         return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, self.features) + bias
-
-
-def _max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:
-    """Largest value of each 2x2 block; a reshape, because reduce_window differentiates slowly."""
-    b, h, w, c = x.shape
-    return x.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
-
-
-def _pad_to_multiple(x: Float[Array, "b h w c"], multiple: int) -> Float[Array, "b H W c"]:
-    h, w = x.shape[1:3]
-    return jnp.pad(x, ((0, 0), (0, -h % multiple), (0, -w % multiple), (0, 0)))

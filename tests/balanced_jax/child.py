@@ -44,6 +44,7 @@ from balanced_jax.masks import (  # noqa: E402
     inverse_weight_mask,
 )
 from balanced_jax.metrics import ConfusionCounts, confusion_counts, iou  # noqa: E402
+from balanced_jax.models import DeepLabV3, SegNet  # noqa: E402
 
 Z, Y, E = np.zeros((2, 4, 5, 3), np.float32), np.zeros((2, 4, 5), np.int32), np.zeros(3, np.float32)
 LOSSES = [
@@ -56,6 +57,10 @@ SOFTMAX = [f for f in LOSSES if f not in SIGMOID]
 YS = np.zeros((2, 4, 5, 3), np.int32)  # labels of the sigmoid losses
 MASKS = [getattr(balanced_jax.masks, name) for name in balanced_jax.masks.__all__]
 COUNTS = ConfusionCounts(*np.zeros((3, 1, 2), int))
+
+
+def init(model):
+    return jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)), train=False))
 
 
 def common(f, y):
@@ -140,6 +145,8 @@ CASES = {
     "groups of numbers": lambda: group_sums(Z[..., 0], Z),
     "groups of one image": lambda: group_sums(Z[..., 0], Z[0] > 0),
     "groups of integer values": lambda: group_sums(Y, Z > 0),
+    "norm unknown": lambda: init(SegNet(norm="instance")),  # pyright: ignore[reportArgumentType]
+    "output_stride unknown": lambda: init(DeepLabV3(output_stride=4)),  # pyright: ignore[reportArgumentType]
     "reading unknown": lambda: iou(COUNTS, "mean"),  # pyright: ignore[reportArgumentType]
 }
 

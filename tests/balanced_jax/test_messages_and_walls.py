@@ -92,6 +92,8 @@ MESSAGES = {
     "groups of numbers": ("TypeError", "groups", "float32", "boolean"),
     "groups of one image": ("ValueError", "groups", "(4, 5, 3)", "(2, 4, 5)"),
     "groups of integer values": ("TypeError", "values", "int32", "floating point"),
+    "norm unknown": ("ValueError", "norm", "'instance'", '"batch"'),
+    "output_stride unknown": ("ValueError", "output_stride", "got 4", "8 or 16"),
     "reading unknown": ("ValueError", "reading", "'mean'", '"dataset", "present", "union" or "all"'),
 }
 

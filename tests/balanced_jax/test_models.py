@@ -1,6 +1,7 @@
 """Networks: sizes, parameters, types."""
 
 import functools
+from typing import Any
 
 import chex
 import jax
@@ -8,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from balanced_jax.models import UNet
+from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, UNet
+from balanced_jax.models.layers import Dropout, Mode
 
 
 def scores(model, variables, images) -> jax.Array:
@@ -84,3 +86,96 @@ def test_bfloat16_computes_in_it_and_answers_in_float32():
     full = scores(exact, variables, images)
     assert half.dtype == jnp.float32
     assert 0 < float(jnp.abs(half - full).max()) < 0.1 * float(jnp.ptp(full))  # bfloat16 keeps 8 bits
+
+
+NETWORKS = [
+    UNet(width=2),
+    FCN8s(width=2),
+    SegNet(width=2),
+    DeepLabV3(width=4),
+    DeepLabV3(width=4, output_stride=16, decoder=True),
+    PSPNet(width=4),
+]
+each_network = pytest.mark.parametrize("model", NETWORKS, ids=lambda model: type(model).__name__)
+
+
+def shapes_of(model, images, **more):
+    """Shapes of the logits and of what else comes out of a step of training; nothing is computed."""
+
+    def run():
+        variables = model.init(jax.random.key(0), images, train=False)
+        rngs = {"dropout": jax.random.key(1)}
+        return model.apply(variables, images, train=True, mutable=["batch_stats", "auxiliary"], rngs=rngs)
+
+    return jax.eval_shape(run)
+
+
+@each_network
+@pytest.mark.parametrize("shape", [(1, 230, 630, 1), (2, 1600, 256, 3), (1, 5, 7, 1)])
+def test_any_size_is_taken_in_grey_and_in_colour(model, shape):
+    logits, collections = shapes_of(model.clone(num_classes=5, dtype="bfloat16"), jnp.zeros(shape))
+    for scores in (logits, *jax.tree.leaves(collections.get("auxiliary", {}))):
+        assert (scores.shape, scores.dtype) == ((*shape[:3], 5), jnp.float32)
+
+
+@each_network
+def test_group_norm_needs_no_statistics(model):
+    _, collections = shapes_of(model.clone(norm="group"), jnp.zeros((1, 64, 64, 1)))
+    assert set(collections) <= {"auxiliary"}
+
+
+@each_network
+def test_remat_has_the_same_parameters(model):
+    images = jnp.zeros((1, 64, 64, 1))
+    plain, again = (
+        jax.eval_shape(lambda m=m: m.init(jax.random.key(0), images, train=False))
+        for m in (model, model.clone(remat=True))
+    )
+    chex.assert_trees_all_equal_shapes_and_dtypes(plain, again)
+
+
+@pytest.mark.parametrize(
+    "model", [UNet(width=2, depth=1), DeepLabV3(width=2, blocks=(1, 1, 1, 1), dropout=0.0)]
+)
+def test_remat_computes_again_and_gives_the_same_gradient(model):
+    images = jax.random.normal(jax.random.key(1), (2, 24, 24, 1))
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))
+    rng = np.random.default_rng(0)
+    variables = jax.tree.map(lambda x: jnp.asarray(rng.uniform(0.1, 1, x.shape), x.dtype), shapes)
+
+    def total(params, model):
+        logits, _ = model.apply({**variables, "params": params}, images, train=True, mutable=["batch_stats"])
+        return (logits * images).mean()
+
+    gradient = jax.grad(total)
+    again = model.clone(remat=True)
+    assert "remat" in str(jax.make_jaxpr(lambda p: total(p, again))(variables["params"]))
+    assert "remat" not in str(jax.make_jaxpr(lambda p: total(p, model))(variables["params"]))
+    plain = jax.jit(gradient, static_argnums=1)(variables["params"], model)
+    largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(plain))
+    chex.assert_trees_all_close(
+        jax.jit(gradient, static_argnums=1)(variables["params"], again), plain, atol=1e-5 * largest
+    )
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_what_is_kept_by_dropout_is_scaled_up(dropout):
+    x = jnp.ones((4, 50, 50, 2))
+    layer = Dropout(dropout, Mode(train=True))
+    kept: Any = layer.apply({}, x, rngs={"dropout": jax.random.key(0)})
+    share = float((kept == 0).mean())
+    assert abs(share - dropout) < 0.02  # 20000 draws: four deviations
+    np.testing.assert_allclose(kept, jnp.where(kept == 0, 0, 1 / (1 - dropout)))
+    assert dropout == 0 or not (kept[0] == kept[1]).all()
+    np.testing.assert_array_equal(layer.clone(mode=Mode(train=False)).apply({}, x), x)
+
+
+def test_an_image_is_dropped_by_its_place_in_the_run():
+    x = jnp.ones((3, 8, 8, 2))
+    layer = Dropout(0.5, Mode(train=True))
+
+    def dropped(index) -> Any:
+        examples = {"examples": {"index": jnp.array(index)}}
+        return layer.apply(examples, x[: len(index)], rngs={"dropout": jax.random.key(0)})
+
+    np.testing.assert_array_equal(dropped([7, 2, 5])[1], dropped([2])[0])

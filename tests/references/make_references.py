@@ -1,11 +1,15 @@
-"""Make `losses.npz`, PyTorch's answers to a few cases: `python tests/references/make_references.py`.
+"""Make `losses.npz` and `networks.npz`, PyTorch's answers: `python -m tests.references.make_references`.
 
-Needs `torch==2.13.0`, which the suite does not. All is computed in float64 from float32 logits.
+Needs `torch==2.13.0`, which the suite does not. All is computed in float64 from float32 numbers.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
+
+from tests.references import networks
+from tests.references.networks import CASES, Case
 
 # The test run imports this file in search of examples, also without PyTorch: only the functions import it.
 
@@ -104,7 +108,7 @@ def named(name, answer):
     return {name: answer[0], f"{name}_gradient": answer[1]}
 
 
-def references():
+def references() -> dict:
     """Everything that is checked in, by name."""
     arrays = {}
     for case in cases():
@@ -118,5 +122,54 @@ def references():
     return arrays
 
 
+def network(case: Case) -> dict[str, np.ndarray]:
+    """Logits in evaluation; after a step of training the gradient and the running statistics."""
+    import torch  # pyright: ignore[reportMissingImports]
+
+    from tests.references import torch_networks
+
+    twin = getattr(torch_networks, case.twin)(classes=3, channels=case.shape[-1], **case.arguments)
+    shapes = {name: tuple(x.shape) for name, x in twin.state_dict().items() if x.ndim}
+    tensors = networks.weights(shapes)
+    twin.double().load_state_dict({name: torch.tensor(x) for name, x in tensors.items()}, strict=False)
+    images = torch.tensor(networks.images(case)).double().movedim(-1, 1)
+    with torch.no_grad():
+        logits = twin.eval()(images).movedim(1, -1).numpy()
+
+    samples = {}
+    for name, layer in twin.named_modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.register_forward_hook(
+                lambda _, inputs, __, name=name: samples.update({name: inputs[0][:, 0].numel()})
+            )
+    cotangents = torch.tensor(networks.cotangents(case)).movedim(-1, 1)
+    total = (twin.train()(images) * cotangents).mean()
+    if hasattr(twin, "auxiliary"):
+        total += 0.4 * (twin.auxiliary * cotangents).mean()
+    total.backward()
+    gradient = {name: x.grad.numpy() for name, x in twin.named_parameters()}
+    addresses = networks.ours(case, tensors)
+    gradient = {address: x for address, x in networks.ours(case, gradient).items() if address in addresses}
+    after = {name: x.numpy() for name, x in twin.state_dict().items() if x.ndim}
+    for name, n in samples.items():
+        # PyTorch keeps the unbiased variance, flax the biased one.
+        var = f"{name}.running_var"
+        after[var] = tensors[var] * 0.9 + (after[var] - tensors[var] * 0.9) * (n - 1) / n
+    statistics = {a: x for a, x in networks.ours(case, after).items() if a.startswith("batch_stats")}
+    return {
+        "shapes": np.array(json.dumps(shapes)),
+        "logits": logits.ravel()[::7].astype("f4"),
+        "extremes": np.array([logits.min(), logits.max()]),
+        "gradient": networks.projections(gradient),
+        "statistics": np.concatenate([[], *(x.ravel() for _, x in sorted(statistics.items()))]).astype("f4"),
+    }
+
+
+def network_references() -> dict:
+    """Everything about networks that is checked in, by name."""
+    return {f"{name}/{key}": array for name in CASES for key, array in network(CASES[name]).items()}
+
+
 if __name__ == "__main__":
     np.savez_compressed(Path(__file__).with_name("losses.npz"), **references())
+    np.savez_compressed(Path(__file__).with_name("networks.npz"), **network_references())

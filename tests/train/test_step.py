@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,7 @@ from balanced_jax.diagnostics import diagnose
 from balanced_jax.losses import dice_loss, softmax_truncated_cross_entropy
 from balanced_jax.masks import balance_mask
 from balanced_jax.models import UNet
+from balanced_jax.models.layers import Convolution, Dropout, Mode
 from train.config import Augmentation, Input, Ramp, Term
 from train.data.builder import VOID
 from train.decision import decide, one_against_all
@@ -62,12 +64,23 @@ def batch(step: int, size: int = 16) -> dict[str, np.ndarray]:
     }
 
 
+def fresh_state(transformation: optax.GradientTransformation, model: nn.Module = MODEL):
+    make = functools.partial(initial_state, model, transformation, (1, 16, 16, 1), 0)
+    return jax.jit(make, compiler_options={"xla_backend_optimization_level": 1})()
+
+
 def run(
-    devices: int, transformation: optax.GradientTransformation, *, objective, steps=STEPS, step=train_step
+    devices: int,
+    transformation: optax.GradientTransformation,
+    *,
+    objective,
+    steps=STEPS,
+    step=train_step,
+    model: nn.Module = MODEL,
 ):
     step = functools.partial(
         step,
-        model=MODEL.clone(axis_name=AXIS),
+        model=model.clone(axis_name=AXIS),
         transformation=transformation,
         objective=objective,
         augmentation=Augmentation(),
@@ -75,7 +88,7 @@ def run(
         steps=STEPS,
         seed=0,
     )
-    state = initial_state(MODEL, transformation, (1, 16, 16, 1), seed=0)
+    state = fresh_state(transformation, model)
     if devices == jax.device_count():
         state, mapped, share = replicate(state), over_devices(step), deal
     else:
@@ -109,6 +122,45 @@ def test_eight_devices_train_as_one_does():
     assert losses_of_one[-1]["dice"] < losses_of_one[0]["dice"]
 
 
+class Scored(nn.Module):
+    """Drops, and scores its features once more in training."""
+
+    auxiliary: bool = True
+    num_classes: int = 3
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images, *, train):
+        x = Convolution(4, name="features")(images)
+        if self.auxiliary and train:
+            self.sow("auxiliary", "scores", x[..., :3])
+        return Convolution(3, name="logits")(Dropout(0.5, Mode(train))(x))
+
+
+def test_what_is_dropped_does_not_depend_on_the_devices():
+    one, eight = both(objective=OBJECTIVE, steps=2, model=Scored())
+    chex.assert_trees_all_close(one, eight, atol=2e-6)
+
+
+def test_auxiliary_scores_are_judged_by_the_objective_and_weigh_less():
+    # The scores as a network's own, under the same changes of the images.
+    class Alone(Scored):
+        @nn.compact
+        def __call__(self, images, *, train):
+            return Convolution(4, name="features")(images)[..., :3]
+
+    (state, (terms,)), (other, (fewer,)), (_, (alone,)) = (
+        run(1, optax.sgd(0.05), objective=OBJECTIVE, steps=1, model=model)
+        for model in (Scored(), Scored(auxiliary=False), Alone())
+    )
+    assert terms["auxiliary"] == pytest.approx(0.4 * (alone["balanced"] + alone["dice"]), rel=1e-5)
+    assert {name: float(terms[name]) for name in fewer} == {name: float(x) for name, x in fewer.items()}
+    # Their gradient reaches the features.
+    moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), state.params, other.params)
+    assert moved["features"]["kernel"] > 1e-4
+    assert moved["logits"]["kernel"] == 0
+
+
 def test_the_step_is_compiled_once_though_its_numbers_move():
     chex.clear_trace_counter()
     counted = chex.assert_max_traces(train_step, n=1)
@@ -129,7 +181,7 @@ def test_a_batch_without_labels_changes_nothing_by_its_gradient():
             seed=0,
         )
     )
-    before = jax.device_get(initial_state(MODEL, optax.sgd(1.0), (1, 16, 16, 1), seed=0))
+    before = jax.device_get(fresh_state(optax.sgd(1.0)))
     after, terms = step(replicate(before), deal(void))
     chex.assert_trees_all_equal(before.params, jax.device_get(after.params))
     assert all(float(value) == 0 for value in terms.values())
@@ -138,7 +190,7 @@ def test_a_batch_without_labels_changes_nothing_by_its_gradient():
 @pytest.mark.parametrize("size", [(16, 16), (11, 20)])
 def test_predictions_have_the_size_of_their_images(size):
     height, width = size
-    state = initial_state(MODEL, optax.sgd(1.0), (1, 16, 16, 1), seed=0)
+    state = fresh_state(optax.sgd(1.0))
     images = np.random.default_rng(0).integers(0, 255, (8, 16, 16, 1)).astype(np.uint8)
     label = np.full((8, 24, 24), VOID, np.uint8)
     label[:, :height, :width] = 1
@@ -186,7 +238,7 @@ def evaluation_batch() -> dict[str, np.ndarray]:
 
 def test_validation_counts_as_evaluation_does_and_says_who_holds_the_objective():
     given = evaluation_batch()
-    state = initial_state(MODEL, optax.sgd(1.0), (1, 16, 16, 1), seed=0)
+    state = fresh_state(optax.sgd(1.0))
     state = dataclasses.replace(state, step=jnp.int32(5))
     of_objective = {"objective": OBJECTIVE, "steps": STEPS}
 

@@ -1,7 +1,9 @@
-"""A config small enough for tests."""
+"""Configs small enough for tests."""
+
+import dataclasses
 
 from balanced_jax.losses import balanced_loss, dice_loss
-from balanced_jax.models import UNet
+from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, UNet
 from train.config import Adam, Config, CosineDecay, Input, Ramp, Term
 from train.data.generated import Generated
 
@@ -20,3 +22,11 @@ config = Config(
     epochs=3,
     batch_size=8,
 )
+
+NETWORKS = {
+    "fcn8s": FCN8s(width=2),
+    "segnet": SegNet(width=2),
+    "deeplabv3": DeepLabV3(width=4, blocks=(1, 1, 1, 1)),
+    "pspnet": PSPNet(width=4, blocks=(1, 1, 1, 1)),
+}
+configs = {name: dataclasses.replace(config, model=model) for name, model in NETWORKS.items()}

@@ -1,0 +1,146 @@
+"""PyTorch's `.pth` files without PyTorch, and without running anything that they may hold.
+
+A `.pth` file is a pickle, and a pickle may call any function of any module. This reader knows three names
+that rebuild tensors, the names of the storages, and `OrderedDict`; any other is refused and never looked up.
+"""
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+_STORAGES = {
+    "FloatStorage": "f4",
+    "HalfStorage": "f2",
+    "BFloat16Storage": jnp.bfloat16,
+    "DoubleStorage": "f8",
+    "LongStorage": "i8",
+    "IntStorage": "i4",
+    "ShortStorage": "i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+"""First number of the files that PyTorch wrote up to 1.5, and torchvision's VGG16 among them."""
+
+
+class _Storage(NamedTuple):
+    """Numbers in a row, which the file holds outside of the pickle."""
+
+    key: str
+    dtype: np.dtype
+    size: int
+
+
+class _View(NamedTuple):
+    """A tensor: how it lies in a storage."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def array(self, data: np.ndarray) -> np.ndarray:
+        """The tensor, cut out of its storage."""
+        last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
+        inside = min(self.offset, *self.shape, *self.strides, 0) >= 0 and last < len(data)
+        if not inside and 0 not in self.shape:
+            raise pickle.UnpicklingError(f"a tensor {self.shape} reaches beyond its {len(data)} numbers")
+        strides = [step * data.itemsize for step in self.strides]
+        return np.lib.stride_tricks.as_strided(data[self.offset :], self.shape, strides).copy()
+
+
+def read_pth(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a state dictionary, by name.
+
+    Raises:
+        ValueError: the file is damaged, is no state dictionary, or holds more than tensors.
+    """
+    try:
+        with path.open("rb") as file:
+            read = _read_zip if zipfile.is_zipfile(file) else _read_legacy
+            file.seek(0)
+            return read(file)
+    except (
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        EOFError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise ValueError(f"{path}: is no file of tensors by name in PyTorch's format: {error}") from error
+
+
+def _read_zip(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(file) as archive:
+        (index,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        folder = index.removesuffix("data.pkl")
+        big = folder + "byteorder" in archive.namelist() and archive.read(folder + "byteorder") == b"big"
+        views = _views(_Unpickler(io.BytesIO(archive.read(index))).load())
+
+        def data(storage: _Storage) -> np.ndarray:
+            numbers = np.frombuffer(archive.read(f"{folder}data/{storage.key}"), storage.dtype)
+            return numbers.byteswap() if big else numbers
+
+        return {name: view.array(data(view.storage)) for name, view in views.items()}
+
+
+def _read_legacy(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
+    if _Unpickler(file).load() != _LEGACY_MAGIC:
+        raise pickle.UnpicklingError("it begins as no such file does")
+    _version, system = _Unpickler(file).load(), _Unpickler(file).load()
+    if not system["little_endian"]:
+        raise pickle.UnpicklingError("it is from a big-endian machine")
+    unpickler = _Unpickler(file)
+    views = _views(unpickler.load())
+    data = {}
+    for key in _Unpickler(file).load():
+        storage = unpickler.storages[key]
+        (size,) = np.frombuffer(file.read(8), "<i8")
+        data[key] = np.frombuffer(file.read(int(size) * storage.dtype.itemsize), storage.dtype)
+    return {name: view.array(data[view.storage.key]) for name, view in views.items()}
+
+
+def _views(content: Any) -> dict[str, _View]:
+    if not isinstance(content, Mapping):
+        raise pickle.UnpicklingError(f"it holds one {type(content).__name__}")
+    return {name: view for name, view in content.items() if isinstance(view, _View)}
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BufferedIOBase):
+        super().__init__(file, encoding="utf-8")
+        self.storages: dict[str, _Storage] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        known = {
+            ("collections", "OrderedDict"): OrderedDict,
+            ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+            ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+            **{("torch", storage): storage for storage in _STORAGES},
+        }
+        if (module, name) not in known:
+            raise pickle.UnpicklingError(f"it holds {module}.{name}, which is not needed for tensors")
+        return known[module, name]
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        _, kind, key, _, size = pid[:5]
+        storage = _Storage(key, np.dtype(_STORAGES[kind]), size)
+        return self.storages.setdefault(key, storage)
+
+
+def _rebuild_tensor(storage: _Storage, offset: int, shape: tuple, strides: tuple, *_: Any) -> _View:
+    return _View(storage, offset, shape, strides)
+
+
+def _rebuild_parameter(view: _View, *_: Any) -> _View:
+    return view

@@ -1,0 +1,194 @@
+"""The five networks against PyTorch: parameters, differences, time, memory; a table in Markdown.
+
+    python -m tests.benchmarks.models [--network unet ...] [--rounds 11]
+
+Both frameworks in one process, in turn: a step of training (Adam, cross-entropy, the auxiliary head's too)
+and inference on the same images, PyTorch in channels_last. Ratios are ours / PyTorch's, the median of the
+rounds; widths are reduced, dropout is off. Memory is what a compiled step takes beside its state. Run it
+alone on an idle machine. Needs `torch==2.13.0` and the extra `[test]`.
+"""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import torch  # pyright: ignore[reportMissingImports]
+import tyro
+
+from balanced_jax.losses import softmax_cross_entropy
+from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, UNet
+from tests.references import networks, torch_networks
+from tests.references.networks import CASES, Case
+
+PUBLISHED: dict[str, tuple[nn.Module, int, str]] = {
+    "unet": (UNet(num_classes=2), 1, "31.0 M (counted from figure 1)"),
+    "fcn8s": (FCN8s(num_classes=21, norm="none"), 3, "134 M (Long et al., table 1)"),
+    "segnet": (SegNet(num_classes=12), 3, "14.7 M in the encoder (Badrinarayanan et al.)"),
+    "deeplabv3": (DeepLabV3(num_classes=21), 3, "42,004,074 (torchvision)"),
+    "pspnet": (PSPNet(num_classes=19), 3, "48.98 M (MMSegmentation, deep stem: 19,232 more)"),
+}
+"""Networks as published, channels of their images, and what is said of their parameters."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Measures networks."""
+
+    network: tuple[str, ...] = field(default_factory=lambda: tuple(PUBLISHED))
+    """Which ones."""
+    rounds: int = 11
+    """Times that each measurement is repeated."""
+    width: int = 16
+    """Channels of the first stage."""
+    size: int = 128
+    """Height and width of the images."""
+    batch: int = 8
+    """Images a step."""
+
+
+def main(benchmark: Benchmark) -> None:
+    print("| network | parameters | published | difference | training | inference | memory | with remat |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name in benchmark.network:
+        print(f"| {name} | {' | '.join(row(name, benchmark))} |", flush=True)
+
+
+def row(name: str, benchmark: Benchmark) -> list[str]:
+    """The cells of one network."""
+    case = at_size(CASES[name], benchmark)
+    twin, shapes = pytorch(case)
+    variables = jax.tree.map(jnp.asarray, networks.variables(case, shapes))
+    images = networks.images(case)
+    labels = np.random.default_rng(0).integers(0, 3, case.shape[:3])
+
+    inference = jax.jit(functools.partial(case.model.apply, train=False))
+    their_images = torch.tensor(images).movedim(-1, 1).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        wanted = twin.eval()(their_images).movedim(1, -1).numpy()
+    difference = np.abs(np.asarray(inference(variables, images)) - wanted).max() / np.ptp(wanted)
+
+    def infer():
+        jax.block_until_ready(inference(variables, images))
+
+    def infer_there():
+        with torch.inference_mode():
+            twin(their_images)
+
+    seconds = ratio(infer, infer_there, benchmark.rounds)
+    train, memory = step(case.model, variables, images, labels)
+    _, memory_remat = step(case.model.clone(remat=True), variables, images, labels)
+    training = ratio(train, step_there(twin, their_images, labels), benchmark.rounds)
+    model, channels, published = PUBLISHED[name]
+    return [
+        f"{parameters(model, channels):,}",
+        published,
+        f"{difference:.0e}",
+        f"{training:.2f}",
+        f"{seconds:.2f}",
+        f"{memory / 2**20:.0f} MiB",
+        f"{memory_remat / 2**20:.0f} MiB",
+    ]
+
+
+def at_size(case: Case, benchmark: Benchmark) -> Case:
+    """A case of the tests with all its layers, and wider."""
+    arguments: dict[str, Any] = {**case.arguments, "width": benchmark.width}
+    for name, value in {"depth": 4, "blocks": (3, 4, 6, 3)}.items():
+        if name in arguments:
+            arguments[name] = value
+    fields = {name: value for name, value in arguments.items() if name != "norms"}
+    shape = (benchmark.batch, benchmark.size, benchmark.size, case.shape[-1])
+    return dataclasses.replace(case, model=case.model.clone(**fields), arguments=arguments, shape=shape)
+
+
+def pytorch(case: Case) -> tuple[Any, networks.Shapes]:
+    """The twin in channels_last with weights from the seed, and the shapes of what it holds."""
+    twin = getattr(torch_networks, case.twin)(classes=3, channels=case.shape[-1], **case.arguments)
+    shapes = {name: tuple(x.shape) for name, x in twin.state_dict().items() if x.ndim}
+    tensors = {name: torch.tensor(x) for name, x in networks.weights(shapes).items()}
+    twin.load_state_dict(tensors, strict=False)
+    return twin.to(memory_format=torch.channels_last), shapes
+
+
+def step(
+    model: nn.Module, variables: dict[str, Any], images: np.ndarray, labels: np.ndarray
+) -> tuple[Callable[[], None], int]:
+    """One step of training by us, to be called again and again, and the bytes it takes beside its state."""
+    optimizer = optax.adam(1e-4)
+
+    def cost(logits):
+        return softmax_cross_entropy(logits, labels).mean()
+
+    @functools.partial(jax.jit, donate_argnums=(0, 1, 2))
+    def update(params, collections, moments):
+        def total(params):
+            logits, new = model.apply(
+                {"params": params, **collections}, images, train=True, mutable=[*collections, "auxiliary"]
+            )
+            auxiliary = jax.tree.leaves(new.get("auxiliary", {}))
+            kept = {name: new[name] for name in collections}
+            return cost(logits) + 0.4 * sum(cost(scores) for scores in auxiliary), kept
+
+        gradient, kept = jax.grad(total, has_aux=True)(params)
+        updates, moments = optimizer.update(gradient, moments, params)
+        return optax.apply_updates(params, updates), kept, moments
+
+    collections = jax.tree.map(jnp.copy, {k: x for k, x in variables.items() if k != "params"})
+    params = jax.tree.map(jnp.copy, variables["params"])
+    state = [params, collections, optimizer.init(params)]
+    compiled = update.lower(*state).compile()
+
+    def train():
+        state[:] = jax.block_until_ready(compiled(*state))
+
+    memory: Any = compiled.memory_analysis()
+    return train, memory.temp_size_in_bytes
+
+
+def step_there(twin: Any, images: Any, labels: np.ndarray) -> Callable[[], None]:
+    """The same step by PyTorch."""
+    optimizer = torch.optim.Adam(twin.parameters(), lr=1e-4)
+    cost, wanted = torch.nn.functional.cross_entropy, torch.tensor(labels)
+    twin.train()
+
+    def train():
+        optimizer.zero_grad()
+        loss = cost(twin(images), wanted)
+        if hasattr(twin, "auxiliary"):
+            loss = loss + 0.4 * cost(twin.auxiliary, wanted)
+        loss.backward()
+        optimizer.step()
+
+    return train
+
+
+def ratio(ours: Callable[[], None], theirs: Callable[[], None], rounds: int) -> float:
+    """Median of the ratios of their times, in turn."""
+
+    def seconds(run):
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+
+    for run in (ours, ours, theirs, theirs):
+        run()
+    return float(np.median([seconds(ours) / seconds(theirs) for _ in range(rounds)]))
+
+
+def parameters(model: nn.Module, channels: int) -> int:
+    """How many there are."""
+    images = jnp.zeros((1, 64, 64, channels))
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))
+    return sum(x.size for x in jax.tree.leaves(shapes["params"]))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Benchmark))

@@ -10,7 +10,6 @@ alone on an idle machine. Needs `torch==2.13.0` and the extra `[test]`.
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +24,7 @@ import tyro
 
 from balanced_jax.losses import softmax_cross_entropy
 from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, UNet
+from tests.benchmarks.timing import alternate, ratio
 from tests.references import networks, torch_networks
 from tests.references.networks import CASES, Case
 
@@ -75,24 +75,24 @@ def row(name: str, benchmark: Benchmark) -> list[str]:
         wanted = twin.eval()(their_images).movedim(1, -1).numpy()
     difference = np.abs(np.asarray(inference(variables, images)) - wanted).max() / np.ptp(wanted)
 
-    def infer():
-        jax.block_until_ready(inference(variables, images))
-
     def infer_there():
         with torch.inference_mode():
             twin(their_images)
 
-    seconds = ratio(infer, infer_there, benchmark.rounds)
+    def compared(ours, theirs):
+        return ratio(alternate({"ours": ours, "theirs": theirs}, benchmark.rounds), "ours", "theirs")
+
+    inferring = compared(lambda: inference(variables, images), infer_there)
     train, memory = step(case.model, variables, images, labels)
     _, memory_remat = step(case.model.clone(remat=True), variables, images, labels)
-    training = ratio(train, step_there(twin, their_images, labels), benchmark.rounds)
+    training = compared(train, step_there(twin, their_images, labels))
     model, channels, published = PUBLISHED[name]
     return [
         f"{parameters(model, channels):,}",
         published,
         f"{difference:.0e}",
         f"{training:.2f}",
-        f"{seconds:.2f}",
+        f"{inferring:.2f}",
         f"{memory / 2**20:.0f} MiB",
         f"{memory_remat / 2**20:.0f} MiB",
     ]
@@ -168,19 +168,6 @@ def step_there(twin: Any, images: Any, labels: np.ndarray) -> Callable[[], None]
         optimizer.step()
 
     return train
-
-
-def ratio(ours: Callable[[], None], theirs: Callable[[], None], rounds: int) -> float:
-    """Median of the ratios of their times, in turn."""
-
-    def seconds(run):
-        start = time.perf_counter()
-        run()
-        return time.perf_counter() - start
-
-    for run in (ours, ours, theirs, theirs):
-        run()
-    return float(np.median([seconds(ours) / seconds(theirs) for _ in range(rounds)]))
 
 
 def parameters(model: nn.Module, channels: int) -> int:

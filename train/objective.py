@@ -15,6 +15,9 @@ from balanced_jax.masks import balance_mask, valid_mask
 from train.config import Ramp, Term
 from train.errors import UserError
 
+AUXILIARY = "auxiliary"
+"""Name of the term that a network's auxiliary scores make in training."""
+
 
 def term_sums(objective: Mapping[str, Term], logits, labels, progress) -> dict[str, jax.Array]:
     """Each term's loss, summed over images.
@@ -77,6 +80,11 @@ def check_objective(objective: Mapping[str, Term]) -> None:
     """
     if not objective:
         raise UserError("objective: has no terms; give it at least one Term")
+    if AUXILIARY in objective:
+        raise UserError(
+            f"objective.{AUXILIARY}: this is what the term of a network's auxiliary scores is called; take "
+            "another name"
+        )
     for name, term in objective.items():
         _bind(f"objective.{name}.options", term.loss, (None, None), {"weights": None}, term.options)
         if term.weights is not None:

@@ -19,7 +19,7 @@ from train.augment import augment
 from train.config import Augmentation, Input, Term
 from train.decision import decide, one_against_all
 from train.findings import Findings, findings
-from train.objective import term_sums, total_cost
+from train.objective import AUXILIARY, term_sums, total_cost
 
 AXIS = "batch"
 AUXILIARY_WEIGHT = 0.4
@@ -111,7 +111,7 @@ def train_step(
         terms = shares(logits)
         if auxiliary:
             judged = [share for scores in auxiliary for share in shares(scores).values()]
-            terms["auxiliary"] = AUXILIARY_WEIGHT * jnp.stack(judged).sum()
+            terms[AUXILIARY] = AUXILIARY_WEIGHT * jnp.stack(judged).sum()
         return sum(terms.values()), (terms, collections)
 
     gradient, (terms, collections) = jax.grad(local_share, has_aux=True)(state.params)

@@ -86,6 +86,11 @@ def test_an_empty_objective_is_refused():
         check_objective({})
 
 
+def test_the_name_of_the_auxiliary_term_is_taken():
+    with pytest.raises(UserError, match=r"^objective\.auxiliary: this is what .*; take another name$"):
+        check_objective({"auxiliary": Term(softmax_cross_entropy)})
+
+
 def test_an_option_is_found_where_it_is_given_or_by_default():
     assert find_option(Term(balanced_loss), "window") == 7
     assert find_option(Term(balanced_loss, options={"window": 3}), "window") == 3

@@ -73,10 +73,11 @@ def main(options: Options) -> None:
     ]
     print(*lines, sep="\n")
     for figure in figures(options.rounds):
+        target = "" if figure.target == np.inf else f"{figure.target:.2f}"
         verdict = "" if figure.value <= figure.target else "missed"
         lines.append(
             f"| {figure.what} | {figure.classes} | {figure.against} | {figure.value:.2f}{figure.unit} "
-            f"| {figure.target:.2f} | {verdict} |"
+            f"| {target} | {verdict} |"
         )
         print(lines[-1], flush=True)
     if options.out:

@@ -16,8 +16,8 @@ from train.data.magnetic_tile import MagneticTile
 config = Config(
     data=MagneticTile(),
     model=UNet(),
-    # The balanced loss with thresholds that close over the first third of the run and class weights that
-    # relax to 1. The paper's numbers are beta .99, thresholds .3 and .7, window 7, and no ramps.
+    # The balanced loss with thresholds that close over the whole run, because rare defects are found late,
+    # and class weights that relax to 1. `:paper` has the paper's numbers and no ramps.
     objective=quickstart.objective,
     # Images are 103 to 632 pixels wide and 222 to 403 high. Resizing would bend them all to one shape, so
     # training sees windows at the scale of the camera, which hold seven of eight defects whole, and evaluation

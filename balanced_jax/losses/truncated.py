@@ -47,7 +47,7 @@ def truncated_cross_entropy(
     [0.    0.336 1.847]
     """
     error = as_float("error", error)
-    return _of_error(error, *_checked(eps_inf, eps_sup, error.dtype))
+    return _of_error(error, *_thresholds(eps_inf, eps_sup, error.dtype))
 
 
 def softmax_truncated_cross_entropy(
@@ -214,8 +214,12 @@ class Joints(NamedTuple):
 
 
 def joints_at(eps_inf: ScalarLike, eps_sup: ScalarLike, dtype: DTypeLike) -> Joints:
-    """The joints of two thresholds."""
-    inf, sup = _checked(eps_inf, eps_sup, dtype)
+    """Where the branches meet for two thresholds of the error.
+
+    Raises:
+        ValueError: a threshold out of its range, or eps_inf not below eps_sup.
+    """
+    inf, sup = _thresholds(eps_inf, eps_sup, dtype)
     above_inf, above_sup = _complement(eps_inf, inf), _complement(eps_sup, sup)
     return Joints(
         inf=jnp.log(inf) - jnp.log(above_inf),
@@ -231,10 +235,10 @@ def _complement(eps: ScalarLike, traced: Float[Array, ""]) -> Float[Array, ""]:
     return 1 - traced if number is None else jnp.asarray(1 - number, traced.dtype)
 
 
-def _checked(
+def _thresholds(
     eps_inf: ScalarLike, eps_sup: ScalarLike, dtype: DTypeLike
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Thresholds as constants."""
+    """Both numbers, in range and in order, as constants to differentiation."""
     inf = constant("eps_inf", eps_inf, lambda e: 0 <= e < 1, "in [0, 1)", dtype)
     sup = constant("eps_sup", eps_sup, lambda e: 0 < e <= 1, "in (0, 1]", dtype)
     lower, upper = known(eps_inf), known(eps_sup)

@@ -1,9 +1,9 @@
 """The loss that all others are compared with."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer
 
+from balanced_jax.losses._log_odds import surprise
 from balanced_jax.losses._softmax import checked, log_odds_of_error
 
 
@@ -35,4 +35,4 @@ def softmax_cross_entropy(
     [[1.39 1.39 0.  ]]
     """
     logits, labels, valid, weights = checked(logits, labels, weights)
-    return jnp.where(valid, weights * jax.nn.softplus(log_odds_of_error(logits, labels)), 0)
+    return jnp.where(valid, weights * surprise(log_odds_of_error(logits, labels)), 0)

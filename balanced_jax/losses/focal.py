@@ -8,6 +8,7 @@ from jaxtyping import Array, ArrayLike, Float, Integer, Real, ScalarLike
 
 from balanced_jax._pixels import at_label, constant, one_hot
 from balanced_jax.losses import _sigmoid
+from balanced_jax.losses._log_odds import right_by_wrong, surprise
 from balanced_jax.losses._softmax import checked, log_odds_of_error
 
 
@@ -108,10 +109,19 @@ def sigmoid_focal_loss(
     return _sigmoid.mean_of_entries(weights * cost, valid)
 
 
+@jax.custom_jvp
 def _focal(odds: Float[Array, "*shape"], gamma: Float[Array, ""]) -> Float[Array, "*shape"]:
     """-(1 - p)**gamma * log(p) from log((1 - p) / p).
 
     Either factor is a function of these odds that keeps its digits, and its gradient, where p is 0 or 1;
     (1 - p)**gamma with gamma below 1 would have an infinite one.
     """
-    return jnp.exp(-gamma * jax.nn.softplus(-odds)) * jax.nn.softplus(odds)
+    return jnp.exp(-gamma * surprise(-odds)) * surprise(odds)
+
+
+@_focal.defjvp
+def _focal_jvp(primals, tangents):
+    odds, gamma = primals
+    p_by_e = right_by_wrong(odds)
+    slope = jnp.exp(-gamma * surprise(-odds)) * (1 + gamma * surprise(odds) * p_by_e) / (1 + p_by_e)
+    return _focal(odds, gamma), slope * tangents[0]

@@ -8,6 +8,7 @@ from jaxtyping import Array, ArrayLike, DTypeLike, Float, Integer, ScalarLike
 
 from balanced_jax._pixels import as_float, constant, known, one_hot
 from balanced_jax.losses import _sigmoid
+from balanced_jax.losses._log_odds import right_by_wrong
 from balanced_jax.losses._softmax import checked, log_odds_of_error
 
 
@@ -285,9 +286,8 @@ def _of_log_odds_forward(odds, at):
 
 def _of_log_odds_backward(residuals, cotangent):
     odds, at = residuals
-    error, right = jax.nn.sigmoid(odds), jax.nn.sigmoid(-odds)
-    slope = error * jnp.where(odds > at.sup, at.slope * right, 1)
-    return jnp.where(odds < at.inf, 0, cotangent * slope), None
+    slope = jnp.where(odds > at.sup, at.slope * jax.nn.sigmoid(-odds), 1)
+    return cotangent * (jnp.where(odds < at.inf, 0, slope) / (1 + right_by_wrong(odds))), None
 
 
 _of_log_odds.defvjp(_of_log_odds_forward, _of_log_odds_backward)

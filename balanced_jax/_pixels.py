@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, ScalarLike
+from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, ScalarLike, Shaped
 
 
 def as_classes(
@@ -57,8 +57,33 @@ def one_hot(labels: Integer[Array, "*batch h w"], num_classes: int) -> Bool[Arra
     return jax.nn.one_hot(labels, num_classes, dtype=bool)
 
 
+def class_pixels(labels: Integer[Array, "*batch h w"], num_classes: int) -> Integer[Array, "*batch classes"]:
+    """How many pixels of each image have each class, in int32.
+
+    Four counters to a word, of eight bits, so that up to 255 rows can be added before they are unpacked. XLA
+    on a CPU makes one loop of a sum over 16; sums of one-hot planes take it ten times as long.
+    """
+    rows = 16
+    *batch, height, width = labels.shape
+    whole = jnp.pad(labels, [*[(0, 0)] * len(batch), (0, -height % rows), (0, 0)], constant_values=-1)
+    blocks = whole.reshape(*batch, whole.shape[-2] // rows, rows, width)
+    eights = jnp.arange(0, 32, 8, dtype=jnp.uint32)
+    counts = []
+    for first in range(0, num_classes, 4):
+        inside = (blocks >= first) & (blocks < first + 4)
+        shift = 8 * jnp.where(inside, blocks - first, 0).astype(jnp.uint32)
+        words = jnp.where(inside, jnp.uint32(1) << shift, jnp.uint32(0))
+        words = jnp.sum(words, axis=-2, dtype=jnp.uint32)
+        four = words[..., None] >> eights & jnp.uint32(255)
+        counts.append(jnp.sum(four, axis=(-3, -2), dtype=jnp.int32))
+    return jnp.concatenate(counts, axis=-1)[..., :num_classes]
+
+
 def at_label(
-    per_class: Float[Array, "*batch classes"], chosen: Bool[Array, "*batch h w classes"]
-) -> Float[Array, "*batch h w"]:
+    per_class: Shaped[Array, "*batch classes"], labels: Integer[Array, "*batch h w"]
+) -> Shaped[Array, "*batch h w"]:
     """Each pixel's entry in a table of its image's classes; 0 at void pixels."""
-    return jnp.sum(jnp.where(chosen, per_class[..., None, None, :], 0), axis=-1)
+    found = jnp.zeros(labels.shape, per_class.dtype)
+    for k in range(per_class.shape[-1]):
+        found = jnp.where(labels == k, per_class[..., k, None, None], found)
+    return found

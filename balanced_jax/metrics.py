@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float64, Integer
 
-from balanced_jax._pixels import as_classes, one_hot
+from balanced_jax._pixels import as_classes, class_pixels
 from balanced_jax.masks.valid import valid_mask
 
 Reading = Literal["dataset", "present", "union", "all"]
@@ -63,16 +63,11 @@ def confusion_counts(
         raise ValueError(
             f"predictions must have the shape of labels, {labels.shape}, got {predictions.shape}"
         )
-    labelled = one_hot(labels, num_classes)
-    predicted = one_hot(predictions, num_classes) & valid_mask(labels, num_classes)[..., None]
-
-    def count(pixels: Array) -> Array:
-        return jnp.sum(pixels, axis=(-3, -2), dtype=jnp.int32)
-
+    labelled = class_pixels(labels, num_classes)
+    predicted = class_pixels(jnp.where(valid_mask(labels, num_classes), predictions, -1), num_classes)
+    both = class_pixels(jnp.where(predictions == labels, labels, -1), num_classes)
     return ConfusionCounts(
-        true_positives=count(labelled & predicted),
-        false_positives=count(predicted & ~labelled),
-        false_negatives=count(labelled & ~predicted),
+        true_positives=both, false_positives=predicted - both, false_negatives=labelled - both
     )
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, Real, ScalarLike
 
-from balanced_jax._pixels import at_label, constant, one_hot
+from balanced_jax._pixels import at_label, constant
 from balanced_jax.losses import _sigmoid
 from balanced_jax.losses._log_odds import right_by_wrong, surprise
 from balanced_jax.losses._softmax import checked, log_odds_of_error
@@ -55,7 +55,7 @@ def softmax_focal_loss(
         if alpha.shape != (num_classes,):
             raise ValueError(f"alpha must have shape {(num_classes,)}, one number a class, got {alpha.shape}")
         by_image = jnp.broadcast_to(alpha, (*labels.shape[:-2], num_classes))
-        weights *= at_label(by_image, one_hot(labels, num_classes))
+        weights *= at_label(by_image, labels)
     return jnp.where(valid, weights * _focal(log_odds_of_error(logits, labels), gamma), 0)
 
 

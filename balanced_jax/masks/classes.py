@@ -6,7 +6,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import as_classes, at_label, constant, known, one_hot
+from balanced_jax._pixels import as_classes, at_label, class_pixels, constant, known
 
 
 def class_weight_mask(
@@ -60,15 +60,15 @@ def class_weight_mask(
     one_minus_beta, log_beta = _logarithm(beta)
     floor = constant("floor", floor, lambda f: f >= 0, "at least 0")
     power = constant("power", power, math.isfinite, "finite")
-    chosen = one_hot(as_classes("labels", labels, num_classes), num_classes)
+    labels = as_classes("labels", labels, num_classes)
 
-    pixels = jnp.sum(chosen, axis=(-3, -2), dtype=jnp.int32)
+    pixels = class_pixels(labels, num_classes)
     valid = jnp.maximum(jnp.sum(pixels, axis=-1, keepdims=True, dtype=jnp.int32), 1).astype(jnp.float32)
     full = jnp.full_like(valid, 100) if counting == "percent" else valid
     covered = jnp.maximum(full * (pixels / valid), floor)
     covered = jnp.where(pixels > 0, covered, 1)  # keeps the unused weight of an absent class finite
     reference = -jnp.expm1(full * log_beta) if relative else one_minus_beta
-    return at_label((reference / -jnp.expm1(covered * log_beta)) ** power, chosen)
+    return at_label((reference / -jnp.expm1(covered * log_beta)) ** power, labels)
 
 
 def _logarithm(beta: ScalarLike) -> tuple[Float[Array, ""], Float[Array, ""]]:

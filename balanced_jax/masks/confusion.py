@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import entr
-from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike, UInt32
+from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import as_classes, at_label, constant, one_hot
+from balanced_jax._pixels import as_classes, at_label, class_pixels, constant, one_hot
+from balanced_jax.masks import _packed
 from balanced_jax.masks.valid import valid_mask
 
 
@@ -70,11 +71,7 @@ def confusion_mask(
     minimum = constant("minimum", minimum, lambda m: 0 <= m <= 1, "in [0, 1]")
     labels = as_classes("labels", labels, num_classes, at_least=2)
 
-    counts = _count(labels, num_classes, int(window), method)
-    counted = jnp.maximum(jnp.sum(counts, axis=-1, keepdims=True, dtype=jnp.int32), 1)
-    # Shares: log(counted) - sum(counts * log(counts)) / counted cancels, and is 1e-6 off at a window of 15.
-    shares = counts.astype(jnp.float32) / counted.astype(jnp.float32)
-    mask = 1 - jnp.sum(entr(shares), axis=-1) / np.float32(np.log(num_classes))
+    mask = _purity(labels, num_classes, int(window), method)
     mask = jnp.clip(mask, minimum, 1)
     if preserve_class_mass:
         mask = _with_class_mean_1(mask, labels, num_classes)
@@ -84,31 +81,41 @@ def confusion_mask(
 def _with_class_mean_1(
     mask: Float[Array, "*batch h w"], labels: Integer[Array, "*batch h w"], num_classes: int
 ) -> Float[Array, "*batch h w"]:
-    chosen = one_hot(labels, num_classes)
-    pixels = jnp.maximum(jnp.sum(chosen, axis=(-3, -2), dtype=jnp.int32), 1)
-    mean = jnp.sum(mask[..., None], axis=(-3, -2), where=chosen) / pixels
+    total = jnp.stack([jnp.sum(mask, axis=(-2, -1), where=labels == k) for k in range(num_classes)], axis=-1)
+    mean = total / jnp.maximum(class_pixels(labels, num_classes), 1)
     # A class that the mask erases has nothing left to scale: it keeps weight 1.
-    mean = at_label(jnp.where(mean < 1e-3, 0, mean), chosen)
+    mean = at_label(jnp.where(mean < 1e-3, 0, mean), labels)
     return jnp.where(mean > 0, mask / jnp.where(mean > 0, mean, 1), 1)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))  # one program, where eager calls would compile dozens
-def _count(
+def _purity(
     labels: Integer[Array, "*batch h w"], num_classes: int, window: int, method: str | None
-) -> Integer[Array, "*batch h w classes"]:
-    """How many pixels of each class the window around each pixel holds, by the named method."""
-    counters = {
-        "conv": lambda x: _count_by_convolution(x, num_classes, window),
-        "packed": lambda x: _count_in_packed_words(x, num_classes, window),
+) -> Float[Array, "*batch h w"]:
+    """1 - H / log(num_classes), by the named method."""
+    methods = {
+        "conv": lambda x: _purity_by_convolution(x, num_classes, window),
+        "packed": lambda x: _packed.purity(x, num_classes, window),
     }
     if method is not None:
-        return counters[method](labels)
-    return jax.lax.platform_dependent(labels, cpu=counters["packed"], default=counters["conv"])
+        return methods[method](labels)
+    return jax.lax.platform_dependent(labels, cpu=methods["packed"], default=methods["conv"])
 
 
-def _count_by_convolution(
+def _purity_by_convolution(
+    labels: Integer[Array, "*batch h w"], num_classes: int, window: int
+) -> Float[Array, "*batch h w"]:
+    counts = count_by_convolution(labels, num_classes, window)
+    counted = jnp.maximum(jnp.sum(counts, axis=-1, keepdims=True, dtype=jnp.int32), 1)
+    # Shares: log(counted) - sum(counts * log(counts)) / counted cancels, and is 1e-6 off at a window of 15.
+    shares = counts.astype(jnp.float32) / counted.astype(jnp.float32)
+    return 1 - jnp.sum(entr(shares), axis=-1) / np.float32(np.log(num_classes))
+
+
+def count_by_convolution(
     labels: Integer[Array, "*batch h w"], num_classes: int, window: int
 ) -> Integer[Array, "*batch h w classes"]:
+    """How many pixels of each class the window around each pixel holds."""
     planes = one_hot(labels, num_classes).astype(jnp.float32)
     *batch, height, width, _ = planes.shape
     # Exact at any precision of the operands, since they are 0 and 1; the sums stay below 2**24.
@@ -122,44 +129,3 @@ def _count_by_convolution(
         preferred_element_type=jnp.float32,
     )
     return counts.reshape(*batch, height, width, num_classes).astype(jnp.int32)
-
-
-def _count_in_packed_words(
-    labels: Integer[Array, "*batch h w"], num_classes: int, window: int
-) -> Integer[Array, "*batch h w classes"]:
-    bits = (window * window).bit_length()
-    per_word = 32 // bits
-    counts = []
-    for first in range(0, num_classes, per_word):
-        here = min(per_word, num_classes - first)
-        inside = (labels >= first) & (labels < first + here)
-        shift = bits * jnp.where(inside, labels - first, 0).astype(jnp.uint32)
-        words = jnp.where(inside, jnp.uint32(1) << shift, jnp.uint32(0))
-        words = _window_sums(_window_sums(words, window, axis=-2), window, axis=-1)
-        counts += [(words >> jnp.uint32(bits * k)) & jnp.uint32(2**bits - 1) for k in range(here)]
-    return jnp.stack(counts, axis=-1).astype(jnp.int32)
-
-
-def _window_sums(words: UInt32[Array, "*batch h w"], window: int, axis: int) -> UInt32[Array, "*batch h w"]:
-    """Sums over a centred window along one axis; beyond the image there is nothing to sum.
-
-    Sums of 1, 2, 4, ... neighbours are made by doubling, and those that add up to the window are put side
-    by side (7 = 1 + 2 + 4), so that the work grows with the logarithm of the window.
-    """
-    size, axis = words.shape[axis], axis % words.ndim
-    padding = [(0, 0)] * words.ndim
-    padding[axis] = (window // 2, window // 2)
-    partial = jnp.pad(words, padding)
-
-    def sliced(start: int, end: int) -> Array:
-        return jax.lax.slice_in_dim(partial, start, end, axis=axis)
-
-    total, start = jnp.zeros_like(words), 0
-    for width in (2**bit for bit in range(window.bit_length())):
-        if width > 1:
-            end = partial.shape[axis]
-            partial = sliced(0, end - width // 2) + sliced(width // 2, end)
-        if window & width:
-            total += sliced(start, start + size)
-            start += width
-    return total

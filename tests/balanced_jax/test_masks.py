@@ -19,7 +19,8 @@ from balanced_jax.masks import (
     inverse_weight_mask,
     valid_mask,
 )
-from balanced_jax.masks.confusion import _count
+from balanced_jax.masks._packed import packed, per_word, window_sums
+from balanced_jax.masks.confusion import count_by_convolution
 from tests.balanced_jax import formulas
 from tests.balanced_jax.tolerance import assert_close
 
@@ -36,6 +37,17 @@ def blobs(num_classes, shape=(2, 11, 14), seed=0):
     return np.where(rng.random(shape) < 0.1, rng.choice([-1, 255], shape), labels)
 
 
+def count_in_words(labels, num_classes, window):
+    """The counters of all words, read out."""
+    bits = (window * window).bit_length()
+    counts = []
+    for first in range(0, num_classes, per_word(window)):
+        words = np.asarray(window_sums(packed(labels, first, num_classes, window), window), np.int64)
+        counters = range(min(per_word(window), num_classes - first))
+        counts += [words >> (bits * k) & (2**bits - 1) for k in counters]
+    return np.stack(counts, axis=-1)
+
+
 def by_image(formula, labels, *args, **options):
     return np.stack([formula(image, *args, **options) for image in labels])
 
@@ -44,14 +56,16 @@ def by_image(formula, labels, *args, **options):
 
 
 @every_mask
-def test_leading_axes_jit_and_vmap_change_nothing(mask):
-    labels = blobs(3)
-    whole, jitted = mask(labels, 3), jax.jit(mask, static_argnums=1)
+@pytest.mark.parametrize("num_classes", [3, 12])  # on a CPU, confusion is counted in one word or in several
+def test_leading_axes_jit_and_vmap_change_nothing(mask, num_classes):
+    labels = blobs(num_classes)
+    jitted = jax.jit(lambda y: mask(y, num_classes))
+    whole = mask(labels, num_classes)
     for other in (
-        jitted(labels, 3),
-        jax.jit(jax.vmap(lambda y: mask(y, 3)))(labels),
-        jnp.stack([jitted(y, 3) for y in labels]),
-        jitted(labels[None], 3)[0],
+        jitted(labels),
+        jax.jit(jax.vmap(jitted))(labels),
+        jnp.stack([jitted(y) for y in labels]),
+        jitted(labels[None])[0],
     ):
         assert other.dtype == whole.dtype
         assert_close(other, whole)
@@ -205,6 +219,8 @@ def test_weights_that_relax_go_from_the_papers_to_none():
 
 # Confusion
 
+METHODS = ["conv", "packed"]
+
 
 @pytest.mark.parametrize("window", [3, 5, 7, 9, 15])
 @pytest.mark.parametrize("num_classes", [2, 5, 12])
@@ -212,8 +228,8 @@ def test_weights_that_relax_go_from_the_papers_to_none():
 def test_both_ways_of_counting_give_the_count(window, num_classes, shape):
     labels = jnp.asarray(blobs(num_classes, shape, seed=window))
     wanted = by_image(formulas.counts, np.asarray(labels), num_classes, window)
-    for method in ("conv", "packed"):
-        counts = _count(labels, num_classes, window, method)
+    for count in (count_by_convolution, count_in_words):
+        counts = count(labels, num_classes, window)
         assert jnp.issubdtype(counts.dtype, jnp.integer)
         np.testing.assert_array_equal(counts, wanted)
 
@@ -226,13 +242,20 @@ def test_both_ways_of_counting_give_the_count(window, num_classes, shape):
 )
 def test_any_labels_are_counted_alike(labels, num_classes, window):
     labels = jnp.asarray(labels, jnp.int32)
-    convolved, packed = (_count(labels, num_classes, window, method) for method in ("conv", "packed"))
-    np.testing.assert_array_equal(convolved, packed)
+    convolved = count_by_convolution(labels, num_classes, window)
+    np.testing.assert_array_equal(convolved, count_in_words(labels, num_classes, window))
+    masks = [confusion_mask(labels, num_classes, window=window, method=method) for method in METHODS]
+    assert_close(*masks)
 
 
-def test_the_largest_window_is_counted_in_full():
-    labels = jnp.zeros((300, 300), jnp.int32)
-    assert _count(labels, 2, 255, "packed").max() == 255**2
+@pytest.mark.parametrize("window", [255, 257])  # the last that two counters of a word can hold, and one more
+def test_large_windows_are_counted_in_full(window):
+    labels = jnp.zeros((300, 300), jnp.int32).at[:, 200:].set(1)
+    ones = (151 + window // 2 - 200) * window
+    np.testing.assert_array_equal(count_in_words(labels, 2, window)[150, 150], [window**2 - ones, ones])
+    shares = np.array([window**2 - ones, ones]) / window**2
+    mask = confusion_mask(labels, 2, window=window, method="packed")
+    assert_close(mask[150, 150], 1 + (shares * np.log2(shares)).sum())
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 6])
@@ -249,7 +272,7 @@ def test_the_largest_window_is_counted_in_full():
     ],
     ids=str,
 )
-@pytest.mark.parametrize("method", ["conv", "packed", None])
+@pytest.mark.parametrize("method", [*METHODS, None])
 def test_the_confusion_mask_is_that_of_equations_8_to_10(num_classes, options, method):
     labels = blobs(num_classes)
     actual = confusion_mask(labels, num_classes, method=method, **options)
@@ -259,10 +282,19 @@ def test_the_confusion_mask_is_that_of_equations_8_to_10(num_classes, options, m
         assert ((actual >= 0) & (actual <= 1)).all()
 
 
-def test_both_ways_of_counting_give_the_same_mask_to_the_bit():
-    labels = blobs(5)
-    convolved, packed = (confusion_mask(labels, 5, method=method) for method in ("conv", "packed"))
-    np.testing.assert_array_equal(convolved, packed)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("num_classes", [2, 5, 12])
+@pytest.mark.parametrize("window", [3, 7, 15])
+def test_windows_of_little_but_void_lose_nothing_to_rounding(num_classes, window, method):
+    labels = blobs(num_classes, (2, 40, 41))
+    labels = np.where(np.random.default_rng(1).random(labels.shape) < 0.95, 255, labels)
+    wanted = by_image(formulas.confusion_mask, labels, num_classes, window=window)
+    assert_close(confusion_mask(labels, num_classes, window=window, method=method), wanted)
+
+
+def test_no_image_has_no_mask():
+    for num_classes in (2, 12):
+        assert confusion_mask(np.zeros((0, 6, 5), int), num_classes).shape == (0, 6, 5)
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 5, 12])

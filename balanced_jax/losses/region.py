@@ -296,7 +296,7 @@ def generalized_dice_loss(
     0.883
     """
     logits, labels, valid, weights = checked(logits, labels, weights)
-    of = _outcomes(logits, labels, weights)
+    of = _outcomes(logits, labels, _varying_like(logits, weights))
     size = of.true + of.missed
     # The inverse squares, scaled so that the largest, that of the smallest class, is 1: they fit float32.
     smallest = jnp.min(size, axis=-1, where=size > 0, initial=jnp.inf, keepdims=True)
@@ -322,7 +322,7 @@ def _tversky(
     alpha = constant("alpha", alpha, lambda a: a > 0, "above 0", logits.dtype)
     beta = constant("beta", beta, lambda b: b > 0, "above 0", logits.dtype)
     smoothing = constant("smoothing", smoothing, lambda s: s > 0, "above 0", logits.dtype)
-    of = _outcomes(logits, labels, weights)
+    of = _outcomes(logits, labels, _varying_like(logits, weights))
     size = of.true + of.missed
     labelled = size > 0
 
@@ -441,6 +441,13 @@ def _softmax(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch
 
 def _planes(values: Float[Array, "*batch h w classes"]) -> list[Float[Array, "*batch h w"]]:
     return [values[..., k] for k in range(values.shape[-1])]
+
+
+def _varying_like(
+    logits: Float[Array, "*batch h w classes"], weights: Float[Array, "*batch h w"]
+) -> Float[Array, "*batch h w"]:
+    """The weights, known to `shard_map` to differ between shards where logits do: their gradient will."""
+    return weights + jnp.zeros_like(logits[..., 0])
 
 
 def _own_and_error(

@@ -221,8 +221,7 @@ def plain_cost(logits, labels, false, missed):
     return jnp.sum(false * p * (1 - y) + missed * (1 - p) * y, axis=-1)
 
 
-@pytest.mark.parametrize("num_classes", [2, 3, 7])
-@pytest.mark.parametrize("shape", [(4, 6), (3, 5, 7), (2, 1, 8, 9)])
+@pytest.mark.parametrize(("num_classes", "shape"), [(2, (4, 6)), (3, (3, 5, 7)), (4, (2, 1, 8, 9))])
 def test_sums_and_costs_by_planes_are_the_plain_ones_with_all_their_gradients(num_classes, shape):
     rng = np.random.default_rng(0)
     labels = jnp.asarray(rng.integers(0, num_classes, shape))
@@ -273,3 +272,20 @@ def test_sums_over_uniform_images_do_not_drift(shape):
     labels[: shape[0] // 2] = 1
     logits = np.zeros((*shape, 3), np.float32) + np.array([0.3, 0.1, -1], np.float32)
     assert_close(jax.jit(dice_loss)(logits, labels), formulas.dice_loss(logits.astype(float), labels))
+
+
+def test_labels_and_weights_may_be_the_same_on_all_shards():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(8, 5, 6, 3)).astype(np.float32), rng.integers(0, 3, (1, 5, 6))
+    weights = rng.uniform(0, 2, labels.shape).astype(np.float32)
+    mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
+    batch, everywhere = jax.sharding.PartitionSpec("batch"), jax.sharding.PartitionSpec()
+
+    def gradients(z, w):
+        return jax.grad(lambda z, w: dice_loss(z, labels, weights=w).sum(), (0, 1))(z, w)
+
+    sharded = jax.shard_map(gradients, mesh=mesh, in_specs=(batch, everywhere), out_specs=(batch, everywhere))
+    alone = [gradients(z[None], weights) for z in logits]
+    by_logits, by_weights = jax.jit(sharded)(logits, weights)
+    assert_close(by_logits, np.concatenate([z for z, _ in alone]))
+    assert_close(by_weights, sum(w for _, w in alone))

@@ -1,6 +1,8 @@
 """Losses of regions, each as a map of what every pixel adds to it."""
 
-from typing import Literal
+import functools
+import math
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +49,9 @@ def dice_loss(
 
     The sums are those of one image. For the Dice loss of a whole batch let it be one tall image:
     `dice_loss(logits.reshape(-1, width, num_classes), labels.reshape(-1, width))`.
+
+    The gradient is a `jax.custom_vjp`: reverse mode works, repeatedly too, forward mode (`jax.jvp`,
+    `jax.jacfwd`, `jax.hessian`) raises a TypeError; take `jax.jacrev(jax.grad(f))` for a Hessian.
 
     References:
         Milletari et al. 2016, arXiv:1606.04797, with p in the place of p squared in the denominator.
@@ -101,6 +106,9 @@ def iou_loss(
         TypeError: logits are not floating point, or labels not integers.
         ValueError: shapes that do not match, fewer than two classes, an unknown `classes`, or a
             smoothing that is not above 0.
+
+    The gradient is a `jax.custom_vjp`: reverse mode works, repeatedly too, forward mode (`jax.jvp`,
+    `jax.jacfwd`, `jax.hessian`) raises a TypeError; take `jax.jacrev(jax.grad(f))` for a Hessian.
 
     References:
         Rahman and Wang 2016, doi:10.1007/978-3-319-50835-1_22.
@@ -161,7 +169,9 @@ def tversky_loss(
         ValueError: shapes that do not match, fewer than two classes, an unknown `classes`, or an alpha, a
             beta or a smoothing that is not above 0.
 
-    Numbers are constants to differentiation.
+    Numbers are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
+    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
+    `jax.jacrev(jax.grad(f))` for a Hessian.
 
     References:
         Salehi et al. 2017, arXiv:1706.05721.
@@ -221,7 +231,9 @@ def focal_tversky_loss(
         ValueError: shapes that do not match, fewer than two classes, an unknown `classes`, or an alpha, a
             beta, a gamma or a smoothing that is not above 0.
 
-    Numbers are constants to differentiation.
+    Numbers are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
+    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
+    `jax.jacrev(jax.grad(f))` for a Hessian.
 
     References:
         Abraham and Khan 2018, arXiv:1810.07842.
@@ -270,6 +282,9 @@ def generalized_dice_loss(
         TypeError: logits are not floating point, or labels not integers.
         ValueError: shapes that do not match, or fewer than two classes.
 
+    The gradient is a `jax.custom_vjp`: reverse mode works, repeatedly too, forward mode (`jax.jvp`,
+    `jax.jacfwd`, `jax.hessian`) raises a TypeError; take `jax.jacrev(jax.grad(f))` for a Hessian.
+
     References:
         Sudre et al. 2017, arXiv:1707.03237.
 
@@ -281,15 +296,14 @@ def generalized_dice_loss(
     0.883
     """
     logits, labels, valid, weights = checked(logits, labels, weights)
-    p, y, w = jax.nn.softmax(logits), one_hot(labels, logits.shape[-1]), weights[..., None]
-    size = jnp.sum(w, axis=(-3, -2), where=y, keepdims=True)
+    of = _outcomes(logits, labels, _varying_like(logits, weights))
+    size = of.true + of.missed
     # The inverse squares, scaled so that the largest, that of the smallest class, is 1: they fit float32.
     smallest = jnp.min(size, axis=-1, where=size > 0, initial=jnp.inf, keepdims=True)
     by_class = jnp.where(size > 0, smallest / jnp.where(size > 0, size, 1), 0) ** 2
-    wrong = jnp.sum(by_class * errors(p, y), axis=-1)
-    whole = jnp.sum(w * by_class * (p + y), axis=(-3, -2, -1))
-    share = pixels(valid, p.dtype) / jnp.where(whole > 0, whole, 1)[..., None, None]
-    return jnp.where(valid, weights * wrong * share, 0)
+    whole = jnp.sum(by_class * (2 * of.true + of.false + of.missed), axis=-1, keepdims=True)
+    share = pixels(valid, logits.dtype)[..., 0] * by_class / jnp.where(whole > 0, whole, 1)
+    return jnp.where(valid, weights * _cost(logits, labels, share, share), 0)
 
 
 def _tversky(
@@ -308,21 +322,164 @@ def _tversky(
     alpha = constant("alpha", alpha, lambda a: a > 0, "above 0", logits.dtype)
     beta = constant("beta", beta, lambda b: b > 0, "above 0", logits.dtype)
     smoothing = constant("smoothing", smoothing, lambda s: s > 0, "above 0", logits.dtype)
-    p, y, w = jax.nn.softmax(logits), one_hot(labels, logits.shape[-1]), weights[..., None]
-    labelled = jnp.any(y & (w > 0), axis=(-3, -2), keepdims=True)
+    of = _outcomes(logits, labels, _varying_like(logits, weights))
+    size = of.true + of.missed
+    labelled = size > 0
 
-    wrong = jnp.where(y, beta, alpha) * errors(p, y)
-    cost = jnp.where(labelled, wrong, p)
-    whole = jnp.where(labelled, jnp.where(y, p, 0) + wrong, p + smoothing)
-    total = jnp.sum(w * whole, axis=(-3, -2), keepdims=True)
-    share = counted(labelled, classes, p.dtype) / jnp.where(total > 0, total, 1)
+    price = jnp.where(labelled, alpha, 1)
+    wrong = price * of.false + beta * of.missed
+    total = wrong + jnp.where(labelled, of.true, smoothing * jnp.sum(size, axis=-1, keepdims=True))
+    total = jnp.where(total > 0, total, 1)
+    share = pixels(valid, logits.dtype)[..., 0] * counted(labelled, classes, logits.dtype) / total
     if gamma is not None:
         gamma = constant("gamma", gamma, lambda g: g > 0, "above 0", logits.dtype)
-        index = jnp.sum(w * cost, axis=(-3, -2), keepdims=True) / jnp.where(total > 0, total, 1)
+        index = wrong / total
         # By the logarithm, since the derivative of index ** (gamma - 1) overflows where the index is tiny; at
         # 0, where it is infinite, nothing is left to be improved.
         share *= jnp.where(index > 0, jnp.exp((gamma - 1) * jnp.log(jnp.where(index > 0, index, 1))), 0)
-    return pixels(valid, p.dtype) * jnp.where(valid, weights * jnp.sum(cost * share, axis=-1), 0)
+    return jnp.where(valid, weights * _cost(logits, labels, price * share, beta * share), 0)
+
+
+class _Outcomes(NamedTuple):
+    """What becomes of each class in an image, in sums of weight times probability."""
+
+    false: Float[Array, "*batch classes"]
+    """Of the class, where it is not the label."""
+    missed: Float[Array, "*batch classes"]
+    """Of all other classes, where it is the label."""
+    true: Float[Array, "*batch classes"]
+    """Of the class, where it is the label."""
+
+
+# Every loss here is a pair: sums over the image, and a map made of prices that these sums set. With autodiff
+# XLA keeps some 8 arrays of the size of the logits; by hand, each of the pair is the other's gradient, and
+# the probabilities are the only one kept.
+
+
+@jax.custom_vjp
+def _outcomes(
+    logits: Float[Array, "*batch h w classes"],
+    labels: Integer[Array, "*batch h w"],
+    weights: Float[Array, "*batch h w"],
+) -> _Outcomes:
+    """False alarms, misses and true answers of each class."""
+    p = _planes(_softmax(logits))
+    own, error = _own_and_error(p, labels)
+    missed = [jnp.where(labels == k, weights * error, 0) for k in range(len(p))]
+    true = [jnp.where(labels == k, weights * own, 0) for k in range(len(p))]
+    if len(p) == 2:  # what the one is missed by is a false alarm of the other
+        false = missed[::-1]
+    else:
+        false = [jnp.where(labels == k, 0, weights * plane) for k, plane in enumerate(p)]
+    return _Outcomes(_sums(false), _sums(missed), _sums(true))
+
+
+def _outcomes_forward(logits, labels, weights):
+    return _outcomes(logits, labels, weights), (logits, labels, weights)
+
+
+def _outcomes_backward(residuals, cotangent):
+    logits, labels, weights = residuals
+    false, missed, true = cotangent
+    own, _ = _own_and_error(_planes(_softmax(logits)), labels)
+    # Misses and true answers of a class sum to its weight: for the logits the one is minus the other.
+    by_logit = weights[..., None] * _slope(logits, labels, false, missed - true)
+    return by_logit, None, _cost(logits, labels, false, missed) + own * _at_label(true, labels)
+
+
+_outcomes.defvjp(_outcomes_forward, _outcomes_backward)
+
+
+@jax.custom_vjp
+def _cost(
+    logits: Float[Array, "*batch h w classes"],
+    labels: Integer[Array, "*batch h w"],
+    false: Float[Array, "*batch classes"],
+    missed: Float[Array, "*batch classes"],
+) -> Float[Array, "*batch h w"]:
+    """The expected price of a pixel: false[k] + missed[label] for each class k that is not its label."""
+    p = _planes(_softmax(logits))
+    _, error = _own_and_error(p, labels)
+    if len(p) == 2:
+        return error * _at_label(false[..., ::-1] + missed, labels)
+    alarms = (jnp.where(labels == k, 0, false[..., None, None, k] * plane) for k, plane in enumerate(p))
+    return sum(alarms, error * _at_label(missed, labels))
+
+
+def _cost_forward(logits, labels, false, missed):
+    return _cost(logits, labels, false, missed), (logits, labels, false, missed)
+
+
+def _cost_backward(residuals, cotangent):
+    logits, labels, _, _ = residuals
+    sums = _outcomes(logits, labels, cotangent)
+    return cotangent[..., None] * _slope(*residuals), None, sums.false, sums.missed
+
+
+_cost.defvjp(_cost_forward, _cost_backward)
+
+
+def _slope(
+    logits: Float[Array, "*batch h w classes"],
+    labels: Integer[Array, "*batch h w"],
+    false: Float[Array, "*batch classes"],
+    missed: Float[Array, "*batch classes"],
+) -> Float[Array, "*batch h w classes"]:
+    """Derivative of each pixel's `_cost` with respect to its logits."""
+    price = false[..., None, None, :] + _at_label(missed, labels)[..., None]
+    price = jnp.where(one_hot(labels, logits.shape[-1]), 0, price)
+    return _softmax(logits) * (price - _cost(logits, labels, false, missed)[..., None])
+
+
+def _softmax(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch h w classes"]:
+    """Softmax with its sums plane by plane, which a CPU makes without keeping the exponentials."""
+    planes = _planes(logits)
+    top = jax.lax.stop_gradient(functools.reduce(jnp.maximum, planes))
+    log_sum = jnp.log(sum(jnp.exp(plane - top) for plane in planes))
+    return jnp.exp((logits - top[..., None]) - log_sum[..., None])
+
+
+def _planes(values: Float[Array, "*batch h w classes"]) -> list[Float[Array, "*batch h w"]]:
+    return [values[..., k] for k in range(values.shape[-1])]
+
+
+def _varying_like(
+    logits: Float[Array, "*batch h w classes"], weights: Float[Array, "*batch h w"]
+) -> Float[Array, "*batch h w"]:
+    """The weights, known to `shard_map` to differ between shards where logits do: their gradient will."""
+    return weights + jnp.zeros_like(logits[..., 0])
+
+
+def _own_and_error(
+    p: list[Float[Array, "*batch h w"]], labels: Integer[Array, "*batch h w"]
+) -> tuple[Float[Array, "*batch h w"], Float[Array, "*batch h w"]]:
+    """Probability of the label, and that of all others: 1 - p would lose the last of it to rounding."""
+    nothing = jnp.zeros_like(p[0])
+    own = sum((jnp.where(labels == k, plane, 0) for k, plane in enumerate(p)), nothing)
+    return own, sum((jnp.where(labels == k, 0, plane) for k, plane in enumerate(p)), nothing)
+
+
+def _at_label(
+    per_class: Float[Array, "*batch classes"], labels: Integer[Array, "*batch h w"]
+) -> Float[Array, "*batch h w"]:
+    """Each pixel's entry in a table of its image's classes; 0 at void pixels."""
+    entries = enumerate(_planes(per_class[..., None, None, :]))
+    return sum((jnp.where(labels == k, entry, 0) for k, entry in entries), jnp.zeros((), per_class.dtype))
+
+
+def _sums(maps: list[Float[Array, "*batch h w"]]) -> Float[Array, "*batch maps"]:
+    """Sums of some maps over the pixels of each image."""
+    # A CPU stores what one sum is taken of, but makes one loop of a reduction of several arrays and of what
+    # leads up to them; it uses vector instructions where that reduction is short.
+    *batch, h, w = maps[0].shape
+    few = math.gcd(h * w, 8)
+    parts = jax.lax.reduce(
+        [values.reshape(*batch, h * w // few, few) for values in maps],
+        [jnp.zeros((), values.dtype) for values in maps],
+        lambda some, more: [a + b for a, b in zip(some, more, strict=True)],
+        dimensions=[len(batch) + 1],
+    )
+    return jnp.stack([jnp.sum(part, axis=-1) for part in parts], axis=-1)
 
 
 def errors(

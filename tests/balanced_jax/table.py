@@ -42,7 +42,7 @@ class Row:
     """Whether the loss multiplies by a mask of its own, which is float32 even where logits are float64."""
     region: bool = False
     """Whether it is a loss of regions, whose map counts only as a whole."""
-    truncated: bool = False
+    reverse_only: bool = False
     """Whether its gradient is a custom one, which has no forward mode."""
 
     @property
@@ -100,14 +100,14 @@ ROWS = (
         formulas.softmax_truncated_cross_entropy,
         options=THRESHOLDS,
         numbers=EPS,
-        truncated=True,
+        reverse_only=True,
     ),
     Row(
         losses.all_entries_truncated_cross_entropy,
         formulas.all_entries_truncated_cross_entropy,
         options=THRESHOLDS,
         numbers=EPS,
-        truncated=True,
+        reverse_only=True,
     ),
     Row(
         losses.balanced_loss,
@@ -115,7 +115,7 @@ ROWS = (
         options=({"beta": 0, "window": 3}, {"eps_inf": 0.0, "eps_sup": 1, "beta": 0.9, "window": 5}),
         numbers={**EPS, "beta": (0.99, 0.0)},
         mask_inside=True,
-        truncated=True,
+        reverse_only=True,
     ),
     Row(
         losses.softmax_focal_loss,
@@ -135,7 +135,7 @@ ROWS = (
         numbers=EPS,
         labels=class_flags,
         classes=(1, 2, 5),
-        truncated=True,
+        reverse_only=True,
     ),
     Row(
         losses.sigmoid_balanced_loss,
@@ -145,7 +145,7 @@ ROWS = (
         labels=class_flags,
         classes=(1, 2, 5),
         mask_inside=True,
-        truncated=True,
+        reverse_only=True,
     ),
     Row(
         losses.sigmoid_focal_loss,
@@ -155,14 +155,29 @@ ROWS = (
         labels=class_flags,
         classes=(1, 2, 5),
     ),
-    Row(losses.dice_loss, formulas.dice_loss, options=ALL, numbers={"smoothing": (0.1, 0.5)}, region=True),
-    Row(losses.iou_loss, formulas.iou_loss, options=ALL, numbers={"smoothing": (0.1, 0.5)}, region=True),
+    Row(
+        losses.dice_loss,
+        formulas.dice_loss,
+        options=ALL,
+        numbers={"smoothing": (0.1, 0.5)},
+        region=True,
+        reverse_only=True,
+    ),
+    Row(
+        losses.iou_loss,
+        formulas.iou_loss,
+        options=ALL,
+        numbers={"smoothing": (0.1, 0.5)},
+        region=True,
+        reverse_only=True,
+    ),
     Row(
         losses.tversky_loss,
         formulas.tversky_loss,
         options=({"alpha": 0.3, "beta": 0.7}, {"alpha": 2, "beta": 0.1, **ALL[1]}),
         numbers={"smoothing": (0.1, 0.5), "alpha": (0.5, 0.1), "beta": (0.5, 2.0)},
         region=True,
+        reverse_only=True,
     ),
     Row(
         losses.focal_tversky_loss,
@@ -175,8 +190,9 @@ ROWS = (
             "gamma": (0.75, 1.5),
         },
         region=True,
+        reverse_only=True,
     ),
-    Row(losses.generalized_dice_loss, formulas.generalized_dice_loss, region=True),
+    Row(losses.generalized_dice_loss, formulas.generalized_dice_loss, region=True, reverse_only=True),
     Row(
         losses.lovasz_softmax_loss,
         formulas.lovasz_softmax_loss,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from balanced_jax import losses
-from balanced_jax.losses import dice_loss, lovasz_softmax_loss, masked_mean
+from balanced_jax.losses import dice_loss, lovasz_softmax_loss, masked_mean, region
 from balanced_jax.masks import valid_mask
 from tests.balanced_jax import formulas
 from tests.balanced_jax.tolerance import assert_close
@@ -208,3 +208,84 @@ def test_a_batch_in_one_is_one_tall_image():
     logits, labels = rng.normal(size=(2, 4, 5, 3)).astype(np.float32), rng.integers(0, 3, (2, 4, 5))
     pooled = jax.jit(dice_loss)(logits.reshape(-1, 5, 3), labels.reshape(-1, 5))
     assert_close(pooled, formulas.dice_loss(logits.reshape(-1, 5, 3).astype(float), labels.reshape(-1, 5)))
+
+
+def plain_outcomes(logits, labels, weights):
+    p, y, w = jax.nn.softmax(logits), jax.nn.one_hot(labels, logits.shape[-1]), weights[..., None]
+    return [jnp.sum(w * q, axis=(-3, -2)) for q in (p * (1 - y), (1 - p) * y, p * y)]
+
+
+def plain_cost(logits, labels, false, missed):
+    p, y = jax.nn.softmax(logits), jax.nn.one_hot(labels, logits.shape[-1])
+    false, missed = false[..., None, None, :], missed[..., None, None, :]
+    return jnp.sum(false * p * (1 - y) + missed * (1 - p) * y, axis=-1)
+
+
+@pytest.mark.parametrize(("num_classes", "shape"), [(2, (4, 6)), (3, (3, 5, 7)), (4, (2, 1, 8, 9))])
+def test_sums_and_costs_by_planes_are_the_plain_ones_with_all_their_gradients(num_classes, shape):
+    rng = np.random.default_rng(0)
+    labels = jnp.asarray(rng.integers(0, num_classes, shape))
+    logits, weights, cotangent = (rng.normal(size=size) for size in ((*shape, num_classes), shape, shape))
+    tables = rng.normal(size=(3, *shape[:-2], num_classes))
+
+    def twice(outcomes, cost, logits, weights, false, missed):
+        """Values, first gradients, and those of a product of the gradients."""
+
+        def both(*arguments):
+            sums = outcomes(arguments[0], labels, arguments[1])
+            charged = cost(arguments[0], labels, *arguments[2:])
+            return sum(jnp.vdot(t, s) for t, s in zip(tables, sums, strict=True)), jnp.vdot(
+                cotangent, charged
+            )
+
+        def steepness(*arguments):
+            slopes = jax.grad(lambda *a: sum(both(*a)), (0, 1, 2, 3))(*arguments)
+            return sum(jnp.vdot(slope, slope) for slope in slopes)
+
+        arguments = logits, weights, false, missed
+        first = [jax.grad(lambda *a, i=i: both(*a)[i], (0, 1, 2, 3))(*arguments) for i in (0, 1)]
+        return both(*arguments), first, jax.grad(steepness, (0, 1, 2, 3))(*arguments)
+
+    with jax.enable_x64(True):
+        arguments = logits, weights, *tables[:2]
+        ours = jax.jit(functools.partial(twice, region._outcomes, region._cost))(*arguments)
+        plain = jax.jit(functools.partial(twice, plain_outcomes, plain_cost))(*arguments)
+        for actual, wanted in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
+            assert_close(actual, wanted, unit=1e-13)
+
+
+@pytest.mark.parametrize("name", [*TEXTBOOK, "generalized_dice_loss"])
+def test_the_gradient_at_the_weights_is_the_difference_quotient(name):
+    logits, labels, weights = images_of_two_and_three_classes()
+    rng, loss = np.random.default_rng(1), getattr(losses, name)
+    cotangent, ahead = rng.normal(size=weights.shape), rng.normal(size=weights.shape) * (weights > 0)
+    with jax.enable_x64(True):
+        total = jax.jit(lambda w: jnp.vdot(cotangent, loss(logits, labels, weights=w)))
+        slope = np.vdot(jax.jit(jax.grad(total))(weights), ahead)
+        quotient = (total(weights + 1e-5 * ahead) - total(weights - 1e-5 * ahead)) / 2e-5
+    assert slope == pytest.approx(float(quotient), rel=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(1000, 2000), (1001, 2001)])
+def test_sums_over_uniform_images_do_not_drift(shape):
+    labels = np.zeros(shape, np.uint8)
+    labels[: shape[0] // 2] = 1
+    logits = np.zeros((*shape, 3), np.float32) + np.array([0.3, 0.1, -1], np.float32)
+    assert_close(jax.jit(dice_loss)(logits, labels), formulas.dice_loss(logits.astype(float), labels))
+
+
+def test_labels_and_weights_may_be_the_same_on_all_shards():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(8, 5, 6, 3)).astype(np.float32), rng.integers(0, 3, (1, 5, 6))
+    weights = rng.uniform(0, 2, labels.shape).astype(np.float32)
+    mesh = jax.make_mesh((8,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
+    batch, everywhere = jax.sharding.PartitionSpec("batch"), jax.sharding.PartitionSpec()
+
+    def gradients(z, w):
+        return jax.grad(lambda z, w: dice_loss(z, labels, weights=w).sum(), (0, 1))(z, w)
+
+    sharded = jax.shard_map(gradients, mesh=mesh, in_specs=(batch, everywhere), out_specs=(batch, everywhere))
+    alone = [gradients(z[None], weights) for z in logits]
+    by_logits, by_weights = jax.jit(sharded)(logits, weights)
+    assert_close(by_logits, np.concatenate([z for z, _ in alone]))
+    assert_close(by_weights, sum(w for _, w in alone))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import constant, one_hot
+from balanced_jax._pixels import at_label, constant, one_hot
 from balanced_jax.losses._softmax import checked
 
 
@@ -384,7 +384,7 @@ def _outcomes_backward(residuals, cotangent):
     own, _ = _own_and_error(_planes(_softmax(logits)), labels)
     # Misses and true answers of a class sum to its weight: for the logits the one is minus the other.
     by_logit = weights[..., None] * _slope(logits, labels, false, missed - true)
-    return by_logit, None, _cost(logits, labels, false, missed) + own * _at_label(true, labels)
+    return by_logit, None, _cost(logits, labels, false, missed) + own * at_label(true, labels)
 
 
 _outcomes.defvjp(_outcomes_forward, _outcomes_backward)
@@ -401,9 +401,9 @@ def _cost(
     p = _planes(_softmax(logits))
     _, error = _own_and_error(p, labels)
     if len(p) == 2:
-        return error * _at_label(false[..., ::-1] + missed, labels)
+        return error * at_label(false[..., ::-1] + missed, labels)
     alarms = (jnp.where(labels == k, 0, false[..., None, None, k] * plane) for k, plane in enumerate(p))
-    return sum(alarms, error * _at_label(missed, labels))
+    return sum(alarms, error * at_label(missed, labels))
 
 
 def _cost_forward(logits, labels, false, missed):
@@ -426,7 +426,7 @@ def _slope(
     missed: Float[Array, "*batch classes"],
 ) -> Float[Array, "*batch h w classes"]:
     """Derivative of each pixel's `_cost` with respect to its logits."""
-    price = false[..., None, None, :] + _at_label(missed, labels)[..., None]
+    price = false[..., None, None, :] + at_label(missed, labels)[..., None]
     price = jnp.where(one_hot(labels, logits.shape[-1]), 0, price)
     return _softmax(logits) * (price - _cost(logits, labels, false, missed)[..., None])
 
@@ -457,14 +457,6 @@ def _own_and_error(
     nothing = jnp.zeros_like(p[0])
     own = sum((jnp.where(labels == k, plane, 0) for k, plane in enumerate(p)), nothing)
     return own, sum((jnp.where(labels == k, 0, plane) for k, plane in enumerate(p)), nothing)
-
-
-def _at_label(
-    per_class: Float[Array, "*batch classes"], labels: Integer[Array, "*batch h w"]
-) -> Float[Array, "*batch h w"]:
-    """Each pixel's entry in a table of its image's classes; 0 at void pixels."""
-    entries = enumerate(_planes(per_class[..., None, None, :]))
-    return sum((jnp.where(labels == k, entry, 0) for k, entry in entries), jnp.zeros((), per_class.dtype))
 
 
 def _sums(maps: list[Float[Array, "*batch h w"]]) -> Float[Array, "*batch maps"]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer, Shaped
 
 from balanced_jax.losses._softmax import checked
@@ -58,132 +59,90 @@ def lovasz_softmax_loss(
     >>> round(lovasz_softmax_loss(background, labels).mean().item(), 3)  # a missed defect: (1 + 4 / 64) / 2
     0.531
     """
-    logits, labels, valid, counts = checked(logits, labels, weights)
+    logits, labels, valid, weights = checked(logits, labels, weights)
     y = [labels == k for k in range(logits.shape[-1])]
-    labelled = jnp.stack([jnp.any(own & (counts > 0), axis=(-2, -1)) for own in y], axis=-1)
-    part = counted(labelled, classes, counts.dtype)
-    steps = [
-        part[..., k, None, None] * _steps(order, own, counts, alike=weights is None)
-        for k, (order, own) in enumerate(
-            zip(_orders(jax.lax.stop_gradient(logits), y, valid), y, strict=True)
-        )
-    ]
-    # The label's error is the sum of the other probabilities, so each of these is priced at two steps.
-    label_step = sum(jnp.where(own, step, 0) for own, step in zip(y, steps, strict=True))
-    prices = [jnp.where(own, 0, step + label_step) for own, step in zip(y, steps, strict=True)]
-    return jnp.where(valid, pixels(valid, counts.dtype) * _expected(logits, prices), 0)
+    labelled = jnp.stack([jnp.any(own & (weights > 0), axis=(-2, -1)) for own in y], axis=-1)
+    part = counted(labelled, classes, weights.dtype)[..., None, None, :]
+    errors = _errors(_softmax(logits), y)
+    orders = _orders([jax.lax.stop_gradient(jax.lax.collapse(error, -2)) for error in errors])
+    steps = [_steps(order, own, weights) for order, own in zip(orders, y, strict=True)]
+    cost = sum(part[..., k] * error * step for k, (error, step) in enumerate(zip(errors, steps, strict=True)))
+    return jnp.where(valid, pixels(valid, weights.dtype) * cost, 0)
 
 
 def _softmax(logits: Float[Array, "*batch h w classes"]) -> list[Float[Array, "*batch h w"]]:
-    """Probability of each class, plane by plane: a CPU makes one loop of sums of planes, not of a short axis."""
-    planes = [logits[..., k] for k in range(logits.shape[-1])]
-    top = jax.lax.stop_gradient(functools.reduce(jnp.maximum, planes))
-    odds = [jnp.exp(plane - top) for plane in planes]
+    """Softmax by the margins to the largest logit, whose own gradient is thus minus that of the others.
+
+    A step of one pixel can be the whole loss. The usual gradient, p (v - sum(p v)), then loses what is left
+    of it at a class that is nearly certain. Plane by plane, since a CPU makes one loop of sums of planes.
+    """
+    planes, top = jnp.unstack(logits, axis=-1), jnp.argmax(logits, axis=-1)
+    largest = sum(jnp.where(top == k, plane, 0) for k, plane in enumerate(planes))
+    odds = [jnp.exp(jnp.where(top == k, 0, plane - largest)) for k, plane in enumerate(planes)]
     total = sum(odds)
     return [odd / total for odd in odds]
 
 
-@jax.custom_jvp
-def _expected(
-    logits: Float[Array, "*batch h w classes"], prices: list[Float[Array, "*batch h w"]]
-) -> Float[Array, "*batch h w"]:
-    """Mean of the classes' prices by their softmax probabilities; prices are constants to differentiation."""
-    return _mean(_softmax(logits), prices)
-
-
-@_expected.defjvp
-def _expected_jvp(primals, tangents):
-    logits, prices = primals
-    p = _softmax(logits)
-    # The slope at class k is p (price - mean price). A step of one pixel can be the whole loss, and of a class
-    # that is nearly certain this would lose what is left: there, prices count from that of the likeliest class.
-    likeliest = functools.reduce(jnp.maximum, p)
-    base = jnp.select([q == likeliest for q in p], prices)
-    above = [price - base for price in prices]
-    mean = _mean(p, above)
-    slope = jnp.stack([q * (price - mean) for q, price in zip(p, above, strict=True)], axis=-1)
-    return _mean(p, prices), jnp.sum(slope * tangents[0], axis=-1)
-
-
-def _mean(
-    p: list[Float[Array, "*batch h w"]], values: list[Float[Array, "*batch h w"]]
-) -> Float[Array, "*batch h w"]:
-    """Mean of values by the probabilities of their classes."""
-    return functools.reduce(jnp.add, [q * value for q, value in zip(p, values, strict=True)])
-
-
-def _orders(
-    logits: Float[Array, "*batch h w classes"],
-    y: list[Bool[Array, "*batch h w"]],
-    valid: Bool[Array, "*batch h w"],
-) -> list[Integer[Array, "*batch pixels"]]:
-    """For each class its pixels from the largest error down, void ones last."""
-    p = _softmax(logits)
-    # 1 - p would lose the last of it to rounding.
+def _errors(
+    p: list[Float[Array, "*batch h w"]], y: list[Bool[Array, "*batch h w"]]
+) -> list[Float[Array, "*batch h w"]]:
+    """How wrong each class is at each pixel: 1 - p where it is the label, p elsewhere."""
+    # What the label lacks went to the others: 1 - p would lose the last of it to rounding.
     missed = sum(jnp.where(own, 0, q) for own, q in zip(y, p, strict=True))
-    if len(p) == 2:  # both classes have the same errors
-        p, y = p[:1], y[:1]
-    errors = [jnp.where(valid, jnp.where(own, missed, q), -1) for own, q in zip(y, p, strict=True)]
-    sort = _worst_first_by_bits if logits.dtype == jnp.float32 else _worst_first
-    orders = [sort(jax.lax.collapse(error, error.ndim - 2)) for error in errors]
-    return orders * 2 if len(orders) == 1 else orders
+    return [jnp.where(own, missed, q) for own, q in zip(y, p, strict=True)]
+
+
+def _orders(errors: list[Float[Array, "*batch pixels"]]) -> list[Integer[Array, "*batch pixels"]]:
+    """For each class the pixels from its largest error down."""
+    worst_first = _worst_first_by_bits if errors[0].dtype == jnp.float32 else _worst_first
+    if len(errors) == 2:  # but at void pixels, which do not count, both classes have the same errors
+        return [worst_first(errors[0])] * 2
+    return [worst_first(error) for error in errors]
 
 
 def _worst_first(error: Float[Array, "*batch pixels"]) -> Integer[Array, "*batch pixels"]:
-    """Where the pixels are from the largest error down, those of equal error in the order they have."""
+    """The pixels from the largest error down, those of equal error in the order of rows."""
     return jnp.argsort(-error, axis=-1, stable=True)
 
 
 def _worst_first_by_bits(error: Float[Array, "*batch pixels"]) -> Integer[Array, "*batch pixels"]:
-    """`_worst_first` of float32 errors below 2, of which those below 0 are equal.
+    """`_worst_first` of float32 errors from 0 to 2, whose bits are in the order of their values.
 
-    Such errors are in the order of their bits. On a CPU, XLA calls a comparator of its own making for each pair of
-    floats or of several operands, but sorts plain integers natively, 6 times as fast: so the place goes into the
-    low half of an integer of 64 bits, for any number of pixels. Without x64 mode these exist inside the scope alone.
+    XLA's CPU sorts single integers in native code, six times as fast as floats or several operands, for
+    which it calls a comparison. So error and place share 64 bits, whatever the number of pixels.
     """
-    bits = jax.lax.bitcast_convert_type(error, jnp.uint32)
-    with jax.enable_x64(True):
+    falling = np.float32(2).view(np.uint32) - jax.lax.bitcast_convert_type(error, jnp.uint32)
+    with jax.enable_x64(True):  # only these integers, which never leave
         place = jax.lax.broadcasted_iota(jnp.uint64, error.shape, error.ndim - 1)
-        falling = (jnp.uint32(0x40000000) - bits).astype(jnp.uint64)
-        return jax.lax.sort(falling << 32 | place).astype(jnp.int32)
+        return jax.lax.sort(falling.astype(jnp.uint64) << 32 | place).astype(jnp.int32)
 
 
 def _steps(
-    order: Integer[Array, "*batch pixels"],
-    y: Bool[Array, "*batch h w"],
-    weights: Float[Array, "*batch h w"],
-    alike: bool,
+    order: Integer[Array, "*batch pixels"], y: Bool[Array, "*batch h w"], weights: Float[Array, "*batch h w"]
 ) -> Float[Array, "*batch h w"]:
-    """What each pixel adds to 1 - I / U when it is misclassified after all pixels before it in the order.
+    """What each pixel adds to 1 - I / U when it is misclassified after all pixels ahead of it in the order.
 
     A pixel of the class leaves the intersection I, and one of another class joins the union U. Written as
-    differences of 1 - I / U the steps would be lost to rounding. Where all weights are `alike`, 1 but at void
-    pixels, which are last, the order itself counts the pixels before; what void ones get means nothing.
+    differences of 1 - I / U the steps would be lost to rounding.
     """
-    inside = _take(jax.lax.collapse(y, y.ndim - 2), order)
-    if alike:
-        weight = jnp.ones(order.shape, weights.dtype)
-        before = jax.lax.broadcasted_iota(weights.dtype, order.shape, order.ndim - 1)
-    else:
-        weight = _take(jax.lax.collapse(weights, weights.ndim - 2), order)
-        before = jnp.cumsum(weight, axis=-1)[..., :-1]
-        before = jnp.concatenate([jnp.zeros_like(weight[..., :1]), before], axis=-1)
-    # Pixels of the class from this one on, and with those before it all that is of the class or taken for it.
+    inside, weight = (_take(jax.lax.collapse(plane, -2), order) for plane in (y, weights))
     intersection = jax.lax.cumsum(jnp.where(inside, weight, 0), axis=order.ndim - 1, reverse=True)
-    union = intersection + before
+    ahead = jnp.cumsum(weight, axis=-1)[..., :-1]
+    before = intersection + jnp.concatenate([jnp.zeros_like(weight[..., :1]), ahead], axis=-1)
+    union = jnp.where(inside, before, before + weight)
     # Of a class that labels nothing, the first pixel takes I / U from 1, as 0 / 0 counts, to 0.
-    ratio = jnp.where(inside | (union == 0), 1, intersection / jnp.where(union > 0, union, 1))
-    after = jnp.where(inside, union, union + weight)
-    return _put(weight * ratio / jnp.where(after > 0, after, 1), order).reshape(y.shape)
+    ratio = jnp.where(before > 0, intersection / jnp.where(before > 0, before, 1), 1)
+    step = jnp.where(inside, weight, weight * ratio) / jnp.where(union > 0, union, 1)
+    return _put_back(step, order).reshape(y.shape)
 
 
 @functools.partial(jnp.vectorize, signature="(n),(n)->(n)")
 def _take(row: Shaped[Array, " pixels"], order: Integer[Array, " pixels"]) -> Shaped[Array, " pixels"]:
-    """A row in an order."""
+    """The pixels of a row in an order."""
     return row[order]
 
 
 @functools.partial(jnp.vectorize, signature="(n),(n)->(n)")
-def _put(row: Shaped[Array, " pixels"], order: Integer[Array, " pixels"]) -> Shaped[Array, " pixels"]:
-    """What is a row in an order, back in place."""
+def _put_back(row: Shaped[Array, " pixels"], order: Integer[Array, " pixels"]) -> Shaped[Array, " pixels"]:
+    """The row of which `_take` makes this one."""
     return jnp.zeros_like(row).at[order].set(row, unique_indices=True)

@@ -1,6 +1,7 @@
 """Intersection over union itself, made continuous, as a map of what every pixel adds to it."""
 
 import functools
+from collections.abc import Sequence
 from typing import Literal
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer, Shaped
 
+from balanced_jax._pixels import one_hot
 from balanced_jax.losses._softmax import checked
 from balanced_jax.losses.region import counted, pixels
 
@@ -70,21 +72,19 @@ def lovasz_softmax_loss(
     return jnp.where(valid, pixels(valid, weights.dtype) * cost, 0)
 
 
-def _softmax(logits: Float[Array, "*batch h w classes"]) -> list[Float[Array, "*batch h w"]]:
+def _softmax(logits: Float[Array, "*batch h w classes"]) -> Sequence[Float[Array, "*batch h w"]]:
     """Softmax by the margins to the largest logit, whose own gradient is thus minus that of the others.
 
     A step of one pixel can be the whole loss. The usual gradient, p (v - sum(p v)), then loses what is left
-    of it at a class that is nearly certain. Plane by plane, since a CPU makes one loop of sums of planes.
+    of it at a class that is nearly certain.
     """
-    planes, top = jnp.unstack(logits, axis=-1), jnp.argmax(logits, axis=-1)
-    largest = sum(jnp.where(top == k, plane, 0) for k, plane in enumerate(planes))
-    odds = [jnp.exp(jnp.where(top == k, 0, plane - largest)) for k, plane in enumerate(planes)]
-    total = sum(odds)
-    return [odd / total for odd in odds]
+    top = one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1])
+    largest = jnp.sum(logits, axis=-1, where=top, keepdims=True)
+    return jnp.unstack(jax.nn.softmax(jnp.where(top, 0, logits - largest)), axis=-1)
 
 
 def _errors(
-    p: list[Float[Array, "*batch h w"]], y: list[Bool[Array, "*batch h w"]]
+    p: Sequence[Float[Array, "*batch h w"]], y: Sequence[Bool[Array, "*batch h w"]]
 ) -> list[Float[Array, "*batch h w"]]:
     """How wrong each class is at each pixel: 1 - p where it is the label, p elsewhere."""
     # What the label lacks went to the others: 1 - p would lose the last of it to rounding.

@@ -474,14 +474,6 @@ def _sums(maps: list[Float[Array, "*batch h w"]]) -> Float[Array, "*batch maps"]
     return jnp.stack([jnp.sum(part, axis=-1) for part in parts], axis=-1)
 
 
-def errors(
-    p: Float[Array, "*batch h w classes"], y: Bool[Array, "*batch h w classes"]
-) -> Float[Array, "*batch h w classes"]:
-    """How wrong each class is at each pixel: 1 - p where it is the label, p elsewhere."""
-    # What the label lacks went to the others: 1 - p would lose the last of it to rounding.
-    return jnp.where(y, jnp.sum(p, axis=-1, where=~y, keepdims=True), p)
-
-
 def pixels(valid: Bool[Array, "*batch h w"], dtype: DTypeLike) -> Float[Array, "*batch 1 1"]:
     """Number of valid pixels of each image: what turns a sum over them into the mean of a map."""
     return jnp.sum(valid, axis=(-2, -1), keepdims=True, dtype=jnp.int32).astype(dtype)

@@ -1,6 +1,7 @@
 """Masks against loops that spell the equations out."""
 
 import functools
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -219,7 +220,7 @@ def test_weights_that_relax_go_from_the_papers_to_none():
 
 # Confusion
 
-METHODS = ["conv", "packed"]
+METHODS: list[Literal["conv", "packed"]] = ["conv", "packed"]
 
 
 @pytest.mark.parametrize("window", [3, 5, 7, 9, 15])
@@ -244,8 +245,8 @@ def test_any_labels_are_counted_alike(labels, num_classes, window):
     labels = jnp.asarray(labels, jnp.int32)
     convolved = count_by_convolution(labels, num_classes, window)
     np.testing.assert_array_equal(convolved, count_in_words(labels, num_classes, window))
-    masks = [confusion_mask(labels, num_classes, window=window, method=method) for method in METHODS]
-    assert_close(*masks)
+    convolved, looked_up = (confusion_mask(labels, num_classes, window=window, method=m) for m in METHODS)
+    assert_close(convolved, looked_up)
 
 
 @pytest.mark.parametrize("window", [255, 257])  # the last that two counters of a word can hold, and one more

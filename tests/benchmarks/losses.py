@@ -7,6 +7,7 @@ process; a ratio is the median over the rounds, and PyTorch is taken with one th
 whichever is faster.
 """
 
+import functools
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -57,8 +58,9 @@ class Figure(NamedTuple):
     classes: int
     against: str
     value: float
-    target: float
-    unit: str = "x"
+    target: float | None = None
+    floor: float | None = None
+    """What remains of the value if our side only read its inputs once and wrote its result."""
 
 
 def main(options: Options) -> None:
@@ -68,17 +70,15 @@ def main(options: Options) -> None:
         f"PyTorch {torch.__version__}, {'x'.join(map(str, SHAPE))} pixels unless said otherwise, "
         f"median of {options.rounds} rounds; load before the start {os.getloadavg()[0]:.1f}",
         "",
-        "| what | C | against | figure | target | |",
-        "|---|---|---|---|---|---|",
+        "| what | C | against | figure | floor | target | |",
+        "|---|---|---|---|---|---|---|",
     ]
     print(*lines, sep="\n")
     for figure in figures(options.rounds):
-        target = "" if figure.target == np.inf else f"{figure.target:.2f}"
-        verdict = "" if figure.value <= figure.target else "missed"
-        lines.append(
-            f"| {figure.what} | {figure.classes} | {figure.against} | {figure.value:.2f}{figure.unit} "
-            f"| {target} | {verdict} |"
-        )
+        floor, target = ("" if x is None else f"{x:.2f}" for x in (figure.floor, figure.target))
+        verdict = "missed" if figure.target is not None and figure.value > figure.target else ""
+        cells = [figure.what, figure.classes, figure.against, f"{figure.value:.2f}", floor, target, verdict]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
         print(lines[-1], flush=True)
     if options.out:
         options.out.write_text("\n".join([f"    {COMMAND}", "", *lines, ""]))
@@ -142,22 +142,22 @@ def pixel_losses(classes: int, rounds: int) -> Iterator[Figure]:
     seconds = alternate(candidates, rounds)
     torch_names = [name for name in seconds if name.startswith("torch")]
 
+    def timed(name: str, what: str, peer: str, *peers: str, target: float | None = None) -> Figure:
+        floor = ratio(seconds, "floor", *peers)
+        return Figure(what, classes, peer, ratio(seconds, name, *peers), target, floor)
+
     targets = {2: (0.18, 0.28), 5: (0.45, 0.55), 12: (0.58, 0.70)}[classes]
-    given = "truncated cross-entropy, mask given"
-    yield Figure(given, classes, "optax weighted CE", ratio(seconds, "truncated", "optax"), targets[0])
-    yield Figure(given, classes, "PyTorch weighted CE", ratio(seconds, "truncated", *torch_names), 0.65)
-    yield Figure(given, classes, "the same by autodiff", ratio(seconds, "truncated", "naive"), 1.0)
-    yield Figure(given, classes, "floor", ratio(seconds, "truncated", "floor"), np.inf)
-    yield Figure(
-        "balanced loss, both masks made", classes, "optax weighted CE",
-        ratio(seconds, "balanced", "optax"), targets[1],
-    )  # fmt: skip
-    for name in ("cross-entropy", "focal"):
-        yield Figure(name, classes, "optax weighted CE", ratio(seconds, name, "optax"), np.inf)
-    limits = {"truncated": 2, "cross-entropy": 2, "focal": classes, "balanced": classes, "optax": np.inf}
+    given, made = "truncated cross-entropy, mask given", "balanced loss, both masks made"
+    yield timed("truncated", given, "optax weighted CE", "optax", target=targets[0])
+    yield timed("truncated", given, "PyTorch weighted CE", *torch_names, target=0.65)
+    yield timed("truncated", given, "the same by autodiff", "naive")
+    yield timed("balanced", made, "optax weighted CE", "optax", target=targets[1])
+    yield timed("cross-entropy", "cross-entropy", "optax weighted CE", "optax")
+    yield timed("focal", "focal", "optax weighted CE", "optax")
+    limits = {"truncated": 2, "cross-entropy": 2, "focal": classes, "balanced": classes, "optax": None}
     for name, limit in limits.items():
         maps = temporary_bytes(value_and_gradient(steps[name][0]), logits, *steps[name][1]) / (4 * pixels)
-        yield Figure(f"{name}, temporary memory", classes, "maps", maps, limit, unit="")
+        yield Figure(f"{name}, temporary memory", classes, "maps", maps, limit)
 
 
 def naive_truncated(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
@@ -169,10 +169,10 @@ def naive_truncated(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> ja
     return mask * jnp.where(error < 0.3, 0, jnp.where(error <= 0.7, middle, hard))
 
 
-def copying(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Candidate:
+def copying(logits: jax.Array, *maps: jax.Array) -> Candidate:
     """What no loss can go below: each of its inputs read once, a gradient written."""
-    step = jax.jit(lambda z, y, m: z * (m + y)[..., None])
-    return lambda: step(logits, labels, mask)
+    step = jax.jit(lambda z, *maps: z * functools.reduce(jnp.add, maps)[..., None])
+    return lambda: step(logits, *maps)
 
 
 def region_losses(classes: int, rounds: int) -> Iterator[Figure]:
@@ -182,11 +182,13 @@ def region_losses(classes: int, rounds: int) -> Iterator[Figure]:
     for name, (loss, penalty) in ours.items():
         compiled = jax.jit(value_and_gradient(loss))
         candidates: dict[str, Candidate] = {"ours": lambda compiled=compiled: compiled(logits, labels)}
+        candidates["floor"] = copying(logits, labels)
         candidates |= torch_candidates(torch_tversky(logits, labels, penalty))
         seconds = alternate(candidates, rounds)
-        yield Figure(name, classes, "PyTorch", ratio(seconds, "ours", "torch 1", "torch n"), 0.8)
+        ours, floor = (ratio(seconds, which, "torch 1", "torch n") for which in ("ours", "floor"))
+        yield Figure(name, classes, "PyTorch", ours, 0.8, floor)
         maps = temporary_bytes(value_and_gradient(loss), logits, labels) / (4 * labels.size)
-        yield Figure(f"{name}, temporary memory", classes, "maps", maps, np.inf, unit="")
+        yield Figure(f"{name}, temporary memory", classes, "maps", maps, classes)
 
 
 def lovasz(classes: int, shape: tuple[int, ...], rounds: int) -> Iterator[Figure]:
@@ -200,14 +202,16 @@ def lovasz(classes: int, shape: tuple[int, ...], rounds: int) -> Iterator[Figure
     candidates: dict[str, Candidate] = {
         "ours": lambda: plain(logits, labels),
         "weighted": lambda: weighted(logits, labels, mask),
+        "floor": copying(logits, labels),
         **torch_candidates(torch_lovasz(logits, labels)),
     }
     seconds = alternate(candidates, rounds)
     size = "x".join(map(str, shape))
-    yield Figure(f"Lovász {size}", classes, "PyTorch", ratio(seconds, "ours", "torch 1", "torch n"), 1.2)
+    given = {name: ratio(seconds, name, "torch 1", "torch n") for name in ("ours", "weighted", "floor")}
+    yield Figure(f"Lovász {size}", classes, "PyTorch", given["ours"], 1.2, given["floor"])
     yield Figure(
-        f"Lovász {size}, weighted", classes, "PyTorch, without weights",
-        ratio(seconds, "weighted", "torch 1", "torch n"), np.inf,
+        f"Lovász {size}, weighted", classes, "PyTorch, without weights", given["weighted"],
+        floor=given["floor"],
     )  # fmt: skip
 
 
@@ -216,16 +220,16 @@ def masks(classes: int, rounds: int) -> Iterator[Figure]:
     _, labels = surfaces(classes)
     on_host = np.asarray(labels, np.uint8)
     compiled = jax.jit(confusion_mask, static_argnames=("num_classes", "window"))
-    candidates: dict[str, Candidate] = {}
+    copy = jax.jit(lambda labels: labels.astype(jnp.float32))
+    candidates: dict[str, Candidate] = {"copy": lambda: copy(labels)}
     for window in (3, 7, 15):
         candidates[f"ours {window}"] = lambda w=window: compiled(labels, num_classes=classes, window=w)
         candidates[f"boxFilter {window}"] = lambda w=window: box_counts(on_host, classes, w)
     seconds = alternate(candidates, rounds)
     for window in (3, 7, 15):
-        yield Figure(
-            f"confusion mask, window {window}", classes, "OpenCV boxFilter, counting alone",
-            ratio(seconds, f"ours {window}", f"boxFilter {window}"), 1.0,
-        )  # fmt: skip
+        ours, floor = (ratio(seconds, name, f"boxFilter {window}") for name in (f"ours {window}", "copy"))
+        what = f"confusion mask, window {window}"
+        yield Figure(what, classes, "OpenCV boxFilter, counting alone", ours, 1.0, floor)
     yield Figure("confusion mask, window 15", classes, "window 3", ratio(seconds, "ours 15", "ours 3"), 1.5)
 
 

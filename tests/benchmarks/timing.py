@@ -4,6 +4,7 @@ A machine's speed drifts with its temperature and its other jobs; two calls a mo
 machine, so their ratio holds still where times do not.
 """
 
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -26,8 +27,8 @@ def alternate(candidates: Mapping[str, Candidate], rounds: int) -> dict[str, lis
         jax.block_until_ready(run())
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(rounds):
-        names = list(candidates)
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+        # In changing order: after one ends its threads may still be spinning, and its memory be given back.
+        for name in random.Random(turn).sample(list(candidates), len(candidates)):
             start = time.perf_counter()
             jax.block_until_ready(candidates[name]())
             seconds[name].append(time.perf_counter() - start)

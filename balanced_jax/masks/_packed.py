@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Integer, UInt
+from jaxtyping import Array, Float, Integer, Shaped, UInt
 
 _TABLE_BITS = 16
 """Bits that are looked up at once: a table of 256 KiB, which the cache of a core holds."""
@@ -102,7 +102,8 @@ def _in_one_table(
     word = np.arange(2 ** (bits * num_classes))[:, None]
     counts = word >> bits * np.arange(num_classes) & 2**bits - 1
     shares = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
-    return _at(1 - _entropies(shares).sum(axis=-1) / np.log(num_classes), words)
+    table = 1 - _entropies(shares).sum(axis=-1) / np.log(num_classes)
+    return _at(table.astype(np.float32), words)
 
 
 def _in_tables(
@@ -110,14 +111,14 @@ def _in_tables(
 ) -> Float[Array, "*batch h w"]:
     """The purity of windows by the sum of what a few counters at a time add to it.
 
-    Counts c of n pixels, of the N in a full window, have the entropy log(n / N) - sum(c log(c / N)) / n.
-    Where the window is full the logarithm is 0, and nothing is lost to rounding.
+    With t(c) = -c/N log(c/N), N the pixels of a full window, counts c of n pixels have the entropy
+    N/n (sum(t(c)) - t(n)). In integers of 2**-28 that difference loses nothing, and is 0 for one class.
     """
     bits, full = _bits(window), window * window
     at_once = max(1, _TABLE_BITS // bits)
-    of_counter = _entropies(np.arange(2**bits) / full)
+    t = np.round(2.0**28 * _entropies(np.arange(2**bits) / full)).clip(0).astype(np.uint32)
     n = jnp.zeros(words[0].shape, jnp.int32)
-    entropies = jnp.zeros(words[0].shape, jnp.float32)
+    total = jnp.zeros(words[0].shape, jnp.uint32)
     for word, first in zip(words, range(0, num_classes, per_word(window)), strict=True):
         classes = min(per_word(window), num_classes - first)
         # Times 1 + 2**bits + 4**bits + ..., the last counter is the sum of all.
@@ -125,11 +126,11 @@ def _in_tables(
         n += (word * ones >> bits * (classes - 1) & 2**bits - 1).astype(jnp.int32)
         for k in range(0, classes, at_once):
             together = min(at_once, classes - k)
-            table = functools.reduce(np.add.outer, [of_counter] * together).ravel()
-            entropies += _at(table, word >> bits * k & 2 ** (bits * together) - 1)
+            table = functools.reduce(np.add.outer, [t] * together).ravel()
+            total += _at(table, word >> bits * k & 2 ** (bits * together) - 1)
     seen = np.maximum(np.arange(full + 1), 1)
-    entropy = _at(np.log(seen / full), n) + _at(full / seen, n) * entropies
-    return 1 - entropy / np.float32(np.log(num_classes))
+    share = (full / seen / np.log(num_classes) / 2.0**28).astype(np.float32)
+    return 1 - (total - _at(t, n)).astype(jnp.float32) * _at(share, n)
 
 
 def _entropies(shares: np.ndarray) -> np.ndarray:
@@ -137,5 +138,5 @@ def _entropies(shares: np.ndarray) -> np.ndarray:
     return -shares * np.log(np.where(shares > 0, shares, 1))
 
 
-def _at(table: np.ndarray, index: Integer[Array, "*shape"]) -> Float[Array, "*shape"]:
-    return jnp.asarray(table, jnp.float32).at[index.astype(jnp.int32)].get(mode="promise_in_bounds")
+def _at(table: np.ndarray, index: Integer[Array, "*shape"]) -> Shaped[Array, "*shape"]:
+    return jnp.asarray(table).at[index.astype(jnp.int32)].get(mode="promise_in_bounds")

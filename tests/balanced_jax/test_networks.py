@@ -111,7 +111,7 @@ def test_fcn8s_without_norms_has_the_parameters_of_vgg16_and_its_scores():
     scores = 21 * (4096 + 512 + 256) + 3 * 21 + 2 * 16 * 21 * 21
     parameters = number_of_parameters(FCN8s(num_classes=21, norm="none"))
     assert parameters == VGG16_WITH_WIDE_LAYERS + scores
-    assert round(parameters / 1e6) == 134  # Long et al., table 1
+    assert round(parameters / 1e6) == 134  # Badrinarayanan et al., arXiv:1511.00561, section 3
 
 
 def test_segnets_encoder_has_the_parameters_of_vgg16_but_for_the_biases():
@@ -120,7 +120,7 @@ def test_segnets_encoder_has_the_parameters_of_vgg16_but_for_the_biases():
     kernels = [x.size for x in jax.tree.leaves(shapes["params"]["backbone"]) if x.ndim == 4]
     outputs = 2 * 64 + 2 * 128 + 3 * 256 + 6 * 512
     assert sum(kernels) == VGG16_CONVOLUTIONS - outputs
-    assert round(VGG16_CONVOLUTIONS / 1e6, 1) == 14.7  # Badrinarayanan et al., section 1
+    assert round(VGG16_CONVOLUTIONS / 1e6, 1) == 14.7  # the same
 
 
 def random(*shape):

@@ -30,8 +30,8 @@ from tests.references.networks import CASES, Case
 
 PUBLISHED: dict[str, tuple[nn.Module, int, str]] = {
     "unet": (UNet(num_classes=2), 1, "31.0 M (counted from figure 1)"),
-    "fcn8s": (FCN8s(num_classes=21, norm="none"), 3, "134 M (Long et al., table 1)"),
-    "segnet": (SegNet(num_classes=12), 3, "14.7 M in the encoder (Badrinarayanan et al.)"),
+    "fcn8s": (FCN8s(num_classes=21, norm="none"), 3, "134 M (arXiv:1511.00561, section 3)"),
+    "segnet": (SegNet(num_classes=12), 3, "14.7 M in the encoder (arXiv:1511.00561, section 3)"),
     "deeplabv3": (DeepLabV3(num_classes=21), 3, "42,004,074 (torchvision)"),
     "pspnet": (PSPNet(num_classes=19), 3, "48.98 M (MMSegmentation, deep stem: 19,232 more)"),
 }

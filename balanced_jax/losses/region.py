@@ -1,14 +1,12 @@
 """Losses of regions, each as a map of what every pixel adds to it."""
 
-import functools
-import math
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import at_label, constant, one_hot
+from balanced_jax._pixels import constant
+from balanced_jax.losses._outcomes import cost, outcomes, varying_like
 from balanced_jax.losses._softmax import checked
 
 
@@ -296,14 +294,14 @@ def generalized_dice_loss(
     0.883
     """
     logits, labels, valid, weights = checked(logits, labels, weights)
-    of = _outcomes(logits, labels, _varying_like(logits, weights))
+    of = outcomes(logits, labels, varying_like(logits, weights))
     size = of.true + of.missed
     # The inverse squares, scaled so that the largest, that of the smallest class, is 1: they fit float32.
     smallest = jnp.min(size, axis=-1, where=size > 0, initial=jnp.inf, keepdims=True)
     by_class = jnp.where(size > 0, smallest / jnp.where(size > 0, size, 1), 0) ** 2
     whole = jnp.sum(by_class * (2 * of.true + of.false + of.missed), axis=-1, keepdims=True)
     share = pixels(valid, logits.dtype)[..., 0] * by_class / jnp.where(whole > 0, whole, 1)
-    return jnp.where(valid, weights * _cost(logits, labels, share, share), 0)
+    return jnp.where(valid, weights * cost(logits, labels, share, share), 0)
 
 
 def _tversky(
@@ -322,7 +320,7 @@ def _tversky(
     alpha = constant("alpha", alpha, lambda a: a > 0, "above 0", logits.dtype)
     beta = constant("beta", beta, lambda b: b > 0, "above 0", logits.dtype)
     smoothing = constant("smoothing", smoothing, lambda s: s > 0, "above 0", logits.dtype)
-    of = _outcomes(logits, labels, _varying_like(logits, weights))
+    of = outcomes(logits, labels, varying_like(logits, weights))
     size = of.true + of.missed
     labelled = size > 0
 
@@ -337,141 +335,7 @@ def _tversky(
         # By the logarithm, since the derivative of index ** (gamma - 1) overflows where the index is tiny; at
         # 0, where it is infinite, nothing is left to be improved.
         share *= jnp.where(index > 0, jnp.exp((gamma - 1) * jnp.log(jnp.where(index > 0, index, 1))), 0)
-    return jnp.where(valid, weights * _cost(logits, labels, price * share, beta * share), 0)
-
-
-class _Outcomes(NamedTuple):
-    """What becomes of each class in an image, in sums of weight times probability."""
-
-    false: Float[Array, "*batch classes"]
-    """Of the class, where it is not the label."""
-    missed: Float[Array, "*batch classes"]
-    """Of all other classes, where it is the label."""
-    true: Float[Array, "*batch classes"]
-    """Of the class, where it is the label."""
-
-
-# Every loss here is a pair: sums over the image, and a map made of prices that these sums set. With autodiff
-# XLA keeps some 8 arrays of the size of the logits; by hand, each of the pair is the other's gradient, and
-# the probabilities are the only one kept.
-
-
-@jax.custom_vjp
-def _outcomes(
-    logits: Float[Array, "*batch h w classes"],
-    labels: Integer[Array, "*batch h w"],
-    weights: Float[Array, "*batch h w"],
-) -> _Outcomes:
-    """False alarms, misses and true answers of each class."""
-    p = _planes(_softmax(logits))
-    own, error = _own_and_error(p, labels)
-    missed = [jnp.where(labels == k, weights * error, 0) for k in range(len(p))]
-    true = [jnp.where(labels == k, weights * own, 0) for k in range(len(p))]
-    if len(p) == 2:  # what the one is missed by is a false alarm of the other
-        false = missed[::-1]
-    else:
-        false = [jnp.where(labels == k, 0, weights * plane) for k, plane in enumerate(p)]
-    return _Outcomes(_sums(false), _sums(missed), _sums(true))
-
-
-def _outcomes_forward(logits, labels, weights):
-    return _outcomes(logits, labels, weights), (logits, labels, weights)
-
-
-def _outcomes_backward(residuals, cotangent):
-    logits, labels, weights = residuals
-    false, missed, true = cotangent
-    own, _ = _own_and_error(_planes(_softmax(logits)), labels)
-    # Misses and true answers of a class sum to its weight: for the logits the one is minus the other.
-    by_logit = weights[..., None] * _slope(logits, labels, false, missed - true)
-    return by_logit, None, _cost(logits, labels, false, missed) + own * at_label(true, labels)
-
-
-_outcomes.defvjp(_outcomes_forward, _outcomes_backward)
-
-
-@jax.custom_vjp
-def _cost(
-    logits: Float[Array, "*batch h w classes"],
-    labels: Integer[Array, "*batch h w"],
-    false: Float[Array, "*batch classes"],
-    missed: Float[Array, "*batch classes"],
-) -> Float[Array, "*batch h w"]:
-    """The expected price of a pixel: false[k] + missed[label] for each class k that is not its label."""
-    p = _planes(_softmax(logits))
-    _, error = _own_and_error(p, labels)
-    if len(p) == 2:
-        return error * at_label(false[..., ::-1] + missed, labels)
-    alarms = (jnp.where(labels == k, 0, false[..., None, None, k] * plane) for k, plane in enumerate(p))
-    return sum(alarms, error * at_label(missed, labels))
-
-
-def _cost_forward(logits, labels, false, missed):
-    return _cost(logits, labels, false, missed), (logits, labels, false, missed)
-
-
-def _cost_backward(residuals, cotangent):
-    logits, labels, _, _ = residuals
-    sums = _outcomes(logits, labels, cotangent)
-    return cotangent[..., None] * _slope(*residuals), None, sums.false, sums.missed
-
-
-_cost.defvjp(_cost_forward, _cost_backward)
-
-
-def _slope(
-    logits: Float[Array, "*batch h w classes"],
-    labels: Integer[Array, "*batch h w"],
-    false: Float[Array, "*batch classes"],
-    missed: Float[Array, "*batch classes"],
-) -> Float[Array, "*batch h w classes"]:
-    """Derivative of each pixel's `_cost` with respect to its logits."""
-    price = false[..., None, None, :] + at_label(missed, labels)[..., None]
-    price = jnp.where(one_hot(labels, logits.shape[-1]), 0, price)
-    return _softmax(logits) * (price - _cost(logits, labels, false, missed)[..., None])
-
-
-def _softmax(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch h w classes"]:
-    """Softmax with its sums plane by plane, which a CPU makes without keeping the exponentials."""
-    planes = _planes(logits)
-    top = jax.lax.stop_gradient(functools.reduce(jnp.maximum, planes))
-    log_sum = jnp.log(sum(jnp.exp(plane - top) for plane in planes))
-    return jnp.exp((logits - top[..., None]) - log_sum[..., None])
-
-
-def _planes(values: Float[Array, "*batch h w classes"]) -> list[Float[Array, "*batch h w"]]:
-    return [values[..., k] for k in range(values.shape[-1])]
-
-
-def _varying_like(
-    logits: Float[Array, "*batch h w classes"], weights: Float[Array, "*batch h w"]
-) -> Float[Array, "*batch h w"]:
-    """The weights, known to `shard_map` to differ between shards where logits do: their gradient will."""
-    return weights + jnp.zeros_like(logits[..., 0])
-
-
-def _own_and_error(
-    p: list[Float[Array, "*batch h w"]], labels: Integer[Array, "*batch h w"]
-) -> tuple[Float[Array, "*batch h w"], Float[Array, "*batch h w"]]:
-    """Probability of the label, and that of all others: 1 - p would lose the last of it to rounding."""
-    nothing = jnp.zeros_like(p[0])
-    own = sum((jnp.where(labels == k, plane, 0) for k, plane in enumerate(p)), nothing)
-    return own, sum((jnp.where(labels == k, 0, plane) for k, plane in enumerate(p)), nothing)
-
-
-def _sums(maps: list[Float[Array, "*batch h w"]]) -> Float[Array, "*batch maps"]:
-    """Sums of some maps over the pixels of each image."""
-    # A CPU stores what one sum is taken of, but makes one loop of a reduction of several arrays and of what
-    # leads up to them; it uses vector instructions where that reduction is short.
-    *batch, h, w = maps[0].shape
-    few = math.gcd(h * w, 8)
-    parts = jax.lax.reduce(
-        [values.reshape(*batch, h * w // few, few) for values in maps],
-        [jnp.zeros((), values.dtype) for values in maps],
-        lambda some, more: [a + b for a, b in zip(some, more, strict=True)],
-        dimensions=[len(batch) + 1],
-    )
-    return jnp.stack([jnp.sum(part, axis=-1) for part in parts], axis=-1)
+    return jnp.where(valid, weights * cost(logits, labels, price * share, beta * share), 0)
 
 
 def pixels(valid: Bool[Array, "*batch h w"], dtype: DTypeLike) -> Float[Array, "*batch 1 1"]:

@@ -81,6 +81,10 @@ def diagnose(
         ValueError: shapes that do not match, fewer than two classes, a loss that returns no map, a
             threshold out of its range, or eps_inf not below eps_sup.
 
+    A loss of several labels a pixel is asked about one class at a time, as of an image of two classes: with
+    scores z and labels y of the class, `diagnose(lambda z, y: loss(z[..., 1:] - z[..., :1], y[..., None]),
+    jnp.stack([jnp.zeros_like(z), z], axis=-1), y)`.
+
     References:
         Xie et al. 2023, doi:10.3390/app13020826: what its figs. 1, 2 and 4 ask of cross entropy and one
         network, for any loss and any network.

@@ -123,5 +123,8 @@ def _focal(odds: Float[Array, "*shape"], gamma: Float[Array, ""]) -> Float[Array
 def _focal_jvp(primals, tangents):
     odds, gamma = primals
     p_by_e = right_by_wrong(odds)
-    slope = jnp.exp(-gamma * surprise(-odds)) * (1 + gamma * surprise(odds) * p_by_e) / (1 + p_by_e)
+    # From other functions than the value, or a compiler keeps what both have in common.
+    minus_log_e = jnp.log1p(p_by_e)
+    minus_log_p = jax.nn.relu(odds + minus_log_e)
+    slope = jnp.exp(-gamma * minus_log_e) * (1 + gamma * minus_log_p * p_by_e) / (1 + p_by_e)
     return _focal(odds, gamma), slope * tangents[0]

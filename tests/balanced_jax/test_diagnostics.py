@@ -22,7 +22,12 @@ from balanced_jax.diagnostics import (
     means,
     shares,
 )
-from balanced_jax.losses import dice_loss, softmax_cross_entropy, softmax_truncated_cross_entropy
+from balanced_jax.losses import (
+    dice_loss,
+    sigmoid_truncated_cross_entropy,
+    softmax_cross_entropy,
+    softmax_truncated_cross_entropy,
+)
 from balanced_jax.masks import balance_mask
 from tests.balanced_jax import formulas
 from tests.balanced_jax.table import ROWS
@@ -128,6 +133,19 @@ def test_divisions_are_of_the_same_loss_and_shares_sum_to_1(row):
         np.testing.assert_allclose(totals, totals[0], rtol=1e-5)
     for holdings in found:
         np.testing.assert_allclose([share.sum() for share in shares(holdings)], 1)
+
+
+def test_a_loss_of_several_labels_a_pixel_is_asked_class_by_class():
+    logits, labels = example(2)
+    score = logits[..., 1] - logits[..., 0]
+    found = diagnose(
+        lambda z, y: sigmoid_truncated_cross_entropy(z[..., 1:] - z[..., :1], y[..., None]),
+        jnp.stack([jnp.zeros_like(score), score], axis=-1),
+        labels,
+    )
+    wanted = diagnose(softmax_truncated_cross_entropy, logits, labels)
+    for ours, theirs in zip(flat(found), flat(wanted), strict=True):
+        assert_close(ours, theirs)
 
 
 @every_loss

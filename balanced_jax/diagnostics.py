@@ -82,8 +82,8 @@ def diagnose(
             threshold out of its range, or eps_inf not below eps_sup.
 
     A loss of several labels a pixel is asked about one class at a time, as of an image of two classes: with
-    scores z and labels y of the class, `diagnose(lambda z, y: loss(z[..., 1:] - z[..., :1], y[..., None]),
-    jnp.stack([jnp.zeros_like(z), z], axis=-1), y)`.
+    `score` and `label` maps of the class, `diagnose(lambda z, y: loss(z[..., 1:] - z[..., :1], y[..., None]),
+    jnp.stack([jnp.zeros_like(score), score], axis=-1), label)`.
 
     References:
         Xie et al. 2023, doi:10.3390/app13020826: what its figs. 1, 2 and 4 ask of cross entropy and one

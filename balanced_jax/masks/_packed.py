@@ -25,7 +25,7 @@ def purity(labels: Integer[Array, "*batch h w"], num_classes: int, window: int) 
     if _bits(window) * num_classes <= _TABLE_BITS:
         return _in_one_table(num_classes, window, *words(labels))
 
-    # Image by image, because of many words a whole batch would be more than caches hold.
+    # Image by image, since several words for a whole batch are more than caches hold.
     def of_image(labels: Integer[Array, "h w"]) -> Float[Array, "h w"]:
         return _kept(functools.partial(_in_tables, num_classes, window), *words(labels))
 

@@ -7,6 +7,7 @@ is the mean of its map over its non-void pixels, that of a batch the mean over i
 and maps may be added.
 """
 
+from balanced_jax.losses.all_entries import all_entries_truncated_cross_entropy
 from balanced_jax.losses.balanced import balanced_loss, sigmoid_balanced_loss
 from balanced_jax.losses.cross_entropy import softmax_cross_entropy
 from balanced_jax.losses.focal import sigmoid_focal_loss, softmax_focal_loss
@@ -20,7 +21,6 @@ from balanced_jax.losses.region import (
     tversky_loss,
 )
 from balanced_jax.losses.truncated import (
-    all_entries_truncated_cross_entropy,
     sigmoid_truncated_cross_entropy,
     softmax_truncated_cross_entropy,
     truncated_cross_entropy,

@@ -1,7 +1,12 @@
 """What every sigmoid loss begins and ends with."""
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, Float, Integer
+from jaxtyping import Array, ArrayLike, Float, Integer
 
 from balanced_jax._pixels import as_classes, as_float
 from balanced_jax.masks.valid import valid_mask
@@ -14,10 +19,9 @@ def checked(
 ) -> tuple[
     Float[Array, "*batch h w classes"],
     Integer[Array, "*batch h w classes"],
-    Bool[Array, "*batch h w classes"],
     Float[Array, "*batch h w classes"],
 ]:
-    """Logits in at least float32, labels, which entries are valid, and weights that are 0 elsewhere."""
+    """Logits in at least float32, labels, and weights that are 0 at entries that are not valid."""
     logits = as_float("logits", logits)
     if logits.ndim < 3 or logits.shape[-1] < 1:
         raise ValueError(f"logits must have shape [..., H, W, C] with C of at least 1, got {logits.shape}")
@@ -26,7 +30,7 @@ def checked(
         raise ValueError(f"labels must have shape {logits.shape}, that of logits, got {labels.shape}")
     valid = valid_mask(labels, 2)
     if weights is None:
-        return logits, labels, valid, valid.astype(logits.dtype)
+        return logits, labels, valid.astype(logits.dtype)
     weights = jnp.asarray(weights, logits.dtype)
     if weights.shape not in (logits.shape, logits.shape[:-1]):
         raise ValueError(
@@ -35,19 +39,52 @@ def checked(
         )
     by_entry = weights if weights.ndim == logits.ndim else weights[..., None]
     # Before any product: a NaN weight at a void entry would survive a multiplication by 0.
-    return logits, labels, valid, jnp.where(valid, by_entry, 0)
+    return logits, labels, jnp.where(valid, by_entry, 0)
 
 
-def log_odds_of_error(
-    logits: Float[Array, "*batch h w classes"], labels: Integer[Array, "*batch h w classes"]
-) -> Float[Array, "*batch h w classes"]:
-    """log(e / (1 - e)) of the error e, one minus the probability of an entry's label."""
-    return jnp.where(labels == 1, -logits, logits)
-
-
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def mean_of_entries(
-    cost: Float[Array, "*batch h w classes"], valid: Bool[Array, "*batch h w classes"]
+    cost: Callable[[Float[Array, "*shape"], Any], Float[Array, "*shape"]],
+    options: Any,
+    logits: Float[Array, "*batch h w classes"],
+    labels: Integer[Array, "*batch h w classes"],
+    weights: Float[Array, "*batch h w classes"],
 ) -> Float[Array, "*batch h w"]:
-    """Mean over the valid entries of each pixel; 0 where there are none."""
-    entries = jnp.maximum(jnp.sum(valid, axis=-1, dtype=jnp.int32), 1)
-    return jnp.sum(cost, axis=-1, where=valid) / entries
+    """Mean of weighted costs over the valid entries of each pixel; 0 where there are none.
+
+    The cost is a function of log(e / (1 - e)) of an entry's error e, one minus the probability of its label,
+    and of options that are constants to differentiation. Plane by plane, because a CPU makes one loop of sums
+    of planes; what a reduction over the short axis of classes sums, it keeps in memory.
+    """
+    total, entries = jnp.zeros(logits.shape[:-1], logits.dtype), _valid_entries(labels)
+    for k in range(logits.shape[-1]):
+        total += weights[..., k] * cost(_log_odds_of_error(logits[..., k], labels[..., k]), options)
+    # It ends in a choice: a quotient would be drawn into the reduction that follows, and all its terms kept.
+    return jnp.where(entries > 0, total / jnp.maximum(entries, 1), 0)
+
+
+@mean_of_entries.defjvp
+def _mean_of_entries_jvp(cost, primals, tangents):
+    options, logits, labels, weights = primals
+    _, of_logits, _, of_weights = tangents
+    costs, changes = jax.jvp(
+        lambda odds: cost(odds, options),
+        [_log_odds_of_error(logits, labels)],
+        [_log_odds_of_error(of_logits, labels)],
+    )
+    total = jnp.sum(weights * changes + of_weights * costs, axis=-1)
+    return mean_of_entries(cost, *primals), total / jnp.maximum(_valid_entries(labels), 1)
+
+
+def _log_odds_of_error(
+    logits: Float[Array, "*shape"], labels: Integer[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    # A product, not a choice of two: the derivative of a choice takes what comes in twice, so it is kept.
+    return logits * jnp.where(labels == 1, -1, 1).astype(logits.dtype)
+
+
+def _valid_entries(labels: Integer[Array, "*batch h w classes"]) -> Integer[Array, "*batch h w"]:
+    return sum(
+        (valid_mask(labels[..., k], 2).astype(jnp.int32) for k in range(labels.shape[-1])),
+        jnp.zeros(labels.shape[:-1], jnp.int32),
+    )

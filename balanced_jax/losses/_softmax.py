@@ -45,21 +45,21 @@ def log_odds_of_error(
 
     The digits that e and 1 - e lose where a network is sure are all in here. At void pixels it is finite.
     """
-    own, top, log_sum = _own_and_others(logits, labels)
+    own, top, log_sum = own_and_others(logits, labels)
     return log_sum + (top - own)
 
 
 @log_odds_of_error.defjvp
 def _log_odds_of_error_jvp(primals, tangents):
     logits, labels = primals
-    own, top, log_sum = _own_and_others(logits, labels)
+    own, top, log_sum = own_and_others(logits, labels)
     # The share of each class in the probability of the others. Shifts by the largest logit are exact.
     share = jnp.exp((logits - top[..., None]) - log_sum[..., None])
     slope = jnp.where(one_hot(labels, logits.shape[-1]), -1, share)
     return log_sum + (top - own), jnp.sum(slope * tangents[0], axis=-1)
 
 
-def _own_and_others(
+def own_and_others(
     logits: Float[Array, "*batch h w classes"], labels: Integer[Array, "*batch h w"]
 ) -> tuple[Float[Array, "*batch h w"], Float[Array, "*batch h w"], Float[Array, "*batch h w"]]:
     """The label's logit, the largest of the others, and how far logsumexp of the others exceeds that.

@@ -111,7 +111,7 @@ def sigmoid_balanced_loss(
     >>> [round(cost[place].item(), 2) for place in [(0, 0), (12, 12), (17, 17)]]
     [0.36, 0.2, 2.28]
     """
-    _, labels, _, weights = _sigmoid.checked(logits, labels, weights)
+    _, labels, weights = _sigmoid.checked(logits, labels, weights)
     mask = jnp.moveaxis(balance_mask(jnp.moveaxis(labels, -1, -3), 2, beta=beta, window=window), -3, -1)
     return sigmoid_truncated_cross_entropy(
         logits, labels, weights=mask * weights, eps_inf=eps_inf, eps_sup=eps_sup

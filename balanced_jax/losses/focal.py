@@ -100,13 +100,12 @@ def sigmoid_focal_loss(
     >>> print(np.asarray(sigmoid_focal_loss(logits, labels)).round(3))  # right, wrong
     [[0.002 1.65 ]]
     """
-    logits, labels, valid, weights = _sigmoid.checked(logits, labels, weights)
+    logits, labels, weights = _sigmoid.checked(logits, labels, weights)
     gamma = constant("gamma", gamma, lambda g: g >= 0, "at least 0", logits.dtype)
     if alpha is not None:
         alpha = constant("alpha", alpha, lambda a: 0 <= a <= 1, "in [0, 1]", logits.dtype)
         weights *= jnp.where(labels == 1, alpha, 1 - alpha)
-    cost = _focal(_sigmoid.log_odds_of_error(logits, labels), gamma)
-    return _sigmoid.mean_of_entries(weights * cost, valid)
+    return _sigmoid.mean_of_entries(_focal, gamma, logits, labels, weights)
 
 
 @jax.custom_jvp

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import as_float, constant, known, one_hot
+from balanced_jax._pixels import as_float, constant, known
 from balanced_jax.losses import _sigmoid
 from balanced_jax.losses._log_odds import right_by_wrong
 from balanced_jax.losses._softmax import checked, log_odds_of_error
@@ -96,58 +96,7 @@ def softmax_truncated_cross_entropy(
     """
     logits, labels, valid, weights = checked(logits, labels, weights)
     joints = joints_at(eps_inf, eps_sup, logits.dtype)
-    return jnp.where(valid, weights * _of_log_odds(log_odds_of_error(logits, labels), joints), 0)
-
-
-def all_entries_truncated_cross_entropy(
-    logits: Float[ArrayLike, "*batch h w classes"],
-    labels: Integer[ArrayLike, "*batch h w"],
-    *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
-    eps_inf: ScalarLike = 0.3,
-    eps_sup: ScalarLike = 0.7,
-) -> Float[Array, "*batch h w"]:
-    """Truncated cross entropy of every class at every pixel, right or wrong.
-
-    The other reading of the paper's equation 3: with softmax probabilities p, the error of the labelled
-    class is 1 - p and that of any other class p, and a pixel costs the sum of `truncated_cross_entropy` of
-    all its errors. One confident wrong class is thus paid for beside the missed label; with two classes
-    the cost is twice that of `softmax_truncated_cross_entropy`.
-
-    Args:
-        logits: unnormalised finite scores, in any floating-point type.
-        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
-        weights: what each pixel counts; multiplies the map. Ignored at void pixels.
-        eps_inf: up to this error an entry is easy, in [0, 1). May be traced.
-        eps_sup: from this error on an entry is hard, in (0, 1] and above `eps_inf`. May be traced.
-
-    Returns:
-        Cost of each pixel in nats, at least 0, never reduced; float32, or float64 for float64 logits.
-
-    Raises:
-        TypeError: logits are not floating point, or labels not integers.
-        ValueError: shapes that do not match, fewer than two classes, a threshold out of its range, or
-            eps_inf not below eps_sup.
-
-    The thresholds are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
-    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
-    `jax.jacrev(jax.grad(f))` for a Hessian.
-
-    References:
-        Xie et al. 2023, doi:10.3390/app13020826, eqs. 3 and 5 to 7, with the errors of all classes.
-
-    >>> import numpy as np
-    >>> logits, labels = np.array([[[0.0, 3.0, 0.0], [1.0, 1.0, 1.0]]], np.float32), np.array([[0, 0]])
-    >>> print(np.asarray(all_entries_truncated_cross_entropy(logits, labels)).round(3))  # 1 instead, no idea
-    [[3.242 0.84 ]]
-    """
-    logits, labels, valid, weights = checked(logits, labels, weights)
-    joints = joints_at(eps_inf, eps_sup, logits.dtype)
-    against = jnp.stack(
-        [log_odds_of_error(logits, jnp.full_like(labels, k)) for k in range(logits.shape[-1])], axis=-1
-    )
-    odds = jnp.where(one_hot(labels, logits.shape[-1]), against, -against)
-    return jnp.where(valid, weights * jnp.sum(_of_log_odds(odds, joints), axis=-1), 0)
+    return jnp.where(valid, weights * of_log_odds(log_odds_of_error(logits, labels), joints), 0)
 
 
 def sigmoid_truncated_cross_entropy(
@@ -195,10 +144,9 @@ def sigmoid_truncated_cross_entropy(
     >>> print(np.asarray(sigmoid_truncated_cross_entropy(logits, labels)).round(3))
     [[0.168 0.336]]
     """
-    logits, labels, valid, weights = _sigmoid.checked(logits, labels, weights)
+    logits, labels, weights = _sigmoid.checked(logits, labels, weights)
     joints = joints_at(eps_inf, eps_sup, logits.dtype)
-    cost = _of_log_odds(_sigmoid.log_odds_of_error(logits, labels), joints)
-    return _sigmoid.mean_of_entries(weights * cost, valid)
+    return _sigmoid.mean_of_entries(of_log_odds, joints, logits, labels, weights)
 
 
 class Joints(NamedTuple):
@@ -271,7 +219,7 @@ _of_error.defvjp(_of_error_forward, _of_error_backward)
 
 
 @jax.custom_vjp
-def _of_log_odds(odds: Float[Array, "*shape"], at: Joints) -> Float[Array, "*shape"]:
+def of_log_odds(odds: Float[Array, "*shape"], at: Joints) -> Float[Array, "*shape"]:
     """The cost of an error by its log odds: the three branches, without the rounding of the error."""
     rarer = jnp.exp(-jnp.abs(odds))  # right by wrong, or wrong by right, whichever is below 1
     surprise = jax.nn.relu(odds) + jnp.log1p(rarer)
@@ -281,13 +229,18 @@ def _of_log_odds(odds: Float[Array, "*shape"], at: Joints) -> Float[Array, "*sha
 
 
 def _of_log_odds_forward(odds, at):
-    return _of_log_odds(odds, at), (odds, at)
+    return of_log_odds(odds, at), (odds, at)
 
 
 def _of_log_odds_backward(residuals, cotangent):
     odds, at = residuals
+    return cotangent * slope_at(odds, at), None
+
+
+of_log_odds.defvjp(_of_log_odds_forward, _of_log_odds_backward)
+
+
+def slope_at(odds: Float[Array, "*shape"], at: Joints) -> Float[Array, "*shape"]:
+    """Derivative of `of_log_odds` with respect to the odds."""
     slope = jnp.where(odds > at.sup, at.slope * jax.nn.sigmoid(-odds), 1)
-    return cotangent * (jnp.where(odds < at.inf, 0, slope) / (1 + right_by_wrong(odds))), None
-
-
-_of_log_odds.defvjp(_of_log_odds_forward, _of_log_odds_backward)
+    return jnp.where(odds < at.inf, 0, slope) / (1 + right_by_wrong(odds))

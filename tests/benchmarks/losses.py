@@ -24,10 +24,14 @@ import torch
 import tyro
 
 from balanced_jax.losses import (
+    all_entries_truncated_cross_entropy,
     balanced_loss,
     dice_loss,
     iou_loss,
     lovasz_softmax_loss,
+    sigmoid_balanced_loss,
+    sigmoid_focal_loss,
+    sigmoid_truncated_cross_entropy,
     softmax_cross_entropy,
     softmax_focal_loss,
     softmax_truncated_cross_entropy,
@@ -117,7 +121,7 @@ def value_and_gradient(loss: Callable[..., jax.Array]) -> Callable[..., Any]:
 
 
 def pixel_losses(classes: int, rounds: int) -> Iterator[Figure]:
-    """The truncated and the balanced loss against weighted cross-entropy elsewhere."""
+    """The truncated and the balanced loss against weighted cross-entropy elsewhere, and the memory of all."""
     logits, labels = surfaces(classes)
     mask = jax.jit(balance_mask, static_argnums=1)(labels, classes)
     pixels = labels.size
@@ -158,6 +162,16 @@ def pixel_losses(classes: int, rounds: int) -> Iterator[Figure]:
     for name, limit in limits.items():
         maps = temporary_bytes(value_and_gradient(steps[name][0]), logits, *steps[name][1]) / (4 * pixels)
         yield Figure(f"{name}, temporary memory", classes, "maps", maps, limit)
+    entries = (labels[..., None] == jnp.arange(classes)).astype(jnp.int32)
+    others: dict[str, tuple[Callable, jax.Array]] = {
+        "all-entries": (all_entries_truncated_cross_entropy, labels),
+        "sigmoid truncated": (sigmoid_truncated_cross_entropy, entries),
+        "sigmoid focal": (sigmoid_focal_loss, entries),
+        "sigmoid balanced": (sigmoid_balanced_loss, entries),
+    }
+    for name, (loss, given) in others.items():
+        maps = temporary_bytes(value_and_gradient(loss), logits, given) / (4 * pixels)
+        yield Figure(f"{name}, temporary memory", classes, "maps", maps, classes)
 
 
 def naive_truncated(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:

@@ -30,8 +30,8 @@ from balanced_jax.losses import (
 )
 from balanced_jax.masks import balance_mask
 from tests.balanced_jax import formulas
+from tests.balanced_jax.blobs import blobs
 from tests.balanced_jax.table import ROWS
-from tests.balanced_jax.test_masks import blobs
 from tests.balanced_jax.tolerance import assert_close
 
 every_loss = pytest.mark.parametrize(

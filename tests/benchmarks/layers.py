@@ -1,0 +1,138 @@
+"""What the networks' time is made of: layers against PyTorch's, and 3x3 convolutions written otherwise.
+
+    python -m tests.benchmarks.layers [--rounds 9]
+
+Float32, batches of 8, the sizes of a U-Net of width 16 on 128x128. Times are medians in milliseconds, all in
+one process and in turn; PyTorch is in channels_last. Run it alone on an idle machine.
+"""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch  # pyright: ignore[reportMissingImports]
+import tyro
+
+from balanced_jax.models.layers import max_pool
+from tests.benchmarks.timing import Candidate, alternate
+
+SIZES = ((128, 16, 16), (128, 32, 16), (64, 32, 32), (32, 64, 64), (16, 128, 128), (8, 256, 256))
+"""Side of the map, channels in, channels out."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Measures layers."""
+
+    rounds: int = 9
+    """Times that each measurement is repeated."""
+
+
+def main(benchmark: Benchmark) -> None:
+    for title, layer in {
+        "3x3 convolution": convolution,
+        "batch norm + ReLU": norm,
+        "pooling": pooling,
+    }.items():
+        head = True
+        for side, channels, features in SIZES:
+            seconds = alternate(layer(side, channels, features), benchmark.rounds)
+            if head:
+                print(f"\n| {title} | {' | '.join(seconds)} |\n|---{'|---' * len(seconds)}|")
+                head = False
+            times = [f"{1e3 * statistics.median(times):.1f}" for times in seconds.values()]
+            print(f"| {side}x{side}, {channels} to {features} | {' | '.join(times)} |", flush=True)
+
+
+def convolution(side: int, channels: int, features: int) -> dict[str, Candidate]:
+    """A convolution, its gradient by the input and by the weights, in three ways and by PyTorch."""
+    x, g = normal(8, side, side, channels), normal(8, side, side, features)
+    w = normal(3, 3, channels, features)
+    candidates: dict[str, Candidate] = {}
+    for name, convolve in {"lax": by_lax, "patches": by_patches, "9 products": by_products}.items():
+        forward = jax.jit(convolve)
+        by_input = jax.jit(lambda x, w, g, f=convolve: jax.vjp(lambda x: f(x, w), x)[1](g)[0])
+        by_weights = jax.jit(lambda x, w, g, f=convolve: jax.vjp(lambda w: f(x, w), w)[1](g)[0])
+        candidates |= {
+            name: lambda f=forward: f(x, w),
+            f"{name}, by input": lambda f=by_input: f(x, w, g),
+            f"{name}, by weights": lambda f=by_weights: f(x, w, g),
+        }
+    there, back = to_torch(x), to_torch(g)
+    weights = torch.tensor(np.asarray(w)).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+
+    def gradient(*wanted: bool) -> Candidate:
+        return lambda: torch.ops.aten.convolution_backward(
+            back, there, weights, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [*wanted, False]
+        )
+
+    return candidates | {
+        "PyTorch": lambda: torch.nn.functional.conv2d(there, weights, padding=1),
+        "PyTorch, by input": gradient(True, False),
+        "PyTorch, by weights": gradient(False, True),
+    }
+
+
+def by_lax(x: jax.Array, w: jax.Array) -> jax.Array:
+    return jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def by_patches(x: jax.Array, w: jax.Array) -> jax.Array:
+    return jnp.concatenate(shifted(x), axis=-1) @ w.reshape(-1, w.shape[-1])
+
+
+def by_products(x: jax.Array, w: jax.Array) -> jax.Array:
+    taps = w.reshape(9, *w.shape[2:])
+    return sum((part @ tap for part, tap in zip(shifted(x), taps, strict=True)), jnp.zeros(()))
+
+
+def shifted(x: jax.Array) -> list[jax.Array]:
+    """What each of the nine weights sees."""
+    _, h, w, _ = x.shape
+    padded = jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    return [padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)]
+
+
+def norm(side: int, channels: int, features: int) -> dict[str, Candidate]:
+    """Batch norm and ReLU, with the gradient."""
+    x, g = normal(8, side, side, features), normal(8, side, side, features)
+
+    def layer(x, scale, bias):
+        mean, square = x.mean((0, 1, 2)), (x * x).mean((0, 1, 2))
+        return jax.nn.relu((x - mean) * (scale * jax.lax.rsqrt(square - mean * mean + 1e-5)) + bias)
+
+    ones, zeros = jnp.ones(features), jnp.zeros(features)
+    there = torch.nn.Sequential(torch.nn.BatchNorm2d(features), torch.nn.ReLU())
+    return both(jax.jit(lambda x, g: jax.vjp(layer, x, ones, zeros)[1](g)), there, x, g)
+
+
+def pooling(side: int, channels: int, features: int) -> dict[str, Candidate]:
+    """2x2 max pooling, with the gradient."""
+    x, g = normal(8, side, side, features), normal(8, side // 2, side // 2, features)
+    return both(jax.jit(lambda x, g: jax.vjp(max_pool, x)[1](g)), torch.nn.MaxPool2d(2), x, g)
+
+
+def both(ours: Callable[..., Any], theirs: Any, x: jax.Array, g: jax.Array) -> dict[str, Candidate]:
+    leaf, back = to_torch(x).requires_grad_(), to_torch(g)
+
+    def there() -> None:
+        leaf.grad = None
+        theirs(leaf).backward(back)
+
+    return {"ours": lambda: ours(x, g), "PyTorch": there}
+
+
+def normal(*shape: int) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(0).standard_normal(shape), jnp.float32)
+
+
+def to_torch(x: jax.Array) -> Any:
+    return torch.tensor(np.asarray(x)).movedim(-1, 1).contiguous(memory_format=torch.channels_last)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Benchmark, description=__doc__))

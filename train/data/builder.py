@@ -18,6 +18,8 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from train.errors import UserError
+
 PARTS = ("train", "validation", "test")
 VOID = 255
 """The stored label of a pixel that belongs to no class."""
@@ -96,6 +98,12 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         items = self.items()
+        if empty := [part for part in PARTS if not items[part]]:
+            number = sum(map(len, items.values()))
+            raise UserError(
+                f"{self.name}: {number} images leave none for the {empty[0]} part; add images, or change the "
+                "--data options that divide them"
+            )
         content = hashlib.sha256(json.dumps(self.classes).encode())
         return {part: self._generate_examples(part, items[part], content) for part in PARTS}
 

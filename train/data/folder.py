@@ -92,11 +92,6 @@ class FolderSurfaces(SegmentationBuilder):
                 "pass --data.threshold 127"
             )
         parts = divide(self.data, traits)
-        if empty := [part for part, names in parts.items() if not names]:
-            raise UserError(
-                f"{self.data.images}: {len(traits)} images leave none for the {empty[0]} part; add images, "
-                "or change --data.validation or --data.test"
-            )
         return {part: [pair for pair in self.pairs if pair.name in names] for part, names in parts.items()}
 
     def example(self, item: Pair) -> Example:

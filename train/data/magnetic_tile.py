@@ -15,6 +15,7 @@ import tensorflow_datasets as tfds
 from train.data.builder import Example, Items, SegmentationBuilder
 from train.data.files import check_sizes, read_picture
 from train.data.masks import read_threshold
+from train.data.original import Original
 from train.data.split import Traits, draw
 from train.errors import UserError
 
@@ -24,8 +25,12 @@ TEST_SHARE = 1 / 5
 VALIDATION_SHARE = 1 / 4  # of what is not test; a fifth of all, so that it shows cracks and fray as well
 THRESHOLD = 127  # masks are grey along their edges; with 0, cracks would be half as large again
 TILES = Path(__file__).with_name("magnetic_tile_tiles.txt")
-ROOT = "Magnetic-tile-defect-datasets."  # with the dot
-TREE = f"{ROOT}/MT_{{Blowhole,Break,Crack,Fray,Uneven,Free}}/Imgs/exp*_num_*.jpg and .png"
+ORIGINAL = Original(
+    "Magnetic tile",
+    "Magnetic-tile-defect-datasets.",  # with the dot
+    "MT_{Blowhole,Break,Crack,Fray,Uneven,Free}/Imgs/exp*_num_*.jpg and .png",
+    inside=("MT_*",),
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,9 @@ class MagneticTileSurfaces(SegmentationBuilder):
         super().__init__(CLASSES, data_dir=data_dir)
 
     def items(self) -> Items:
-        root = find_root(self.source)
+        root = ORIGINAL.root(self.source)
         there = find_images(root, self.tiles)
+        ORIGINAL.count(there, len(self.tiles))
         # The whole table is divided: what a copy lacks moves no tile to another side.
         return {
             part: [(root, name) for name in sorted(names & there)]
@@ -102,20 +108,6 @@ def read_tiles(table: Path) -> dict[str, str]:
             names = [f"{FOLDERS[int(k)]}/exp{exposure}_num_{counter}" for k, exposure, counter in images]
             tiles |= dict.fromkeys(names, names[0])
     return tiles
-
-
-def find_root(source: Path | None) -> Path:
-    """The folder that holds MT_Blowhole and so on: the source itself or the published folder in it.
-
-    Raises:
-        UserError: there is no source, or no such folder.
-    """
-    if source is None:
-        raise UserError(f"Magnetic tile is not prepared: pass --source DIR, a folder that contains {TREE}")
-    for root in (source / ROOT, source):
-        if any((root / folder).is_dir() for folder in FOLDERS):
-            return root
-    raise UserError(f"{source}: Magnetic tile is not there; unpack it so that this folder contains {TREE}")
 
 
 def find_images(root: Path, published: Mapping[str, str]) -> set[str]:

@@ -15,6 +15,7 @@ import tensorflow_datasets as tfds
 from train.data.builder import Example, Items, SegmentationBuilder, progress
 from train.data.files import check_sizes, read_picture
 from train.data.masks import read_ids
+from train.data.original import Original
 from train.data.split import Traits, draw
 from train.errors import UserError
 
@@ -22,7 +23,12 @@ CLASSES = ("background", "inclusion", "patches", "scratches")
 TEST_SHARE = 840 / 4470  # as in the official split
 VALIDATION_SHARE = 0.1  # of what is not test
 PHOTOGRAPHS = Path(__file__).with_name("neu_seg_groups.txt")
-TREE = "NEU_Seg/images/{training,test}/NNNNNN.jpg and NEU_Seg/annotations/{training,test}/NNNNNN.png"
+ORIGINAL = Original(
+    "NEU-Seg",
+    "NEU_Seg",
+    "images/{training,test}/NNNNNN.jpg and annotations/{training,test}/NNNNNN.png",
+    inside=("images", "annotations"),
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class NeuSegSurfaces(SegmentationBuilder):
         super().__init__(CLASSES, data_dir=data_dir / split)
 
     def items(self) -> Items:
-        root = find_root(self.source)
+        root = ORIGINAL.root(self.source)
         check_files(root, self.photographs)
         traits = {
             name: Traits(self.photographs[name], frozenset(np.unique(read_label(root, name)).tolist()))
@@ -95,20 +101,6 @@ def read_photographs(table: Path) -> dict[str, str]:
             names = [f"{splits[file[0]]}/{file[1:]}" for file in line.split()]
             photographs |= dict.fromkeys(names, names[0])
     return photographs
-
-
-def find_root(source: Path | None) -> Path:
-    """The folder that holds images/ and annotations/: the source itself or NEU_Seg in it.
-
-    Raises:
-        UserError: there is no source, or no such folder.
-    """
-    if source is None:
-        raise UserError(f"NEU-Seg is not prepared yet: pass --source DIR, a folder that contains {TREE}")
-    for root in (source / "NEU_Seg", source):
-        if (root / "images").is_dir() and (root / "annotations").is_dir():
-            return root
-    raise UserError(f"{source}: NEU-Seg is not there; unpack it so that this folder contains {TREE}")
 
 
 def check_files(root: Path, expected: Mapping[str, str]) -> None:

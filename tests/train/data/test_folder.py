@@ -282,7 +282,10 @@ def control_character(root):
             broken_link,
             r"images/part 3.jpg: cannot be read \(No such file or directory\); restore or remove it",
         ),
-        (few_images, r"images: 2 images leave none for the .* part; add images, or change"),
+        (
+            few_images,
+            r"folder: 2 images leave none for the .* part; add images, or change the --data options",
+        ),
         (control_character, r"'part\\n3': is not a name that can be printed; rename the file in .*images"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -2,8 +2,8 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -16,6 +16,8 @@ from train.data.builder import VOID
 
 MUTED = 0.5
 """A class whose rescaled mask is below this loses most of its weight."""
+Mask = Callable[[jax.Array, int], jax.Array]
+"""Weights of pixels made of `(labels, num_classes)`."""
 PIXELS_AT_ONCE = 2**18
 """Of a batch: what stays in the cache is counted several times as fast."""
 
@@ -38,31 +40,34 @@ def survey(labels: Iterable[np.ndarray], classes: Sequence[str], window: int | N
         - `rescaled_mask`: the same on a scale that does not depend on the number of classes: 1 far from any
           boundary, 0 where two classes mix evenly, below 0 where more of them do.
     """
-    pixels, weight = _per_image(labels, len(classes), window)
-    present = pixels > 0
-    images = present.sum(0)
+    masks = () if window is None else (purity(window),)
+    pixels, *weights = class_sums(labels, len(classes), masks)
     share = pixels.sum(0) / max(1, pixels.sum())
-    mask = np.divide(weight, pixels, out=np.zeros_like(weight), where=present).sum(0) / np.maximum(1, images)
-    # Where only two of C classes meet, the mask cannot fall below this.
-    evenly_mixed = 1 - math.log(2) / math.log(len(classes))
-    rescaled = (mask - evenly_mixed) / (1 - evenly_mixed)
+    mask = mean_over_images(weights[0] if weights else pixels, pixels)
+    scaled = rescaled(mask, len(classes))
 
     def measured(k: int, value: np.ndarray) -> float | None:
-        return float(value[k]) if window is not None and images[k] else None
+        return float(value[k]) if weights and np.isfinite(value[k]) else None
 
     return {
         "window": window,
         "images": len(pixels),
         "classes": {
             name: {
-                "images": int(images[k]),
+                "images": int((pixels[:, k] > 0).sum()),
                 "share": float(share[k]),
                 "mask": measured(k, mask),
-                "rescaled_mask": measured(k, rescaled),
+                "rescaled_mask": measured(k, scaled),
             }
             for k, name in enumerate(classes)
         },
     }
+
+
+@cache
+def purity(window: int) -> Mask:
+    """The confusion mask of a window; the same object each time, so that it is compiled once."""
+    return partial(confusion_mask, window=window)
 
 
 def warnings(survey: Mapping[str, Any]) -> list[str]:
@@ -99,26 +104,50 @@ def _text(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _per_image(
-    labels: Iterable[np.ndarray], num_classes: int, window: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels and summed mask of each class in each image, float64 [images, classes]; images in any order."""
+def class_sums(labels: Iterable[np.ndarray], num_classes: int, masks: tuple[Mask, ...]) -> np.ndarray:
+    """Pixels of each class in each image, and sums of masks over them.
+
+    Args:
+        labels: class ids uint8 [h, w] of any sizes.
+        num_classes: ids from this on are void.
+        masks: what is summed.
+
+    Returns:
+        float64 [1 + masks, images, classes], the pixels first; images in any order.
+    """
     parts = [
-        np.asarray(_class_sums(batch, num_classes, window), np.float64)[:, :count]
+        np.asarray(_class_sums(batch, num_classes, masks), np.float64)[:, :count]
         for batch, count in _batches(labels)
     ]
-    pixels, weight = np.concatenate([np.zeros((2, 0, num_classes)), *parts], axis=1)
-    return pixels, weight
+    return np.concatenate([np.zeros((1 + len(masks), 0, num_classes)), *parts], axis=1)
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def _class_sums(labels: jax.Array, num_classes: int, window: int | None) -> jax.Array:
-    """Pixels and summed mask of each class: [2, images, classes] from [images, h, w]."""
+def _class_sums(labels: jax.Array, num_classes: int, masks: tuple[Mask, ...]) -> jax.Array:
+    weights = [jnp.ones(labels.shape), *(mask(labels, num_classes) for mask in masks)]
     chosen = [labels == k for k in range(num_classes)]
-    mask = jnp.ones(labels.shape) if window is None else confusion_mask(labels, num_classes, window=window)
-    pixels = [jnp.sum(here, (1, 2)) for here in chosen]
-    weight = [jnp.sum(mask, (1, 2), where=here) for here in chosen]
-    return jnp.stack([jnp.stack(pixels, -1), jnp.stack(weight, -1)])
+    return jnp.stack([jnp.stack([jnp.sum(w, (1, 2), where=here) for here in chosen], -1) for w in weights])
+
+
+def mean_over_images(sums: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Mean of a mask over a class's pixels of an image, then over the images that show it; nan if none does.
+
+    Args:
+        sums: of the mask [images, classes].
+        pixels: how many were summed [images, classes].
+    """
+    present = pixels > 0
+    means = np.divide(sums, pixels, out=np.zeros_like(sums), where=present).sum(0)
+    return np.where(present.any(0), means / np.maximum(1, present.sum(0)), np.nan)
+
+
+def rescaled(mask: np.ndarray, num_classes: int) -> np.ndarray:
+    """A mean confusion mask where 1 is far from any boundary and 0 where two classes mix evenly.
+
+    Where only two of C classes meet, the mask cannot fall below 1 - log 2 / log C.
+    """
+    evenly_mixed = 1 - math.log(2) / math.log(num_classes)
+    return (mask - evenly_mixed) / (1 - evenly_mixed)
 
 
 def _batches(labels: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, int]]:

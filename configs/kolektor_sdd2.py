@@ -1,0 +1,21 @@
+"""Surfaces of a production line (KolektorSDD2) as in the paper, at full size: for an accelerator.
+
+    python -m train fit configs/kolektor_sdd2.py --source DIR_WITH_KOLEKTORSDD2
+
+The official division; a part of its training images is for validation.
+"""
+
+from balanced_jax.models import UNet
+from configs.objectives import OBJECTIVES, compared
+from train.config import Config, Input
+from train.data.kolektor_sdd2 import KolektorSDD2
+
+config = Config(
+    data=KolektorSDD2(),
+    model=UNet(),
+    objective=OBJECTIVES["closing_relaxing_no_window"],
+    # Images are about 230 pixels wide and 630 high, so a window holds nearly all of any.
+    input=Input(crop=(640, 240)),
+    epochs=100,
+)
+configs = compared(config)

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import tyro
 from rich.console import Console
@@ -11,19 +11,25 @@ from rich.logging import RichHandler
 
 from train import configfile, run_directory
 from train.config import Config
+from train.data.leaks import find_leaks, summary, write_table
+from train.data.prepare import prepare
 from train.errors import UserError
 from train.evaluate import evaluate
 from train.experiment import set_up
 from train.fit import fit
 from train.predict import predict
 from train.screen import logged
+from train.statistics import statistics
+from train.statistics_view import show_statistics
 
 USAGE = """\
 usage: python -m train COMMAND ...
 
-  fit CONFIG [--run-dir DIR] [--section.field value ...]   train; again the same command goes on
-  evaluate RUN_DIR                                         figures and report of a trained run
-  predict RUN_DIR PATH... --out DIR                        class maps and overlays of images
+  prepare CONFIG [--source DIR] [--section.field value ...]  build the data set, look for leaks in its split
+  stats CONFIG [--out DIR] [--section.field value ...]       what the data is like, which options suit it
+  fit CONFIG [--run-dir DIR] [--section.field value ...]     train; again the same command goes on
+  evaluate RUN_DIR                                           figures and report of a trained run
+  predict RUN_DIR PATH... --out DIR                          class maps and overlays of images
 
 CONFIG is a Python file, such as configs/quickstart.py, or one of several configs that a file names, such as
 configs/quickstart.py:cross_entropy. Each command has its own --help.
@@ -33,19 +39,45 @@ console = Console()
 
 
 @dataclass(frozen=True)
-class Fit:
+class _OnConfig:
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    data_dir: Path = Path("prepared")
+    """Where prepared data lives."""
+    source: Path | None = None
+    """The unpacked original of the data set, for those that need one."""
+
+
+OnConfig = TypeVar("OnConfig", bound=_OnConfig)
+
+
+@dataclass(frozen=True)
+class Prepare(_OnConfig):
+    """Build the data set of a config where it is missing, and look for images on two sides of its split.
+
+    What an interrupted call has left is not used; the same command begins again.
+    """
+
+
+@dataclass(frozen=True)
+class Stats(_OnConfig):
+    """What the data set of a config is like: ratios, sizes, boundaries, weights, masks, and advice.
+
+    Tables on the screen, and the same as statistics.json and statistics.png.
+    """
+
+    out: Path = Path("statistics")
+    """Folder the two files go to."""
+
+
+@dataclass(frozen=True)
+class Fit(_OnConfig):
     """Train by a config, evaluate on the test part and draw the report.
 
     A run that was cut off goes on where it was when the same command is given again.
     """
 
-    config: Annotated[Config, tyro.conf.arg(name="")]
     run_dir: Path | None = None
     """Where the run is kept; runs/NAME-DIGEST unless given."""
-    data_dir: Path = Path("prepared")
-    """Where prepared data lives."""
-    source: Path | None = None
-    """The unpacked original of the data set, for those that need one."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +110,31 @@ class Predict:
     """The best by the validation part, or the latest."""
 
 
+def run_prepare(arguments: list[str]) -> None:
+    """python -m train prepare CONFIG ..."""
+    command, _, _ = on_config(Prepare, "prepare", arguments)
+    data = prepare(command.config.data, data_dir=command.data_dir, source=command.source)
+    for name, part in data.parts.items():
+        console.print(f"{name}: {len(part)} images, {sum(part.defective)} of them defective")
+    leaks = find_leaks(data)
+    for line in summary(leaks, data) or ["no image stands in two parts"]:
+        console.print(line, soft_wrap=True)
+    if leaks:
+        file = data.parts["train"].directory / "leaks.csv"
+        write_table(leaks, file)
+        console.print(f"all pairs: {file}", soft_wrap=True)
+
+
+def run_stats(arguments: list[str]) -> None:
+    """python -m train stats CONFIG ..."""
+    command, _, _ = on_config(Stats, "stats", arguments)
+    data = prepare(command.config.data, data_dir=command.data_dir, source=command.source)
+    show_statistics(statistics(data, command.config), command.out, console)
+
+
 def run_fit(arguments: list[str]) -> None:
     """python -m train fit CONFIG ..."""
-    if not arguments or arguments[0].startswith("-"):
-        raise UserError("fit: needs a config file first, such as configs/quickstart.py")
-    file, name = configfile.split(arguments[0])
-    command = tyro.cli(
-        Fit,
-        default=Fit(configfile.load(file, name)),
-        args=arguments[1:],
-        prog=f"python -m train fit {arguments[0]}",
-        config=(tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed),
-    )
+    command, file, name = on_config(Fit, "fit", arguments)
     default = run_directory.default_path(command.config, file.stem if name is None else f"{file.stem}-{name}")
     fit(
         command.config,
@@ -99,6 +144,21 @@ def run_fit(arguments: list[str]) -> None:
         source=command.source,
         console=console,
     )
+
+
+def on_config(command: type[OnConfig], name: str, arguments: list[str]) -> tuple[OnConfig, Path, str | None]:
+    """A command with what its arguments say, the config file, and which of its configs was taken."""
+    if not arguments or arguments[0].startswith("-"):
+        raise UserError(f"{name}: needs a config file first, such as configs/quickstart.py")
+    file, chosen = configfile.split(arguments[0])
+    given = tyro.cli(
+        command,
+        default=command(configfile.load(file, chosen)),
+        args=arguments[1:],
+        prog=f"python -m train {name} {arguments[0]}",
+        config=(tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed),
+    )
+    return given, file, chosen
 
 
 def run_evaluate(arguments: list[str]) -> None:
@@ -116,7 +176,13 @@ def run_predict(arguments: list[str]) -> None:
     predict(command.run_dir, command.paths, out=command.out, which=command.checkpoint, console=console)
 
 
-COMMANDS = {"fit": run_fit, "evaluate": run_evaluate, "predict": run_predict}
+COMMANDS = {
+    "prepare": run_prepare,
+    "stats": run_stats,
+    "fit": run_fit,
+    "evaluate": run_evaluate,
+    "predict": run_predict,
+}
 
 
 def main(arguments: list[str]) -> int:

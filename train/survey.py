@@ -104,7 +104,7 @@ def _text(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def class_sums(labels: Iterable[np.ndarray], num_classes: int, masks: tuple[Mask, ...]) -> np.ndarray:
+def class_sums(labels: Iterable[np.ndarray], num_classes: int, masks: Sequence[Mask]) -> np.ndarray:
     """Pixels of each class in each image, and sums of masks over them.
 
     Args:
@@ -116,17 +116,22 @@ def class_sums(labels: Iterable[np.ndarray], num_classes: int, masks: tuple[Mask
         float64 [1 + masks, images, classes], the pixels first; images in any order.
     """
     parts = [
-        np.asarray(_class_sums(batch, num_classes, masks), np.float64)[:, :count]
+        np.stack([np.asarray(_class_sums(batch, num_classes, mask), np.float64) for mask in (_one, *masks)])[
+            :, :count
+        ]
         for batch, count in _batches(labels)
     ]
     return np.concatenate([np.zeros((1 + len(masks), 0, num_classes)), *parts], axis=1)
 
 
+def _one(labels: jax.Array, num_classes: int) -> jax.Array:
+    return jnp.ones(labels.shape)
+
+
 @partial(jax.jit, static_argnums=(1, 2))
-def _class_sums(labels: jax.Array, num_classes: int, masks: tuple[Mask, ...]) -> jax.Array:
-    weights = [jnp.ones(labels.shape), *(mask(labels, num_classes) for mask in masks)]
-    chosen = [labels == k for k in range(num_classes)]
-    return jnp.stack([jnp.stack([jnp.sum(w, (1, 2), where=here) for here in chosen], -1) for w in weights])
+def _class_sums(labels: jax.Array, num_classes: int, mask: Mask) -> jax.Array:
+    weights = mask(labels, num_classes)
+    return jnp.stack([jnp.sum(weights, (1, 2), where=labels == k) for k in range(num_classes)], -1)
 
 
 def mean_over_images(sums: np.ndarray, pixels: np.ndarray) -> np.ndarray:

@@ -40,6 +40,47 @@ def run(tmp_path_factory, prepared):
     return path
 
 
+def test_prepare_counts_the_parts_and_finds_no_leak(prepared, capsys):
+    for _ in range(2):  # again the same
+        assert main(["prepare", str(TINY), "--data-dir", str(prepared)]) == 0
+        out = capsys.readouterr().out
+        assert "train: " in out
+        assert "no image stands in two parts" in out
+
+
+def test_prepare_says_which_images_leak(tmp_path, capsys):
+    for part in ("train", "val", "test"):
+        for k in range(2):
+            pixels = np.random.default_rng(k if part == "train" else ord(part[0]) + k).integers(
+                0, 255, (40, 50)
+            )
+            if (part, k) == ("test", 1):
+                pixels = np.random.default_rng(1).integers(0, 255, (40, 50))[::-1]
+            label = np.zeros((40, 50), np.uint8)
+            label[:5, :5] = 1
+            for kind, values in (("images", pixels.astype(np.uint8)), ("masks", label)):
+                path = tmp_path / kind / part / f"{k}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(values).save(path)
+    arguments = [str(ROOT / "configs/folder.py"), "--data.images", str(tmp_path / "images"),
+                 "--data.masks", str(tmp_path / "masks"), "--data-dir", str(tmp_path / "prepared")]  # fmt: skip
+    assert main(["prepare", *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "1 of 2 images of the test part show what images of the train part show: test/1 is train/1" in out
+    [table] = tmp_path.glob("prepared/**/leaks.csv")
+    assert str(table) in out
+    assert table.read_text().splitlines() == [
+        "part,name,other_part,other_name", "train,train/1,test,test/1",
+    ]  # fmt: skip
+
+
+def test_stats_prints_tables_and_leaves_two_files(prepared, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["stats", str(TINY), "--data-dir", str(prepared), "--out", str(out)]) == 0
+    assert "recommended" in capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} == {"statistics.json", "statistics.png"}
+
+
 def test_a_run_leaves_all_it_should(run):
     names = {path.name for path in run.iterdir() if not path.name.startswith(".")}
     assert names == {

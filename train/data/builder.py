@@ -5,6 +5,7 @@ handed files, never arrays.
 """
 
 import abc
+import functools
 import hashlib
 import io
 import json
@@ -73,6 +74,11 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         self.classes = tuple(classes)
         super().__init__(data_dir=data_dir)
 
+    @functools.cached_property
+    def plan(self) -> Items:
+        """The items, looked up once."""
+        return self.items()
+
     @abc.abstractmethod
     def items(self) -> Items:
         """The items of every part, each part sorted by the name of its examples."""
@@ -97,7 +103,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
-        items = self.items()
+        items = self.plan
         if empty := [part for part in PARTS if not items[part]]:
             number = sum(map(len, items.values()))
             raise UserError(

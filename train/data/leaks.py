@@ -1,8 +1,10 @@
 """Images that show the same in two parts of a data set: a test on them measures memory."""
 
+import csv
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +67,14 @@ def summary(leaks: Sequence[Leak], data: Prepared) -> list[str]:
                 f"{part} part show: {pairs[0].other_name} is {pairs[0].name}"
             )
     return lines
+
+
+def write_table(leaks: Sequence[Leak], path: Path) -> None:
+    """All pairs as a CSV file."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(Leak._fields)
+        table.writerows(leaks)
 
 
 def _read(data: Prepared, part: str) -> Iterator[Mapping]:

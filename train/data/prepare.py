@@ -143,6 +143,7 @@ def build(builder: SegmentationBuilder) -> None:
     place = Path(builder.data_path)
     for leftover in place.parent.glob(f"incomplete.*_{place.name}"):
         shutil.rmtree(leftover)
+    _ = builder.plan  # before its output is swallowed, so that what there is to say about the files is seen
     # TFDS draws a bar for each of its own stages, prints about downloads, and makes a folder for them.
     tfds.disable_progress_bar()
     with redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as downloads:

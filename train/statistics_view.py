@@ -105,14 +105,14 @@ def draw(found: Mapping[str, Any]) -> Figure:
     for offset, key, alpha in ((-0.2, "image_ratio", 0.5), (0.2, "pixel_ratio", 1)):
         values = [100 * found["classes"][name][key] for name in names]
         shares.barh(rows + offset, values, 0.38, color=colors, alpha=alpha)
-    shares.set(xscale="log", title="% of the images (pale) and of the pixels")
+    shares.set(xscale="log", title="% of images (pale) and of pixels")
     for k, name in enumerate(names):
         sizes = found["classes"][name].get("components")
         if sizes:
             low, middle, high = sizes["width"]
             widths.plot([low, high], [k, k], color=colors[k], linewidth=3, solid_capstyle="butt")
             widths.plot([middle], [k], "o", color=colors[k])
-    widths.set(xscale="log", title="Width of the defects in pixels: 5, 50, 95 %")
+    widths.set(xscale="log", title="width in pixels: 5, 50, 95 %")
     for axes in (shares, widths):
         axes.set(yticks=rows, yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     for k, name in enumerate(names):
@@ -120,9 +120,7 @@ def draw(found: Mapping[str, Any]) -> Figure:
         values = [np.nan if v is None else v for v in curve.values()]
         masks.plot([int(w) for w in curve], values, "o-", color=colors[k])
     masks.axhline(MUTED, color="grey", linewidth=0.8, linestyle="--")
-    masks.set(
-        xlabel="window", ylim=(min(0, masks.get_ylim()[0]), 1), title="Rescaled confusion mask: what is left"
-    )
+    masks.set(xlabel="window", ylim=(min(0, masks.get_ylim()[0]), 1), title="rescaled confusion mask")
     return figure
 
 

@@ -62,9 +62,9 @@ def test_prepare_says_which_images_leak(tmp_path, capsys):
                 path = tmp_path / kind / part / f"{k}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(values).save(path)
-    arguments = [str(ROOT / "configs/folder.py"), "--data.images", str(tmp_path / "images"),
-                 "--data.masks", str(tmp_path / "masks"), "--data-dir", str(tmp_path / "prepared")]  # fmt: skip
-    assert main(["prepare", *arguments]) == 0
+    images, masks, place = (str(tmp_path / name) for name in ("images", "masks", "prepared"))
+    data = ["--data.images", images, "--data.masks", masks]
+    assert main(["prepare", str(ROOT / "configs/folder.py"), *data, "--data-dir", place]) == 0
     out = capsys.readouterr().out
     assert "1 of 2 images of the test part show what images of the train part show: test/1 is train/1" in out
     [table] = tmp_path.glob("prepared/**/leaks.csv")

@@ -1,8 +1,10 @@
 """One's own images and masks, from folders."""
 
+import csv
 import dataclasses
+import functools
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +17,11 @@ from train.data.builder import VOID, Example, Items, SegmentationBuilder, progre
 from train.data.files import SUFFIXES, check_sizes, read_picture
 from train.data.keys import key_of
 from train.data.masks import read_colors, read_ids, read_threshold
+from train.data.polygons import Coco, read_labelme
 from train.data.split import Traits, draw
 from train.errors import UserError
 
+SUFFIXES_OF_MASKS = (*SUFFIXES, ".json")  # of LabelMe
 PART_FOLDERS = {
     "train": "train",
     "training": "train",
@@ -36,7 +40,7 @@ class Folder:
     images: str = ""
     """Folder of the images; when it has subfolders train, val and test, these are the parts."""
     masks: str | None = None
-    """Folder of the masks, laid out like the images; without it they lie beside them."""
+    """Folder of the masks, laid out like the images, or a COCO file; without it they lie beside images."""
     mask_suffix: str = ""
     """What a mask's name has after its image's: _mask for a_mask.png; with a dot, the extension too: .png"""
     classes: tuple[str, ...] = ("background", "defect")
@@ -47,6 +51,8 @@ class Folder:
     """For black and white masks: defect is what is brighter than this; 127 is usual."""
     colors: tuple[str, ...] = ()
     """For coloured masks: RRGGBB of each class in turn, and of void if there is one more."""
+    groups: str | None = None
+    """A CSV file with columns name and group: images of one group, as of one item, stay in one part."""
     validation: float = 0.15
     """Share for validation, of the images not in test; unused if there is a folder for it."""
     test: float = 0.15
@@ -78,12 +84,19 @@ class FolderSurfaces(SegmentationBuilder):
         check_options(data)
         self.data = data
         self.pairs = pair_files(data)
-        state = [[str(path.resolve()), *file_state(path)] for pair in self.pairs for path in pair[1:]]
+        files = [path for pair in self.pairs for path in pair[1:]]
+        if data.groups is not None:
+            files.append(Path(data.groups))
+        state = [[str(path.resolve()), *file_state(path)] for path in files]
         super().__init__(data.classes, data_dir=data_dir / key_of([dataclasses.asdict(data), state]))
 
     def items(self) -> Items:
+        names = [pair.name for pair in self.pairs]
+        groups = dict(zip(names, names, strict=True))
+        if self.data.groups is not None:
+            groups = read_groups(Path(self.data.groups), names)
         traits = {
-            pair.name: Traits(pair.name, frozenset(np.unique(read_label(self.data, pair.mask)).tolist()))
+            pair.name: Traits(groups[pair.name], frozenset(np.unique(read_label(self.data, pair)).tolist()))
             for pair in progress(self.pairs, "Reading the masks of folder")
         }
         if not any(classes - {0, VOID} for _, classes in traits.values()):
@@ -96,7 +109,7 @@ class FolderSurfaces(SegmentationBuilder):
 
     def example(self, item: Pair) -> Example:
         pixels, encoded = read_picture(item.image)
-        label = read_label(self.data, item.mask)
+        label = read_label(self.data, item)
         check_sizes(item.image, pixels, item.mask, label)
         return Example(item.name, encoded, pixels, label)
 
@@ -138,13 +151,30 @@ def parse_color(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def read_label(data: Folder, mask: Path) -> np.ndarray:
-    """The labels of a mask in the form that the options name, uint8 [h, w], 255 for void."""
+def read_label(data: Folder, pair: Pair) -> np.ndarray:
+    """The labels of an image in the form that the options name, uint8 [h, w], 255 for void."""
+    mask = pair.mask
+    if is_coco(data):
+        name = pair.image.relative_to(data.images).as_posix()
+        return read_coco(mask, *file_state(mask)).label(name, data.classes)
+    if mask.suffix.lower() == ".json":
+        return read_labelme(mask, data.classes)
     if data.threshold is not None:
         return read_threshold(mask, data.threshold)
     if data.colors:
         return read_colors(mask, [parse_color(text) for text in data.colors], void=len(data.classes))
     return read_ids(mask, data.classes, data.void)
+
+
+def is_coco(data: Folder) -> bool:
+    """Whether the masks are in one of COCO's files."""
+    return data.masks is not None and data.masks.lower().endswith(".json")
+
+
+@functools.lru_cache(maxsize=1)
+def read_coco(path: Path, *state: int) -> Coco:
+    """One of COCO's files, read again only when its state is another."""
+    return Coco(path)
 
 
 def pair_files(data: Folder) -> list[Pair]:
@@ -155,13 +185,18 @@ def pair_files(data: Folder) -> list[Pair]:
     """
     root = Path(data.images)
     mask_root = root if data.masks is None else Path(data.masks)
-    if root.resolve() == mask_root.resolve():
-        both = list(image_files(root))
+    if is_coco(data):
+        images = by_name(root, image_files(root), "")
+        masks = dict.fromkeys(images, mask_root)
+    elif root.resolve() == mask_root.resolve():
+        both = list(image_files(root, SUFFIXES_OF_MASKS))
         images = by_name(root, [path for path in both if not is_mask(path, data.mask_suffix)], "")
         masks = by_name(root, [path for path in both if is_mask(path, data.mask_suffix)], data.mask_suffix)
     else:
         images = by_name(root, image_files(root, apart_from=mask_root), "")
-        masks = by_name(mask_root, image_files(mask_root, apart_from=root), data.mask_suffix)
+        masks = by_name(
+            mask_root, image_files(mask_root, SUFFIXES_OF_MASKS, apart_from=root), data.mask_suffix
+        )
     if not images:
         raise UserError(f"{root}: holds no images ({', '.join(SUFFIXES)}); check --data.images")
     if alone := sorted(images.keys() - masks.keys()):
@@ -177,8 +212,10 @@ def pair_files(data: Folder) -> list[Pair]:
     return [Pair(name, images[name], masks[name]) for name in sorted(images)]
 
 
-def image_files(root: Path, apart_from: Path | None = None) -> Iterator[Path]:
-    """Every image file under a folder, hidden ones and those under another folder left out.
+def image_files(
+    root: Path, suffixes: tuple[str, ...] = SUFFIXES, apart_from: Path | None = None
+) -> Iterator[Path]:
+    """Every file of these kinds under a folder, hidden ones and those under another folder left out.
 
     Raises:
         UserError: the folder, or one in it, is missing or may not be read.
@@ -192,7 +229,7 @@ def image_files(root: Path, apart_from: Path | None = None) -> Iterator[Path]:
         here = Path(folder)
         hidden_or_apart = {name for name in folders if name[0] == "." or (here / name).resolve() == apart}
         folders[:] = sorted(set(folders) - hidden_or_apart)
-        yield from (here / file for file in files if file.lower().endswith(SUFFIXES) and file[0] != ".")
+        yield from (here / file for file in files if file.lower().endswith(suffixes) and file[0] != ".")
 
 
 def is_mask(path: Path, suffix: str) -> bool:
@@ -231,11 +268,37 @@ def file_state(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
+def read_groups(path: Path, names: Iterable[str]) -> dict[str, str]:
+    """The group of each image, from a table.
+
+    Raises:
+        UserError: the table cannot be read, lacks a column, or has an image not at all or twice.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if not {"name", "group"} <= set(reader.fieldnames or ()):
+                raise UserError(f"{path}: needs a first line with the columns name and group")
+            rows = [(row["name"], row["group"]) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read ({error}); check --data.groups") from error
+    groups = dict(rows)
+    if len(groups) < len(rows):
+        twice = next(name for name, count in Counter(name for name, _ in rows).items() if count > 1)
+        raise UserError(f"{path}: has {twice} twice; an image is of one group")
+    if missing := [name for name in names if not groups.get(name)]:
+        raise UserError(
+            f"{path}: has no group for {missing[0]} ({len(missing)} images have none); names are as in "
+            "--data.images, without extension"
+        )
+    return groups
+
+
 def divide(data: Folder, images: Mapping[str, Traits]) -> dict[str, set[str]]:
     """Names by part: those of the folders train, val and test if there are any, the rest drawn by class.
 
     Raises:
-        UserError: some images lie in such folders and others do not.
+        UserError: some images lie in such folders and others do not, or a group lies in two of them.
     """
     given: dict[str | None, set[str]] = defaultdict(set)
     for name in images:
@@ -251,4 +314,13 @@ def divide(data: Folder, images: Mapping[str, Traits]) -> dict[str, set[str]]:
     test = given.get("test") or draw(rest, data.test, data.seed)
     rest = {name: rest[name] for name in rest.keys() - test}
     validation = given.get("validation") or draw(rest, data.validation, data.seed)
-    return {"train": rest.keys() - validation, "validation": validation, "test": test}
+    parts = {"train": rest.keys() - validation, "validation": validation, "test": test}
+    sides: dict[str, str] = {}
+    for part, names in parts.items():
+        for name in names:
+            if sides.setdefault(images[name].group, part) != part:
+                raise UserError(
+                    f"{data.groups}: the images of group {images[name].group} lie in the folders of two "
+                    "parts; move them into one"
+                )
+    return parts

@@ -319,3 +319,56 @@ def test_a_wrong_file_is_named_with_the_remedy(shop, spoil, problem):
 def test_options_that_contradict_each_other_are_refused(shop, change, problem):
     with pytest.raises(UserError, match=problem):
         prepared(shop, **change)
+
+
+def write_groups(root: Path, lines: list[str], head: str = "name,group") -> dict[str, str]:
+    (root / "groups.csv").write_text("\n".join([head, *lines]) + "\n")
+    return {"groups": str(root / "groups.csv")}
+
+
+def test_images_of_a_group_stay_in_one_part(tmp_path, picture, mask):
+    for number in range(24):
+        picture(f"images/deep/{number}.jpg", seed=number)
+        mask(f"masks/deep/{number}.png", number % 2)
+    groups = write_groups(tmp_path, [f"deep/{number},item {number // 4}" for number in range(24)])
+    data = prepared(tmp_path, **groups)
+    items = {part: {int(name[5:]) // 4 for name in names(data, part)} for part in data.parts}
+    assert sorted(item for part in items.values() for item in part) == list(range(6))
+    alone = prepared(tmp_path)
+    assert alone.fingerprint != data.fingerprint
+
+
+def test_another_table_of_groups_is_another_set(shop):
+    first = prepared(shop, **write_groups(shop, [f"part {k},{k}" for k in range(8)]))
+    second = prepared(shop, **write_groups(shop, [f"part {k},pair {k // 2}" for k in range(8)]))
+    assert first.fingerprint != second.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("head", "lines", "problem"),
+    [
+        ("name,item", [], r"groups\.csv: needs a first line with the columns name and group"),
+        ("name,group", ["part 0,1"], r"has no group for part 1 \(7 images have none\); names are as in"),
+        ("name,group", ["part 0,1", "part 0,2"], r"has part 0 twice; an image is of one group"),
+        ("name,group", [f"part {k}," for k in range(8)], r"has no group for part 0"),
+    ],
+)
+def test_a_broken_table_of_groups_is_named(shop, head, lines, problem):
+    with pytest.raises(UserError, match=problem):
+        prepared(shop, **write_groups(shop, lines, head))
+
+
+def test_a_missing_table_of_groups_is_named(shop):
+    with pytest.raises(UserError, match=r"nowhere\.csv: cannot be read"):
+        prepared(shop, groups=str(shop / "nowhere.csv"))
+
+
+def test_a_group_in_the_folders_of_two_parts_is_refused(tmp_path, picture, mask):
+    for folder in ("train", "val", "test"):
+        picture(f"images/{folder}/a.png")
+        mask(f"masks/{folder}/a.png")
+    groups = write_groups(tmp_path, ["train/a,1", "val/a,2", "test/a,1"])
+    with pytest.raises(
+        UserError, match=r"groups\.csv: the images of group 1 lie in the folders of two parts"
+    ):
+        prepared(tmp_path, **groups)

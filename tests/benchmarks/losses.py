@@ -1,10 +1,11 @@
 """Losses and masks against what others offer: time and memory of a value and its gradient.
 
-    python -m tests.benchmarks.losses [--rounds 9] [--out tests/benchmarks/losses.md]
+    python -m tests.benchmarks.losses [--rounds 9] [--dtype bfloat16] [--out tests/benchmarks/losses.md]
 
 Needs optax, OpenCV (`pip install '.[bench]'`) and PyTorch. Everything runs under `jit`, in turn, in one
 process; a ratio is the median over the rounds, and PyTorch is taken with one thread or with all,
-whichever is faster.
+whichever is faster. On a machine with a GPU and a PyTorch that sees it, PyTorch's side is compiled and runs
+there. The floor divided by the figure is the share of the memory's speed that is reached.
 """
 
 import functools
@@ -13,7 +14,7 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import jax
@@ -43,6 +44,8 @@ from tests.benchmarks.timing import Candidate, alternate, ratio, temporary_bytes
 COMMAND = "python -m tests.benchmarks.losses"
 CLASSES = (2, 5, 12)
 SHAPE = (8, 512, 512)
+FLOAT32 = np.dtype(np.float32)
+DEVICE = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Options:
 
     rounds: int = 9
     """How often each candidate is timed."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the logits, on all sides."""
     out: Path | None = None
     """A file for the table, besides the screen."""
 
@@ -72,13 +77,14 @@ def main(options: Options) -> None:
     lines = [
         f"{jax.default_backend()}, {os.cpu_count()} cores, {platform.machine()}; jax {jax.__version__}, "
         f"PyTorch {torch.__version__}, {'x'.join(map(str, SHAPE))} pixels unless said otherwise, "
+        f"{options.dtype}, "
         f"median of {options.rounds} rounds; load before the start {os.getloadavg()[0]:.1f}",
         "",
         "| what | C | against | figure | floor | target | |",
         "|---|---|---|---|---|---|---|",
     ]
     print(*lines, sep="\n")
-    for figure in figures(options.rounds):
+    for figure in figures(options.rounds, jnp.dtype(options.dtype)):
         floor, target = ("" if x is None else f"{x:.2f}" for x in (figure.floor, figure.target))
         verdict = "missed" if figure.target is not None and figure.value > figure.target else ""
         cells = [figure.what, figure.classes, figure.against, f"{figure.value:.2f}", floor, target, verdict]
@@ -88,20 +94,22 @@ def main(options: Options) -> None:
         options.out.write_text("\n".join([f"    {COMMAND}", "", *lines, ""]))
 
 
-def figures(rounds: int) -> Iterator[Figure]:
+def figures(rounds: int, dtype: np.dtype) -> Iterator[Figure]:
     """All lines of the table."""
     for classes in CLASSES:
-        yield from pixel_losses(classes, rounds)
+        yield from pixel_losses(classes, rounds, dtype)
     for classes in CLASSES:
-        yield from region_losses(classes, rounds)
+        yield from region_losses(classes, rounds, dtype)
     for classes in (2, 5):
         for shape in ((4, 256, 256), (2, 512, 512)):
-            yield from lovasz(classes, shape, rounds)
+            yield from lovasz(classes, shape, rounds, dtype)
     for classes in CLASSES:
         yield from masks(classes, rounds)
 
 
-def surfaces(classes: int, shape: tuple[int, ...] = SHAPE) -> tuple[jax.Array, jax.Array]:
+def surfaces(
+    classes: int, shape: tuple[int, ...] = SHAPE, dtype: np.dtype = FLOAT32
+) -> tuple[jax.Array, jax.Array]:
     """Logits of a network that is mostly right, and labels of small squares on a background."""
     rng = np.random.default_rng(classes)
     labels = np.zeros(shape, np.int32)
@@ -112,7 +120,7 @@ def surfaces(classes: int, shape: tuple[int, ...] = SHAPE) -> tuple[jax.Array, j
             image[top : top + height, left : left + width] = rng.integers(1, classes)
     logits = rng.standard_normal((*shape, classes)).astype(np.float32)
     logits += 3 * (labels[..., None] == np.arange(classes)) * rng.random((*shape, 1), np.float32)
-    return jnp.asarray(logits), jnp.asarray(labels)
+    return jnp.asarray(logits, dtype), jnp.asarray(labels)
 
 
 def value_and_gradient(loss: Callable[..., jax.Array]) -> Callable[..., Any]:
@@ -120,9 +128,9 @@ def value_and_gradient(loss: Callable[..., jax.Array]) -> Callable[..., Any]:
     return jax.value_and_grad(lambda logits, *others: jnp.mean(loss(logits, *others)))
 
 
-def pixel_losses(classes: int, rounds: int) -> Iterator[Figure]:
+def pixel_losses(classes: int, rounds: int, dtype: np.dtype) -> Iterator[Figure]:
     """The truncated and the balanced loss against weighted cross-entropy elsewhere, and the memory of all."""
-    logits, labels = surfaces(classes)
+    logits, labels = surfaces(classes, dtype=dtype)
     mask = jax.jit(balance_mask, static_argnums=1)(labels, classes)
     pixels = labels.size
 
@@ -137,9 +145,9 @@ def pixel_losses(classes: int, rounds: int) -> Iterator[Figure]:
         ),
         "naive": (naive_truncated, (labels, mask)),
     }
-    compiled = {name: jax.jit(value_and_gradient(loss)) for name, (loss, _) in steps.items()}
+    jitted = {name: jax.jit(value_and_gradient(loss)) for name, (loss, _) in steps.items()}
     candidates: dict[str, Candidate] = {
-        name: lambda name=name: compiled[name](logits, *steps[name][1]) for name in steps
+        name: lambda name=name: jitted[name](logits, *steps[name][1]) for name in steps
     }
     candidates["floor"] = copying(logits, labels, mask)
     candidates |= torch_candidates(torch_cross_entropy(logits, labels, mask))
@@ -185,17 +193,17 @@ def naive_truncated(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> ja
 
 def copying(logits: jax.Array, *maps: jax.Array) -> Candidate:
     """What no loss can go below: each of its inputs read once, a gradient written."""
-    step = jax.jit(lambda z, *maps: z * functools.reduce(jnp.add, maps)[..., None])
+    step = jax.jit(lambda z, *maps: z * functools.reduce(jnp.add, maps)[..., None].astype(z.dtype))
     return lambda: step(logits, *maps)
 
 
-def region_losses(classes: int, rounds: int) -> Iterator[Figure]:
+def region_losses(classes: int, rounds: int, dtype: np.dtype) -> Iterator[Figure]:
     """Dice, IoU and Tversky against the usual PyTorch code."""
-    logits, labels = surfaces(classes)
+    logits, labels = surfaces(classes, dtype=dtype)
     ours = {"Dice": (dice_loss, 0.5), "IoU": (iou_loss, 1.0), "Tversky": (tversky_loss, 0.5)}
     for name, (loss, penalty) in ours.items():
-        compiled = jax.jit(value_and_gradient(loss))
-        candidates: dict[str, Candidate] = {"ours": lambda compiled=compiled: compiled(logits, labels)}
+        step = jax.jit(value_and_gradient(loss))
+        candidates: dict[str, Candidate] = {"ours": lambda step=step: step(logits, labels)}
         candidates["floor"] = copying(logits, labels)
         candidates |= torch_candidates(torch_tversky(logits, labels, penalty))
         seconds = alternate(candidates, rounds)
@@ -205,9 +213,9 @@ def region_losses(classes: int, rounds: int) -> Iterator[Figure]:
         yield Figure(f"{name}, temporary memory", classes, "maps", maps, classes)
 
 
-def lovasz(classes: int, shape: tuple[int, ...], rounds: int) -> Iterator[Figure]:
+def lovasz(classes: int, shape: tuple[int, ...], rounds: int, dtype: np.dtype) -> Iterator[Figure]:
     """Lovász-softmax against the published algorithm, image by image."""
-    logits, labels = surfaces(classes, shape)
+    logits, labels = surfaces(classes, shape, dtype)
     mask = jnp.ones(shape)
     plain, weighted = (
         jax.jit(value_and_gradient(lovasz_softmax_loss)),
@@ -233,11 +241,11 @@ def masks(classes: int, rounds: int) -> Iterator[Figure]:
     """The confusion mask against OpenCV's box filter doing its counting alone."""
     _, labels = surfaces(classes)
     on_host = np.asarray(labels, np.uint8)
-    compiled = jax.jit(confusion_mask, static_argnames=("num_classes", "window"))
+    mask = jax.jit(confusion_mask, static_argnames=("num_classes", "window"))
     copy = jax.jit(lambda labels: labels.astype(jnp.float32))
     candidates: dict[str, Candidate] = {"copy": lambda: copy(labels)}
     for window in (3, 7, 15):
-        candidates[f"ours {window}"] = lambda w=window: compiled(labels, num_classes=classes, window=w)
+        candidates[f"ours {window}"] = lambda w=window: mask(labels, num_classes=classes, window=w)
         candidates[f"boxFilter {window}"] = lambda w=window: box_counts(on_host, classes, w)
     seconds = alternate(candidates, rounds)
     for window in (3, 7, 15):
@@ -258,7 +266,14 @@ def box_counts(labels: np.ndarray, classes: int, window: int) -> list[np.ndarray
 
 
 def torch_candidates(run: Candidate) -> dict[str, Candidate]:
-    """A PyTorch computation with one thread and with as many as there are cores."""
+    """A PyTorch computation with one thread and with as many as there are cores; on a GPU the same twice."""
+    if DEVICE == "cuda":
+
+        def there() -> None:
+            run()
+            torch.cuda.synchronize()
+
+        return {"torch 1": there, "torch n": there}
 
     def with_threads(threads: int) -> Candidate:
         def timed() -> None:
@@ -272,18 +287,29 @@ def torch_candidates(run: Candidate) -> dict[str, Candidate]:
 
 def to_torch(logits: jax.Array, labels: jax.Array) -> tuple[torch.Tensor, torch.Tensor]:
     """As PyTorch likes them: logits [N, C, H, W] with the classes last in memory, labels int64."""
-    leaf = torch.from_numpy(np.array(logits)).permute(0, 3, 1, 2).requires_grad_()
-    return leaf, torch.from_numpy(np.array(labels, np.int64))
+    leaf = torch.from_numpy(np.array(logits, np.float32)).to(getattr(torch, str(logits.dtype)))
+    return (
+        leaf.permute(0, 3, 1, 2).to(DEVICE).requires_grad_(),
+        torch.from_numpy(np.array(labels, np.int64)).to(DEVICE),
+    )
+
+
+def compiled(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """As PyTorch compiles it on a GPU; as it is on a CPU."""
+    return torch.compile(loss) if DEVICE == "cuda" else loss
 
 
 def torch_cross_entropy(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Candidate:
     """Cross-entropy times a map, its mean and the gradient."""
     leaf, target = to_torch(logits, labels)
-    weight = torch.from_numpy(np.array(mask))
+    weight = torch.from_numpy(np.array(mask)).to(DEVICE)
+    loss = compiled(
+        lambda z: (torch.nn.functional.cross_entropy(z, target, reduction="none") * weight).mean()
+    )
 
     def run() -> None:
         leaf.grad = None
-        (torch.nn.functional.cross_entropy(leaf, target, reduction="none") * weight).mean().backward()
+        loss(leaf).backward()
 
     return run
 
@@ -292,12 +318,16 @@ def torch_tversky(logits: jax.Array, labels: jax.Array, penalty: float) -> Candi
     """The soft Tversky loss with equal penalties as it is usually written (.5: Dice; 1: IoU)."""
     leaf, target = to_torch(logits, labels)
 
+    @compiled
+    def loss(z: torch.Tensor) -> torch.Tensor:
+        p = z.softmax(1)
+        y = torch.nn.functional.one_hot(target, z.shape[1]).permute(0, 3, 1, 2).to(p.dtype)
+        both, wrong, missed = ((a * b).sum((2, 3)) for a, b in ((p, y), (p, 1 - y), (1 - p, y)))
+        return (1 - both / (both + penalty * (wrong + missed)).clamp_min(1e-6)).mean()
+
     def run() -> None:
         leaf.grad = None
-        p = leaf.softmax(1)
-        y = torch.nn.functional.one_hot(target, leaf.shape[1]).permute(0, 3, 1, 2).to(p.dtype)
-        both, wrong, missed = ((a * b).sum((2, 3)) for a, b in ((p, y), (p, 1 - y), (1 - p, y)))
-        (1 - both / (both + penalty * (wrong + missed)).clamp_min(1e-6)).mean().backward()
+        loss(leaf).backward()
 
     return run
 

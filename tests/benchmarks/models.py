@@ -1,18 +1,21 @@
 """The five networks against PyTorch: parameters, differences, time, memory; a table in Markdown.
 
     python -m tests.benchmarks.models [--network unet ...] [--rounds 11]
+    python -m tests.benchmarks.models --width 64 --size 512 --dtype bfloat16   # on a GPU
 
 Both frameworks in one process, in turn: a step of training (Adam, cross-entropy, the auxiliary head's too)
 and inference on the same images, PyTorch in channels_last. Ratios are ours / PyTorch's, the median of the
-rounds; widths are reduced, dropout is off. Memory is what a compiled step takes beside its state. Run it
-alone on an idle machine. Needs `torch==2.13.0` and the extra `[test]`.
+rounds; widths are reduced, dropout is off. Memory is what a compiled step takes beside its state. Where JAX
+and PyTorch both see a GPU, PyTorch runs there, compiled, and in bfloat16 under autocast. Run it alone on an
+idle machine. Needs `torch==2.13.0` and the extra `[test]`.
 """
 
 import dataclasses
 import functools
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -28,6 +31,8 @@ from tests.benchmarks.timing import alternate, ratio
 from tests.references import networks, torch_networks
 from tests.references.networks import CASES, Case
 
+DEVICE = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
+"""Where PyTorch runs."""
 PUBLISHED: dict[str, tuple[nn.Module, int, str]] = {
     "unet": (UNet(num_classes=2), 1, "31.0 M (counted from figure 1)"),
     "fcn8s": (FCN8s(num_classes=21, norm="none"), 3, "134 M (arXiv:1511.00561, section 3)"),
@@ -52,11 +57,16 @@ class Benchmark:
     """Height and width of the images."""
     batch: int = 8
     """Images a step."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the computation; parameters and logits are float32."""
 
 
 def main(benchmark: Benchmark) -> None:
-    print("| network | parameters | published | difference | training | inference | memory | with remat |")
-    print("|---|---|---|---|---|---|---|---|")
+    columns = (
+        "network", "parameters", "published", "difference", "training", "images/s", "inference", "memory",
+        "with remat",
+    )  # fmt: skip
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for name in benchmark.network:
         print(f"| {name} | {' | '.join(row(name, benchmark))} |", flush=True)
 
@@ -66,32 +76,39 @@ def row(name: str, benchmark: Benchmark) -> list[str]:
     case = at_size(CASES[name], benchmark)
     twin, shapes = pytorch(case)
     variables = jax.tree.map(jnp.asarray, networks.variables(case, shapes))
+    case = dataclasses.replace(case, model=case.model.clone(dtype=benchmark.dtype))
+    there = functools.partial(torch.autocast, DEVICE, torch.bfloat16, enabled=benchmark.dtype == "bfloat16")
     images = networks.images(case)
     labels = np.random.default_rng(0).integers(0, 3, case.shape[:3])
 
     inference = jax.jit(functools.partial(case.model.apply, train=False))
     their_images = torch.tensor(images).movedim(-1, 1).contiguous(memory_format=torch.channels_last)
+    their_images = their_images.to(DEVICE)
     with torch.no_grad():
-        wanted = twin.eval()(their_images).movedim(1, -1).numpy()
+        wanted = twin.eval()(their_images).movedim(1, -1).cpu().numpy()
+    run = torch.compile(twin) if DEVICE == "cuda" else twin
     difference = np.abs(np.asarray(inference(variables, images)) - wanted).max() / np.ptp(wanted)
 
     def infer_there():
-        with torch.inference_mode():
-            twin(their_images)
+        with torch.inference_mode(), there():
+            run(their_images)
+        synchronize()
 
-    def compared(ours, theirs):
-        return ratio(alternate({"ours": ours, "theirs": theirs}, benchmark.rounds), "ours", "theirs")
+    def timed(ours, theirs):
+        return alternate({"ours": ours, "theirs": theirs}, benchmark.rounds)
 
-    inferring = compared(lambda: inference(variables, images), infer_there)
+    inferring = ratio(timed(lambda: inference(variables, images), infer_there), "ours", "theirs")
     train, memory = step(case.model, variables, images, labels)
     _, memory_remat = step(case.model.clone(remat=True), variables, images, labels)
-    training = compared(train, step_there(twin, their_images, labels))
+    seconds = timed(train, step_there(twin, run, their_images, labels, there))
+    training = ratio(seconds, "ours", "theirs")
     model, channels, published = PUBLISHED[name]
     return [
         f"{parameters(model, channels):,}",
         published,
         f"{difference:.0e}",
         f"{training:.2f}",
+        f"{benchmark.batch / statistics.median(seconds['ours']):.0f}",
         f"{inferring:.2f}",
         f"{memory / 2**20:.0f} MiB",
         f"{memory_remat / 2**20:.0f} MiB",
@@ -115,7 +132,7 @@ def pytorch(case: Case) -> tuple[Any, networks.Shapes]:
     shapes = {name: tuple(x.shape) for name, x in twin.state_dict().items() if x.ndim}
     tensors = {name: torch.tensor(x) for name, x in networks.weights(shapes).items()}
     twin.load_state_dict(tensors, strict=False)
-    return twin.to(memory_format=torch.channels_last), shapes
+    return twin.to(DEVICE, memory_format=torch.channels_last), shapes
 
 
 def step(
@@ -153,19 +170,29 @@ def step(
     return train, memory.temp_size_in_bytes
 
 
-def step_there(twin: Any, images: Any, labels: np.ndarray) -> Callable[[], None]:
-    """The same step by PyTorch."""
+def synchronize() -> None:
+    """Waits for what PyTorch has begun."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+
+
+def step_there(
+    twin: Any, run: Any, images: Any, labels: np.ndarray, precision: Callable[[], Any]
+) -> Callable[[], None]:
+    """The same step by PyTorch; `run` is the twin, maybe compiled."""
     optimizer = torch.optim.Adam(twin.parameters(), lr=1e-4)
-    cost, wanted = torch.nn.functional.cross_entropy, torch.tensor(labels)
+    cost, wanted = torch.nn.functional.cross_entropy, torch.tensor(labels).to(DEVICE)
     twin.train()
 
     def train():
         optimizer.zero_grad()
-        loss = cost(twin(images), wanted)
-        if hasattr(twin, "auxiliary"):
-            loss = loss + 0.4 * cost(twin.auxiliary, wanted)
+        with precision():
+            loss = cost(run(images), wanted)
+            if hasattr(twin, "auxiliary"):
+                loss = loss + 0.4 * cost(twin.auxiliary, wanted)
         loss.backward()
         optimizer.step()
+        synchronize()
 
     return train
 

@@ -96,7 +96,9 @@ def _odds_against(
     return jnp.where(is_likeliest, likeliest.odds, jnp.log(others) - below)
 
 
-def _slope_against(against: Float[Array, "*shape"], own: Bool[Array, "*shape"], at: Joints):
+def _slope_against(
+    against: Float[Array, "*shape"], own: Bool[Array, "*shape"], at: Joints
+) -> Float[Array, "*shape"]:
     """Derivative of an entry's cost with respect to the log odds against its class."""
     return jnp.where(own, slope_at(against, at), -slope_at(-against, at))
 

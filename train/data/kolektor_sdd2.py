@@ -12,7 +12,7 @@ from train.data.builder import Example, Items, SegmentationBuilder, progress
 from train.data.files import check_sizes, read_picture
 from train.data.masks import read_threshold
 from train.data.original import Original, check_pairs
-from train.data.split import Traits, draw
+from train.data.split import Traits, with_validation
 from train.errors import UserError
 
 CLASSES = ("background", "defect")
@@ -58,8 +58,7 @@ class KolektorSDD2Surfaces(SegmentationBuilder):
             name: Traits(name, frozenset(np.unique(read_label(root, name)).tolist()))
             for name in progress(sorted(set(names) - test), f"Reading the masks of {self.name}")
         }
-        validation = draw(rest, VALIDATION_SHARE, seed=0)
-        parts = {"train": rest.keys() - validation, "validation": validation, "test": test}
+        parts = with_validation(rest, test, VALIDATION_SHARE)
         return {part: [(root, name) for name in sorted(images)] for part, images in parts.items()}
 
     def example(self, item: tuple[Path, str]) -> Example:

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from train.data.builder import PARTS, progress
-from train.data.prepare import Part, Prepared
+from train.data.prepare import Part, Prepared, Record
 
 BLOCKS = 20
 """An image is first compared by the means of so many blocks a side."""
@@ -33,7 +33,7 @@ class Leak(NamedTuple):
 
 
 class _Image(NamedTuple):
-    shape: tuple[int, int]
+    name: str
     digest: bytes
     blocks: np.ndarray
     """float32 [20 * 20], of mean 0 and length 1; all 0 for an image without contrast."""
@@ -45,9 +45,9 @@ def find_leaks(data: Prepared) -> list[Leak]:
     Found are equal images, and images that are equal but for a turn by right angles, a reflection, and a new
     compression. What was photographed twice is not; only a group column can say that.
     """
-    images = {part: [_described(record["image"]) for record in _read(data, part)] for part in PARTS}
+    images = {part: [_described(record) for record in _read(data, part)] for part in PARTS}
     return [
-        Leak(part, data.parts[part][i]["name"], other, data.parts[other][j]["name"])
+        Leak(part, images[part][i].name, other, images[other][j].name)
         for part, other in combinations(PARTS, 2)
         for i, j in _alike(images[part], images[other])
         if images[part][i].digest == images[other][j].digest
@@ -77,16 +77,17 @@ def write_table(leaks: Sequence[Leak], path: Path) -> None:
         table.writerows(leaks)
 
 
-def _read(data: Prepared, part: str) -> Iterator[Mapping]:
+def _read(data: Prepared, part: str) -> Iterator[Record]:
     return progress(data.parts[part], f"Comparing the images of the {part} part")
 
 
-def _described(image: np.ndarray) -> _Image:
+def _described(record: Record) -> _Image:
+    image = record["image"]
     blocks = np.asarray(_grey(image).resize((BLOCKS, BLOCKS), Image.Resampling.BOX), np.float32)
     blocks = (blocks - blocks.mean()).ravel()
     length = np.linalg.norm(blocks)
     return _Image(
-        image.shape[:2],
+        record["name"],
         hashlib.sha256(image.tobytes()).digest(),
         blocks / length if length > BLOCKS * 0.5 else np.zeros_like(blocks),  # half a grey level a block
     )

@@ -16,7 +16,7 @@ from train.data.builder import Example, Items, SegmentationBuilder
 from train.data.files import check_sizes, read_picture
 from train.data.masks import read_threshold
 from train.data.original import Original
-from train.data.split import Traits, draw
+from train.data.split import Traits, draw, with_validation
 from train.errors import UserError
 
 CLASSES = ("background", "blowhole", "break", "crack", "fray", "uneven")
@@ -82,10 +82,7 @@ class MagneticTileSurfaces(SegmentationBuilder):
 def divide(tiles: Mapping[str, str]) -> dict[str, set[str]]:
     """Names by part, each tile in one of them, the classes of the folders mixed as in all of the set."""
     traits = {name: Traits(tile, frozenset({0, class_of(name)})) for name, tile in tiles.items()}
-    test = draw(traits, TEST_SHARE, seed=0)
-    rest = {name: traits[name] for name in traits.keys() - test}
-    validation = draw(rest, VALIDATION_SHARE, seed=0)
-    return {"train": rest.keys() - validation, "validation": validation, "test": test}
+    return with_validation(traits, draw(traits, TEST_SHARE, seed=0), VALIDATION_SHARE)
 
 
 def class_of(name: str) -> int:

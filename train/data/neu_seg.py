@@ -16,7 +16,7 @@ from train.data.builder import Example, Items, SegmentationBuilder, progress
 from train.data.files import check_sizes, read_picture
 from train.data.masks import read_ids
 from train.data.original import Original
-from train.data.split import Traits, draw
+from train.data.split import Traits, draw, with_validation
 from train.errors import UserError
 
 CLASSES = ("background", "inclusion", "patches", "scratches")
@@ -68,9 +68,7 @@ class NeuSegSurfaces(SegmentationBuilder):
             test = {name for name in traits if name.startswith("test/")}
         else:
             test = draw(traits, TEST_SHARE, seed=0)
-        rest = {name: traits[name] for name in traits if name not in test}
-        validation = draw(rest, VALIDATION_SHARE, seed=0)
-        parts = {"train": rest.keys() - validation, "validation": validation, "test": test}
+        parts = with_validation(traits, test, VALIDATION_SHARE)
         return {part: [(root, name) for name in sorted(names)] for part, names in parts.items()}
 
     def example(self, item: tuple[Path, str]) -> Example:

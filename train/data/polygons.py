@@ -35,20 +35,20 @@ def read_labelme(path: Path, classes: Sequence[str]) -> np.ndarray:
             (
                 shape["label"],
                 shape.get("shape_type", "polygon"),
-                np.array(shape["points"], float).reshape(-1, 2),
+                _points(shape["points"]),
             )
             for shape in content["shapes"]
         ]
-    for name, kind, points in shapes:
-        if kind == "rectangle" and len(points) == 2:
-            (left, top), (right, bottom) = points
-            points = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-        elif kind == "circle" and len(points) == 2:
-            radius = float(np.hypot(*(points[1] - points[0])))
-            points = points[0] + radius * _circle()
-        elif kind != "polygon":
-            raise UserError(f"{path}: holds a {kind}; draw polygons, rectangles or circles")
-        label[_inside(points, label.shape)] = _class_id(path, name, classes)
+        for name, kind, points in shapes:
+            if kind == "rectangle" and len(points) == 2:
+                (left, top), (right, bottom) = points
+                points = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+            elif kind == "circle" and len(points) == 2:
+                radius = float(np.hypot(*(points[1] - points[0])))
+                points = points[0] + radius * _circle()
+            elif kind != "polygon":
+                raise UserError(f"{path}: holds a {kind}; draw polygons, rectangles or circles")
+            label[_inside(points, label.shape)] = _class_id(path, name, classes)
     return label
 
 
@@ -94,7 +94,7 @@ class Coco:
                     label[_decoded(segmentation["counts"], label.shape)] = k
                 else:
                     for polygon in segmentation:
-                        label[_inside(np.array(polygon, float).reshape(-1, 2), label.shape)] = k
+                        label[_inside(_points(polygon), label.shape)] = k
         return label
 
 
@@ -129,15 +129,21 @@ def _class_id(path: Path, name: str, classes: Sequence[str]) -> int:
     return classes.index(name)
 
 
+def _points(values: Any) -> np.ndarray:
+    """Pairs (x, y), given as pairs or one after the other, float64 [n, 2]."""
+    points = np.array(values, float).reshape(-1, 2)
+    if not np.isfinite(points).all():
+        raise ValueError("a point that is no number")
+    return points
+
+
 def _inside(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Pixels whose centre lies in a polygon of (x, y), bool [h, w]; the corner of an image is at (0, 0)."""
     out = np.zeros(shape, bool)
     if len(points) < 3:
         return out
-    if not np.isfinite(points).all():
-        raise ValueError("a point that is no number")
-    low = np.maximum(np.floor(points.min(0)), 0).astype(int)
-    high = np.minimum(np.ceil(points.max(0)), shape[::-1]).astype(int)
+    low = np.clip(np.floor(points.min(0)), 0, shape[::-1]).astype(int)
+    high = np.clip(np.ceil(points.max(0)), 0, shape[::-1]).astype(int)
     if (high <= low).any():
         return out
     x, y = np.meshgrid(np.arange(low[0], high[0]) + 0.5, np.arange(low[1], high[1]) + 0.5)

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from train.data.builder import Example, Items, SegmentationBuilder
 from train.data.files import read_picture
 from train.data.original import Original
-from train.data.split import Traits, draw
+from train.data.split import Traits, draw, with_validation
 from train.errors import UserError
 
 CLASSES = ("background", "class 1", "class 2", "class 3", "class 4")
@@ -66,9 +66,7 @@ class SeverstalSurfaces(SegmentationBuilder):
         ORIGINAL.count(names, 12568)
         traits = {name: Traits(name, frozenset({0, *runs.get(name, ())})) for name in names}
         test = draw(traits, TEST_SHARE, self.seed)
-        rest = {name: traits[name] for name in names if name not in test}
-        validation = draw(rest, VALIDATION_SHARE, self.seed)
-        parts = {"train": rest.keys() - validation, "validation": validation, "test": test}
+        parts = with_validation(traits, test, VALIDATION_SHARE, self.seed)
         return {
             part: [(root / "train_images" / f"{name}.jpg", runs.get(name, {})) for name in sorted(images)]
             for part, images in parts.items()

@@ -44,3 +44,12 @@ def draw(images: Mapping[str, Traits], share: float, seed: int) -> set[str]:
             drawn.update(members[group])
             balance -= size
     return drawn
+
+
+def with_validation(
+    images: Mapping[str, Traits], test: set[str], share: float, seed: int = 0
+) -> dict[str, set[str]]:
+    """Names by part, those for the test being known: about `share` of the others are drawn for validation."""
+    rest = {name: traits for name, traits in images.items() if name not in test}
+    validation = draw(rest, share, seed)
+    return {"train": rest.keys() - validation, "validation": validation, "test": test}

@@ -1,6 +1,7 @@
 """LabelMe's and COCO's files, with shapes whose pixels can be counted."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,10 @@ def test_a_circle_is_given_by_its_centre_and_a_point_on_it(tmp_path):
 
 
 def test_a_shape_outside_or_without_area_marks_nothing(tmp_path):
-    nothing = labelme(shape("pit", box(40, 40, 50, 50)), shape("pit", [[1, 1], [5, 5]]), shape("pit", []))
+    far = shape("pit", box(1e300, 1e300, 1e301, 1e301))
+    nothing = labelme(
+        far, shape("pit", box(40, 40, 50, 50)), shape("pit", [[1, 1], [5, 5]]), shape("pit", [])
+    )
     assert not read_labelme(write(tmp_path / "a.json", nothing), CLASSES).any()
 
 
@@ -99,6 +103,8 @@ def test_a_shape_outside_or_without_area_marks_nothing(tmp_path):
         ({"shapes": []}, r"is not understood as a LabelMe file \(KeyError: 'imageHeight'\); export it again"),
         ([1, 2], "is not understood as a LabelMe file"),
         (labelme(shape("pit", [["a", 1]])), "is not understood as a LabelMe file"),
+        (labelme(shape("pit", [[1, 1], [math.nan, 2], [3, 3]])), "a point that is no number"),
+        (labelme(shape("pit", [[1, 1], [math.inf, 1]], "circle")), "a point that is no number"),
         (labelme() | {"imageHeight": 10**9}, "an image of 16x1000000000 pixels"),
     ],
 )

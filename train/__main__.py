@@ -78,6 +78,8 @@ class Fit(_OnConfig):
 
     run_dir: Path | None = None
     """Where the run is kept; runs/NAME-DIGEST unless given."""
+    memory: float = 4.0
+    """GiB for training images kept decoded, of those that have been seen; the rest is decoded each time."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def run_fit(arguments: list[str]) -> None:
         run=command.run_dir or default,
         data_dir=command.data_dir,
         source=command.source,
+        room=int(command.memory * 2**30),
         console=console,
     )
 

@@ -37,7 +37,10 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Term:
-    """One loss of the objective: scale * loss(logits, labels, weights=weights(labels, ...), **options)."""
+    """One loss of the objective: scale * loss(logits, labels, weights=weights(labels, ...), **options).
+
+    With a stored mask the weights are multiplied by it.
+    """
 
     loss: Callable
     """A loss `(logits, labels, *, weights=None, **options)` that returns the cost of each pixel."""
@@ -49,6 +52,11 @@ class Term:
     """A mask `(labels, num_classes, **weights_options)` that says what each pixel counts."""
     weights_options: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of the mask; a number may be a Ramp."""
+    stored: Callable | None = None
+    """A second mask, made once for each training image at the size of the network, before crops and turns,
+    and carried through them; for masks that are too slow to be made in every step."""
+    stored_options: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the stored mask; no Ramps."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from balanced_jax.metrics import ConfusionCounts
 from balanced_jax.models import load_pretrained
 from train.checkpoints import Checkpoints
 from train.config import Config
-from train.data.pipeline import Batch, Examples, Size, evaluation_batches, images_of_a_pass
+from train.data.pipeline import evaluation_batches, images_of_a_pass
 from train.data.prepare import Prepared, prepare
+from train.data.views import Batch, Examples, Size
 from train.decision import best_thresholds
 from train.errors import UserError
 from train.figures import stack

@@ -14,8 +14,9 @@ from rich.console import Console
 from train import run_directory
 from train.checkpoints import Checkpoints
 from train.config import Config
-from train.data.pipeline import Batch, resized_label, training_batches
+from train.data.pipeline import training_batches
 from train.data.prepare import Prepared
+from train.data.views import Batch, resized_label
 from train.evaluate import evaluate
 from train.experiment import Experiment, set_up
 from train.figures import figures
@@ -24,6 +25,7 @@ from train.objective import find_option
 from train.parallel import deal, over_devices, replicate
 from train.screen import log, logged, progress_line
 from train.step import State
+from train.stored import stored_masks
 from train.survey import survey, warnings
 from train.survey import table as survey_table
 
@@ -35,6 +37,7 @@ def fit(
     run: Path,
     data_dir: Path,
     source: Path | None,
+    room: int,
     console: Console,
 ) -> None:
     """Trains, or goes on training, and evaluates the best state on the test part.
@@ -45,6 +48,7 @@ def fit(
         run: the run directory; one that exists is gone on with.
         data_dir: where prepared data lives.
         source: an unpacked original of the data set, where it needs one.
+        room: bytes of memory for training images that are kept decoded.
         console: where a person looks.
 
     Raises:
@@ -56,7 +60,7 @@ def fit(
             log.info("note: %s", note)
         log.info("run directory: %s", run)
         look_at_masks(config, data, run, console)
-        train(experiment, data, run, console)
+        train(experiment, data, run, room, console)
         evaluate(experiment, data, run, part="test", which="best", console=console)
 
 
@@ -77,8 +81,8 @@ def look_at_masks(config: Config, data: Prepared, run: Path, console: Console) -
         log.warning("warning: %s", warning)
 
 
-def train(experiment: Experiment, data: Prepared, run: Path, console: Console) -> None:
-    """Runs the epochs that are left."""
+def train(experiment: Experiment, data: Prepared, run: Path, room: int, console: Console) -> None:
+    """Runs the epochs that are left; arguments as of `fit`."""
     config, steps = experiment.config, experiment.steps_per_epoch
     checkpoints = Checkpoints(run / "checkpoints")
     done = checkpoints.latest() or 0
@@ -106,6 +110,8 @@ def train(experiment: Experiment, data: Prepared, run: Path, console: Console) -
         first_step=done,
         host=jax.process_index(),
         hosts=jax.process_count(),
+        masks=stored_masks(config.objective, len(data.classes), config.input.size or data.canvas("train")),
+        room=room,
     )
     with progress_line(console) as progress:
         task = progress.add_task("training", total=config.epochs * steps, completed=done, note="")

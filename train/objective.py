@@ -19,7 +19,13 @@ AUXILIARY = "auxiliary"
 """Name of the term that a network's auxiliary scores make in training."""
 
 
-def term_sums(objective: Mapping[str, Term], logits, labels, progress) -> dict[str, jax.Array]:
+Masks = Mapping[str, Any]
+"""Stored masks by the names of their terms, [images, height, width] each."""
+
+
+def term_sums(
+    objective: Mapping[str, Term], logits, labels, progress, masks: Masks | None = None
+) -> dict[str, jax.Array]:
     """Each term's loss, summed over images.
 
     Args:
@@ -27,24 +33,28 @@ def term_sums(objective: Mapping[str, Term], logits, labels, progress) -> dict[s
         logits: [images, height, width, classes].
         labels: [images, height, width]; outside the classes void.
         progress: share of the run that is done, 0 to 1; may be traced.
+        masks: what is stored; made from the labels where nothing is.
 
     Returns:
         A scalar for each term: the sum over images of the mean over an image's labelled pixels.
     """
     valid = valid_mask(labels, logits.shape[-1])
-    costs = term_costs(objective, logits, labels, progress)
+    costs = term_costs(objective, logits, labels, progress, masks)
     return {name: jax.vmap(masked_mean)(cost, valid).sum() for name, cost in costs.items()}
 
 
-def term_costs(objective: Mapping[str, Term], logits, labels, progress) -> dict[str, jax.Array]:
+def term_costs(
+    objective: Mapping[str, Term], logits, labels, progress, masks: Masks | None = None
+) -> dict[str, jax.Array]:
     """What each pixel costs in each term, scale included: [images, height, width]; arguments as above."""
+    masks = masks or {}
 
-    def cost(term: Term) -> jax.Array:
-        weights = term_weights(term, labels, logits.shape[-1], progress)
+    def cost(name: str, term: Term) -> jax.Array:
+        weights = term_weights(term, labels, logits.shape[-1], progress, masks.get(name))
         costs = term.loss(logits, labels, weights=weights, **_numbers(term.options, progress))
         return _number(term.scale, progress) * costs
 
-    return {name: cost(term) for name, term in objective.items()}
+    return {name: cost(name, term) for name, term in objective.items()}
 
 
 def total_cost(objective: Mapping[str, Term], logits, labels, progress) -> jax.Array:
@@ -52,11 +62,20 @@ def total_cost(objective: Mapping[str, Term], logits, labels, progress) -> jax.A
     return functools.reduce(operator.add, term_costs(objective, logits, labels, progress).values())
 
 
-def term_weights(term: Term, labels, num_classes: int, progress) -> jax.Array | None:
-    """What each pixel counts in a term, by its weights function; None where it has none."""
-    if term.weights is None:
-        return None
-    return term.weights(labels, num_classes, **_numbers(term.weights_options, progress))
+def term_weights(term: Term, labels, num_classes: int, progress, stored=None) -> jax.Array | None:
+    """What each pixel counts in a term, by its two masks; None where it has none.
+
+    Args:
+        term, labels, num_classes, progress: as above.
+        stored: the term's stored mask; made from the labels where it is not given.
+    """
+    factors = []
+    if term.weights is not None:
+        factors.append(term.weights(labels, num_classes, **_numbers(term.weights_options, progress)))
+    if term.stored is not None:
+        made = stored if stored is not None else term.stored(labels, num_classes, **term.stored_options)
+        factors.append(made.astype(jnp.float32))
+    return functools.reduce(operator.mul, factors) if factors else None
 
 
 def term_mask(term: Term, labels, num_classes: int, progress) -> jax.Array | None:
@@ -91,6 +110,7 @@ def check_objective(objective: Mapping[str, Term]) -> None:
             _bind(f"objective.{name}.weights_options", term.weights, (None, 2), {}, term.weights_options)
         elif term.weights_options:
             raise UserError(f"objective.{name}.weights_options: given, but the term has no weights function")
+        check_stored(name, term)
         try:
             shape = _shape_of_costs(term)
         except (TypeError, ValueError) as error:
@@ -102,9 +122,32 @@ def check_objective(objective: Mapping[str, Term]) -> None:
             )
 
 
+def check_stored(name: str, term: Term) -> None:
+    """Refuses options that a term's stored mask does not take, or that would move while it is stored.
+
+    Raises:
+        UserError: names the term and the option.
+    """
+    where = f"objective.{name}.stored_options"
+    if term.stored is None:
+        if term.stored_options:
+            raise UserError(f"{where}: given, but the term has no stored mask")
+        return
+    _bind(where, term.stored, (None, 2), {}, term.stored_options)
+    for option, value in term.stored_options.items():
+        if isinstance(value, Ramp):
+            raise UserError(
+                f"{where}: {option} moves over the run, but a stored mask is made once; use weights"
+            )
+
+
 def find_option(term: Term, name: str) -> Any:
-    """The value of an option of a term's loss or mask, given or by default; None where neither has it."""
-    for function, options in ((term.loss, term.options), (term.weights, term.weights_options)):
+    """The value of an option of a term's loss or masks, given or by default; None where none has it."""
+    for function, options in (
+        (term.loss, term.options),
+        (term.weights, term.weights_options),
+        (term.stored, term.stored_options),
+    ):
         if function is not None and name in inspect.signature(function).parameters:
             return options.get(name, inspect.signature(function).parameters[name].default)
     return None

@@ -39,6 +39,17 @@ def each_device(step: Callable) -> Callable:
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0))
 
 
+def on_host(function: Callable) -> Callable:
+    """Compiles a function of arrays for this host's CPU, where it may run beside the steps on the devices."""
+    compiled, cpu = jax.jit(function), jax.local_devices(backend="cpu")[0]
+
+    def run(*arrays: np.ndarray) -> Any:
+        with jax.default_device(cpu):
+            return jax.device_get(compiled(*arrays))
+
+    return run
+
+
 def replicate(tree: Any) -> Any:
     """Puts equal copies on all devices; without it the first step would be compiled twice."""
     return jax.device_put(tree, NamedSharding(Mesh(np.array(jax.devices()), (AXIS,)), PartitionSpec()))

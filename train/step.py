@@ -70,7 +70,8 @@ def train_step(
 
     Args:
         state: equal on all devices.
-        batch: this device's `image` uint8 [b, h, w, c], `label` uint8 [b, h, w] and `index` int32 [b].
+        batch: this device's `image` uint8 [b, h, w, c], `label` uint8 [b, h, w], `index` int32 [b] and
+            `masks`, stored masks [b, h, w] by the names of their terms.
         model: the network, with `axis_name=AXIS`.
         transformation: the optimiser.
         objective: the terms of the loss.
@@ -85,8 +86,8 @@ def train_step(
     """
     # Keys come from the example's place in the run, so they are the same on any number of devices.
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), batch["index"])
-    images, labels = jax.vmap(augment, (0, 0, 0, None))(
-        keys, batch["image"] / 255.0, batch["label"].astype(jnp.int32), augmentation
+    images, labels, masks = jax.vmap(augment, (0, 0, 0, None, 0))(
+        keys, batch["image"] / 255.0, batch["label"].astype(jnp.int32), augmentation, batch["masks"]
     )
     labelled = valid_mask(labels, model.num_classes).any((1, 2))
     count = jnp.maximum(jax.lax.psum(labelled.sum(), AXIS), 1)
@@ -105,7 +106,7 @@ def train_step(
         # Sums, divided by the images of all devices: a mean of the devices' means would weigh an image
         # by how many labelled images share its device.
         def shares(logits):
-            sums = term_sums(objective, logits, labels, state.step / steps)
+            sums = term_sums(objective, logits, labels, state.step / steps, masks)
             return {name: total / count for name, total in sums.items()}
 
         terms = shares(logits)

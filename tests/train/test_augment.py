@@ -22,7 +22,7 @@ def picture():
 def many(how, count=64):
     image, label = picture()
     keys = jax.random.split(jax.random.key(0), count)
-    images, labels = jax.vmap(lambda key: augment(key, image, label, how))(keys)
+    images, labels, _ = jax.vmap(lambda key: augment(key, image, label, how))(keys)
     return np.asarray(images), np.asarray(labels)
 
 
@@ -31,6 +31,18 @@ def test_nothing_asked_nothing_changed():
     changed = augment(jax.random.key(0), image, label, STILL)
     assert (changed[0] == image).all()
     assert (changed[1] == label).all()
+
+
+@pytest.mark.parametrize("how", [STILL, Augmentation(flip=True, rotation=30.0)])
+def test_masks_are_moved_as_their_labels_are(how):
+    image, label = picture()
+    masks = {"one": (label / 4).astype(jnp.float16), "other": 3 * (label / 4).astype(jnp.float16)}
+    keys = jax.random.split(jax.random.key(0), 16)
+    _, labels, moved = jax.vmap(lambda key: augment(key, image, label, how, masks))(keys)
+    inside = labels != VOID
+    for name, factor in (("one", 1), ("other", 3)):
+        assert moved[name].dtype == jnp.float16
+        assert (moved[name] == factor * labels / 4)[inside].all()
 
 
 def test_flips_make_all_four_pictures_and_labels_follow():

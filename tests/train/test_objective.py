@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from balanced_jax.losses import balanced_loss, masked_mean, softmax_cross_entropy, softmax_focal_loss
-from balanced_jax.masks import balance_mask, valid_mask
+from balanced_jax.masks import balance_mask, class_weight_mask, confusion_mask, valid_mask
 from train.config import Ramp, Term
 from train.errors import UserError
 from train.objective import (
@@ -71,6 +71,15 @@ def test_a_ramp_stands_still_before_and_after():
             Term(softmax_cross_entropy, weights=balance_mask, weights_options={"windows": 3}),
             r"weights_options: balance_mask has no option 'windows'; did you mean window",
         ),
+        (Term(softmax_cross_entropy, stored_options={"window": 3}), "no stored mask"),
+        (
+            Term(softmax_cross_entropy, stored=confusion_mask, stored_options={"windows": 3}),
+            r"stored_options: confusion_mask has no option 'windows'; did you mean window",
+        ),
+        (
+            Term(softmax_cross_entropy, stored=confusion_mask, stored_options={"minimum": Ramp(0.0, 1.0)}),
+            r"objective\.term\.stored_options: minimum is a Ramp, but .*; use weights for it",
+        ),
         (Term(masked_mean), "objective"),
         (Term(lambda logits, labels, weights=None: jnp.float32(0)), r"must return a map .* got \(\)"),
         (Term(lambda logits, labels, weights=None: logits), r"must return a map .* got \(1, 16, 16, 2\)"),
@@ -122,6 +131,19 @@ def test_the_mask_of_a_term_holds_what_balanced_loss_makes_itself():
     other = Term(softmax_cross_entropy, weights=balance_mask, weights_options=options)
     np.testing.assert_allclose(np.asarray(term_mask(other, labels, 3, 0.5)), own, rtol=1e-5)
     assert term_mask(Term(softmax_cross_entropy), labels, 3, 0.5) is None
+
+
+def test_a_stored_mask_is_taken_as_it_is_given_and_made_where_it_is_not():
+    _, labels = example()
+    term = Term(
+        softmax_cross_entropy, weights=class_weight_mask, stored=confusion_mask, stored_options={"window": 3}
+    )
+    both = np.asarray(balance_mask(labels, 3, window=3))
+    np.testing.assert_allclose(np.asarray(term_weights(term, labels, 3, 0.5)), both, rtol=1e-6)
+    given = np.full(labels.shape, 0.25, np.float16)
+    quarter = 0.25 * np.asarray(class_weight_mask(labels, 3))
+    np.testing.assert_allclose(np.asarray(term_weights(term, labels, 3, 0.5, given)), quarter, rtol=1e-6)
+    assert find_option(term, "window") == 3
 
 
 def test_thresholds_are_those_of_the_first_term_that_has_them():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import chex
 import flax.linen as nn
@@ -45,7 +46,7 @@ MODEL = UNet(num_classes=3, width=4, depth=1)
 STEPS = 20
 
 
-def batch(step: int, size: int = 16) -> dict[str, np.ndarray]:
+def batch(step: int, size: int = 16) -> dict[str, Any]:
     """Images with a dark square each; the first images are void in part or altogether."""
     rng = np.random.default_rng(step)
     image = rng.integers(100, 156, (size, 16, 16, 1)).astype(np.uint8)
@@ -60,6 +61,7 @@ def batch(step: int, size: int = 16) -> dict[str, np.ndarray]:
     return {
         "image": image,
         "label": label,
+        "masks": {},
         "index": np.arange(step * size, (step + 1) * size, dtype=np.int32),
     }
 

@@ -5,22 +5,19 @@ order, its crop, and through `index` its changes on the device), so a run that i
 or is spread over other devices or hosts, sees the same examples.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import grain
 import numpy as np
-from PIL import Image
 
 from train.data.builder import VOID
+from train.data.views import Batch, Examples, Mask, Size, Views, padded, resized_image, resized_label
 
-Batch = dict[str, np.ndarray]
-
-Size = tuple[int, int]
-"""Height and width in pixels."""
-
-Examples = Sequence[Mapping[str, Any]] | grain.sources.RandomAccessDataSource[Mapping[str, Any]]
-"""Images in random access: `image` uint8 [h, w, c], `label` uint8 [h, w] and whatever else."""
+THREADS = min(16, os.cpu_count() or 1)
+READ_AHEAD = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=2 * THREADS)
+"""In batches: grain would keep 500 of them, gigabytes of large images."""
 
 
 def training_batches(
@@ -36,6 +33,8 @@ def training_batches(
     first_step: int = 0,
     host: int = 0,
     hosts: int = 1,
+    masks: Mapping[str, Mask] | None = None,
+    room: int = 0,
 ) -> Iterator[Batch]:
     """This host's share of the batches of a run, in a new order each pass, from `first_step` to the end.
 
@@ -54,22 +53,26 @@ def training_batches(
         first_step: batches already seen.
         host: this host's number.
         hosts: how many share the work; divides `batch_size`.
+        masks: functions that make a stored mask of a label, by the names of their terms.
+        room: bytes of memory for images that are kept from pass to pass; those that do not fit are decoded
+            each time.
 
     Yields:
-        `image` uint8 [batch, h, w, c], `label` uint8 [batch, h, w], and `index` int32 [batch], an
-        example's position in the stream of the whole run.
+        `image` uint8 [batch, h, w, c], `label` uint8 [batch, h, w], `masks`, each float16 [batch, h, w],
+        and `index` int32 [batch], an example's position in the stream of the whole run.
     """
     showing = None if defective is None else sum(defective)
     steps = images_of_a_pass(len(examples), showing) // batch_size
+    views = Views(examples, size, masks or {}, room)
     stream = (
         _order(len(examples), defective, seed)
         .slice(slice(0, steps * batch_size))
         .repeat(passes)
-        .random_map(lambda i, rng: _crop(_view(examples[i], size), crop, centred, rng))
+        .random_map(lambda i, rng: _crop(views[i], crop, centred, rng))
         .map_with_index(lambda index, example: {**example, "index": np.array(index, np.int32)})
     )
     mine = stream.slice(slice(first_step * batch_size + host, None, hosts))
-    return iter(mine.batch(batch_size // hosts).to_iter_dataset())
+    return iter(mine.batch(batch_size // hosts).to_iter_dataset(READ_AHEAD))
 
 
 def evaluation_batches(
@@ -94,19 +97,19 @@ def evaluation_batches(
     def prepare(example: Mapping[str, Any]) -> Batch:
         height, width = example["image"].shape[:2]
         image = example["image"]
-        image = _pad(image, canvas, 0) if size is None else _resize(image, size)
+        image = padded(image, canvas, 0) if size is None else resized_image(image, size)
         label = example.get("label", np.full((height, width), VOID, np.uint8))
         return {
             "image": image,
-            "label": _pad(label, canvas, VOID),
-            "seen": _pad(label, canvas, VOID) if size is None else resized_label(label, size),
+            "label": padded(label, canvas, VOID),
+            "seen": padded(label, canvas, VOID) if size is None else resized_label(label, size),
             "extent": np.array((height, width) if size is None else size, np.float32),
             "size": np.array((height, width), np.float32),
             "real": np.array(True),
         }
 
     stream = grain.MapDataset.source(examples).map(prepare).batch(batch_size)
-    return (_fill(batch, batch_size) for batch in stream.to_iter_dataset())
+    return (_fill(batch, batch_size) for batch in stream.to_iter_dataset(READ_AHEAD))
 
 
 def images_of_a_pass(images: int, defective: int | None) -> int:
@@ -146,14 +149,6 @@ def _fill(batch: Batch, size: int) -> Batch:
     return filled
 
 
-def _view(example: Mapping[str, Any], size: Size | None) -> Batch:
-    """An example's image and label as the network sees them, before crops."""
-    image, label = example["image"], example["label"]
-    if size is not None:
-        image, label = _resize(image, size), resized_label(label, size)
-    return {"image": image, "label": label}
-
-
 def _crop(example: Batch, crop: Size | None, centred: float, rng: np.random.Generator) -> Batch:
     """A random window; where the image is smaller than the window, the rest is void.
 
@@ -162,7 +157,8 @@ def _crop(example: Batch, crop: Size | None, centred: float, rng: np.random.Gene
     """
     if crop is None:
         return example
-    image, label = _pad(example["image"], crop, 0), _pad(example["label"], crop, VOID)
+    image, label = padded(example["image"], crop, 0), padded(example["label"], crop, VOID)
+    masks = {name: padded(mask, crop, 0) for name, mask in example["masks"].items()}
     rooms = [have - want for have, want in zip(label.shape, crop, strict=True)]
     pixel = _defect_pixel(label, rng) if centred and rng.random() < centred else None
     if pixel is None:
@@ -172,7 +168,8 @@ def _crop(example: Batch, crop: Size | None, centred: float, rng: np.random.Gene
             min(max(0, at - side // 2), room) for at, side, room in zip(pixel, crop, rooms, strict=True)
         )
     window = (slice(top, top + crop[0]), slice(left, left + crop[1]))
-    return {"image": image[window], "label": label[window]}
+    masks = {name: mask[window] for name, mask in masks.items()}
+    return {"image": image[window], "label": label[window], "masks": masks}
 
 
 def _defect_pixel(label: np.ndarray, rng: np.random.Generator) -> tuple[int, int] | None:
@@ -188,27 +185,3 @@ def _defect_pixel(label: np.ndarray, rng: np.random.Generator) -> tuple[int, int
     pixels = np.flatnonzero(label == rng.choice(classes))
     row, column = divmod(int(rng.choice(pixels)), label.shape[1])
     return row, column
-
-
-def _resize(image: np.ndarray, size: Size) -> np.ndarray:
-    if image.shape[:2] == size:
-        return image
-    height, width = size
-    whole = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
-    return np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR)).reshape(
-        height, width, image.shape[-1]
-    )
-
-
-def resized_label(label: np.ndarray, size: Size) -> np.ndarray:
-    """A label uint8 [h, w] at another height and width, by nearest neighbours."""
-    if label.shape == size:
-        return label
-    height, width = size
-    return np.asarray(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))
-
-
-def _pad(x: np.ndarray, size: Size, value: int) -> np.ndarray:
-    """At least `size` large, filled up at the bottom and on the right."""
-    missing = [max(0, want - have) for want, have in zip(size, x.shape[:2], strict=True)]
-    return np.pad(x, ((0, missing[0]), (0, missing[1]), *((0, 0),) * (x.ndim - 2)), constant_values=value)

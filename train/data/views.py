@@ -1,0 +1,96 @@
+"""Examples as the network sees them before crops, kept in memory as far as there is room."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import grain
+import numpy as np
+from PIL import Image
+
+Batch = dict[str, Any]
+"""Arrays by name; stored masks in a dictionary of their own."""
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+Examples = Sequence[Mapping[str, Any]] | grain.sources.RandomAccessDataSource[Mapping[str, Any]]
+"""Images in random access: `image` uint8 [h, w, c], `label` uint8 [h, w] and whatever else."""
+
+Mask = Callable[[np.ndarray], np.ndarray]
+"""Makes of a label uint8 [h, w] what its pixels count, [h, w]."""
+
+
+class Views(Sequence[Batch]):
+    """Image, label and stored masks of each example at the size of the network, by position.
+
+    They are decoded, resized and made when first asked for, by any thread, and then kept: a second pass
+    over a set that fits in memory costs next to nothing.
+    """
+
+    def __init__(self, examples: Examples, size: Size | None, masks: Mapping[str, Mask], room: int):
+        """Views of examples.
+
+        Args:
+            examples: with labels.
+            size: height and width every example is resized to; None leaves them as they are.
+            masks: by the names of their terms.
+            room: bytes of memory for what is kept; views that no longer fit are made each time.
+        """
+        self._examples = examples
+        self._size = size
+        self._masks = masks
+        self._room = room
+        self._kept: dict[int, Batch] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index: Any) -> Any:
+        """The view of one example; not to be written to, because the next pass takes the same."""
+        kept = self._kept.get(index)
+        return kept if kept is not None else self._keep(index, self._look(index))
+
+    def _look(self, index: int) -> Batch:
+        example = self._examples[index]
+        image, label = example["image"], example["label"]
+        if self._size is not None:
+            image, label = resized_image(image, self._size), resized_label(label, self._size)
+        masks = {name: make(label) for name, make in self._masks.items()}
+        return {"image": image, "label": label, "masks": masks}
+
+    def _keep(self, index: int, view: Batch) -> Batch:
+        size = sum(x.nbytes for x in (view["image"], view["label"], *view["masks"].values()))
+        with self._lock:
+            if index not in self._kept and size <= self._room:
+                self._kept[index] = view
+                self._room -= size
+        return view
+
+
+def resized_image(image: np.ndarray, size: Size) -> np.ndarray:
+    """An image uint8 [h, w, c] at another height and width, smoothed where it shrinks."""
+    if image.shape[:2] == size:
+        return image
+    height, width = size
+    whole = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
+    return np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR)).reshape(
+        height, width, image.shape[-1]
+    )
+
+
+def resized_label(label: np.ndarray, size: Size) -> np.ndarray:
+    """A label uint8 [h, w] at another height and width, by nearest neighbours."""
+    if label.shape == size:
+        return label
+    height, width = size
+    return np.asarray(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))
+
+
+def padded(x: np.ndarray, size: Size, value: int) -> np.ndarray:
+    """At least `size` large, filled up at the bottom and on the right."""
+    missing = [max(0, want - have) for want, have in zip(size, x.shape[:2], strict=True)]
+    if not any(missing):
+        return x  # np.pad would copy it, which takes longer than the rest of a crop
+    return np.pad(x, ((0, missing[0]), (0, missing[1]), *((0, 0),) * (x.ndim - 2)), constant_values=value)

@@ -2,14 +2,18 @@
 
     python -m tests.benchmarks.input [--seconds 10]
 
-Both read the same made-up photographs (JPEG) and masks (PNG), ours from a prepared set, the DataLoader with
-Pillow from the files, with as many worker processes as there are cores. In turn, medians of the rounds. Needs
-PyTorch. Run it alone on an idle machine.
+Both read the same made-up photographs (JPEG) and masks (PNG), ours from a prepared set with as many threads,
+the DataLoader with Pillow from the files with as many worker processes as there are cores: once decoding each
+image each time, as the DataLoader does, and once as `fit` does, which keeps what it has decoded. In turn,
+medians of the rounds. Then how long the first batch takes in a fresh process, and the memory of that
+process after each of three passes. Needs PyTorch. Run it alone on an idle machine.
 """
 
 import gc
 import itertools
+import multiprocessing
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -39,38 +43,69 @@ class Benchmark:
     """How long each turn lasts."""
     rounds: int = 5
     """Turns of each side."""
-    images: int = 64
-    """Photographs of each size."""
+    images: int = 1024
+    """Photographs of each size; one in 16 is drawn, the others are copies of them."""
     batch: int = 16
     """Images a batch."""
 
 
 def main(benchmark: Benchmark) -> None:
-    print("| photographs | ours, images/s | DataLoader, images/s | ours / DataLoader |\n|---|---|---|---|")
+    sides = ("decoding each time", "kept in memory", "DataLoader")
+    print(f"| photographs | {' | '.join(sides)} | ratios to it | first batch | memory after passes |")
+    print("|---|---|---|---|---|---|---|")
     for name, size in SIZES.items():
         with tempfile.TemporaryDirectory() as folder:
-            rates = measured(Path(folder), size, benchmark)
-        ratio = statistics.median(a / b for a, b in zip(*rates.values(), strict=True))
-        figures = [f"{statistics.median(rate):.0f}" for rate in rates.values()]
-        print(f"| {name} | {' | '.join(figures)} | {ratio:.2f} |", flush=True)
+            rates, start, memory = measured(Path(folder), size, benchmark)
+        figures = [f"{statistics.median(rate):.0f}/s" for rate in rates.values()]
+        *ours, theirs = rates.values()
+        ratios = [statistics.median(a / b for a, b in zip(x, theirs, strict=True)) for x in ours]
+        passes = ", ".join(f"{x / 2**20:.0f}" for x in memory)
+        print(
+            f"| {name} | {' | '.join(figures)} | {', '.join(f'{x:.2f}' for x in ratios)} | {start:.1f} s | "
+            f"{passes} MiB |",
+            flush=True,
+        )
 
 
-def measured(folder: Path, size: tuple[int, int], benchmark: Benchmark) -> dict[str, list[float]]:
-    """Images a second of both sides, turn by turn."""
+def measured(
+    folder: Path, size: tuple[int, int], benchmark: Benchmark
+) -> tuple[dict[str, list[float]], float, list[int]]:
+    """Images a second of all sides, turn by turn; seconds to the first batch; bytes held after each pass."""
     paint(folder, size, benchmark.images)
     seen = (size[0] // 2, size[1] // 2)
     data = Folder(images=str(folder / "images"), masks=str(folder / "masks"), validation=0.02, test=0.02)
     part = prepare(data, data_dir=folder / "prepared").parts["train"]
+    with multiprocessing.get_context("spawn").Pool(1) as fresh:
+        start, memory = fresh.apply(three_passes, (data, folder / "prepared", seen, benchmark.batch))
+    kept = ours(part, seen, benchmark.batch, room=2**32)
+    for _ in range(len(part) // benchmark.batch):  # the first pass decodes
+        next(kept)
     sides = {
-        "ours": lambda: ours(part, seen, benchmark.batch),
+        "decoding": lambda: ours(part, seen, benchmark.batch, room=0),
+        "kept": lambda: kept,
         "theirs": lambda: theirs(folder, seen, benchmark.batch),
     }
     rates: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(benchmark.rounds):
-        for name, start in sides.items():
-            rates[name].append(rate(start(), benchmark))
+        for name, begin in sides.items():
+            rates[name].append(rate(begin(), benchmark))
             gc.collect()  # ends the threads or processes that read ahead, and would do so in the other's turn
-    return rates
+    return rates, start, memory
+
+
+def three_passes(data: Folder, data_dir: Path, size: tuple[int, int], batch: int) -> tuple[float, list[int]]:
+    """Seconds from a prepared set to its first batch, and the largest resident size after each pass."""
+    begin = time.perf_counter()
+    part = prepare(data, data_dir=data_dir).parts["train"]
+    batches = ours(part, size, batch, room=2**32)
+    next(batches)
+    start = time.perf_counter() - begin
+    memory = []
+    for _ in range(3):
+        for _ in range(len(part) // batch):
+            next(batches)
+        memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    return start, memory
 
 
 def rate(batches: Iterator[Any], benchmark: Benchmark) -> float:
@@ -84,9 +119,10 @@ def rate(batches: Iterator[Any], benchmark: Benchmark) -> float:
 
 
 def paint(folder: Path, size: tuple[int, int], images: int) -> None:
-    """Grain under a slope of light, with a square of a defect."""
+    """Grain under a slope of light, with a square of a defect; most of the files are links to a few."""
     rng = np.random.default_rng(0)
-    for k in range(images):
+    drawn = images // 16
+    for k in range(drawn):
         light = np.linspace(60, 190, size[1]) + rng.normal(0, 12, size)
         label = np.zeros(size, np.uint8)
         label[20:60, 30:80] = k % 2
@@ -94,12 +130,14 @@ def paint(folder: Path, size: tuple[int, int], images: int) -> None:
             path = folder / kind / f"{k}.{ending}"
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+            for copy in range(k + drawn, images, drawn):
+                path.with_stem(f"{copy}").hardlink_to(path)
 
 
-def ours(part: Part, size: tuple[int, int], batch: int) -> Iterator[Any]:
+def ours(part: Part, size: tuple[int, int], batch: int, room: int) -> Iterator[Any]:
     """Batches as `fit` takes them, without end."""
     crop = (size[0] - 8, size[1] - 8)
-    return training_batches(part, size=size, crop=crop, batch_size=batch, passes=10**6, seed=0)
+    return training_batches(part, size=size, crop=crop, batch_size=batch, passes=10**6, seed=0, room=room)
 
 
 def theirs(folder: Path, size: tuple[int, int], batch: int) -> Iterator[Any]:

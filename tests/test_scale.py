@@ -1,6 +1,7 @@
 """The arithmetic of `tests.benchmarks.scale`, against counts by hand."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ def test_two_operations_are_counted_for_each_weight_of_a_convolution_that_meets_
     images = jax.ShapeDtypeStruct((2, 20, 24, 16), jnp.float32)
     layer = Convolution(32)
     variables = jax.eval_shape(layer.init, jax.random.key(0), images)
-    analysis = jax.jit(layer.apply).lower(variables, images).compile().cost_analysis()
+    analysis: Any = jax.jit(layer.apply).lower(variables, images).compile().cost_analysis()
     assert analysis["flops"] == 2 * 2 * taps(20, 24) * 16 * 32
 
 

@@ -43,7 +43,7 @@ class Chip:
     """
 
     peak: float = 197e12
-    """Operations a second, bfloat16, in which JAX by default multiplies float32 as well."""
+    """Operations a second, in bfloat16, as which it multiplies float32, too, unless told otherwise."""
     bandwidth: float = 819e9
     """Bytes a second from and to its memory."""
     ring: float = 100e9

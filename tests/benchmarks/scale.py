@@ -132,7 +132,7 @@ def cost(model: nn.Module, data: Data, batch: int) -> Cost:
     state = jax.eval_shape(experiment.random_state)
     index = jnp.zeros((jax.device_count(), batch), jnp.int32)
     label = jnp.zeros((*index.shape, *data.size), jnp.uint8)
-    dealt = {"image": label[..., None], "label": label, "index": index}
+    dealt = {"image": label[..., None], "label": label, "masks": {}, "index": index}
     mapped: Any = over_devices(experiment.train_step())
     compiled = mapped.lower(state, dealt).compile()
     analysis, memory = compiled.cost_analysis(), compiled.memory_analysis()

@@ -1,0 +1,137 @@
+"""What a step of training spends on what is not the network: augmentation, masks, waiting for data.
+
+    python -m tests.benchmarks.step [--rounds 15]
+
+Steps of `configs/quickstart.py`, and of the same network on larger crops of larger pictures. Augmentation and
+the confusion mask are timed alone, on a batch as the step has it, beside the whole step, in turn; the waiting
+is the time that the loop of `fit` spends on its next batch, from the second pass on. Run it alone on an idle
+machine.
+"""
+
+import dataclasses
+import functools
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import tyro
+
+from balanced_jax.masks import confusion_mask
+from configs import quickstart
+from tests.benchmarks.timing import Candidate, alternate, ratio
+from train.augment import augment
+from train.config import Input
+from train.data.generated import Generated
+from train.data.pipeline import training_batches
+from train.data.prepare import Prepared
+from train.experiment import Experiment, set_up
+from train.fit import one_epoch
+from train.parallel import deal, over_devices, replicate
+
+WINDOW = 7
+"""Of the confusion mask: the paper's."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Measures the step."""
+
+    rounds: int = 9
+    """How often each part is timed."""
+    steps: int = 60
+    """Steps of the loop whose waiting is measured."""
+
+
+CONFIGS = {
+    "16 of 64x64": quickstart.config,
+    "4 of 256x256": dataclasses.replace(
+        quickstart.config,
+        data=Generated(train=64, validation=1, test=1, size=320),
+        input=Input(crop=(256, 256)),
+        batch_size=4,
+    ),
+}
+
+
+def main(benchmark: Benchmark) -> None:
+    print("| images a step | ms | augmentation | confusion mask | waiting for data |\n|---|---|---|---|---|")
+    for name, config in CONFIGS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            experiment, data = set_up(config, data_dir=Path(folder), source=None)
+            seconds = alternate(parts(experiment, data), benchmark.rounds)
+            waiting = share_of_waiting(experiment, data, benchmark.steps)
+        shares = [ratio(seconds, part, "step") for part in ("augmentation", "confusion mask")]
+        print(
+            f"| {name} | {1e3 * statistics.median(seconds['step']):.0f} | "
+            f"{' | '.join(f'{100 * share:.1f} %' for share in (*shares, waiting))} |",
+            flush=True,
+        )
+
+
+def parts(experiment: Experiment, data: Prepared) -> dict[str, Candidate]:
+    """The whole step, and parts of it alone."""
+    config = experiment.config
+    batch = next(batches(experiment, data))
+    step, dealt = over_devices(experiment.train_step()), deal(batch)
+    state = replicate(experiment.initial_state())
+    keys = jax.random.split(jax.random.key(0), len(batch["index"]))
+    image, label = jnp.asarray(batch["image"] / 255, jnp.float32), jnp.asarray(batch["label"], jnp.int32)
+    change = jax.jit(jax.vmap(functools.partial(augment, how=config.augmentation)))
+    mask = jax.jit(functools.partial(confusion_mask, num_classes=len(data.classes), window=WINDOW))
+
+    def whole() -> Any:
+        nonlocal state  # its memory is reused by the next
+        state, terms = step(state, dealt)
+        return state.params, terms
+
+    return {
+        "step": whole,
+        "augmentation": lambda: change(keys, image, label),
+        "confusion mask": lambda: mask(label),
+    }
+
+
+def batches(experiment: Experiment, data: Prepared) -> Iterator[Any]:
+    """The stream of `fit`."""
+    config = experiment.config
+    return training_batches(
+        data.parts["train"],
+        size=config.input.size,
+        crop=config.input.crop,
+        batch_size=config.batch_size,
+        passes=config.epochs,
+        seed=config.seed,
+        room=2**32,
+    )
+
+
+def share_of_waiting(experiment: Experiment, data: Prepared, steps: int) -> float:
+    """Of the time of the loop, what passes until the next batch is there."""
+    stream = batches(experiment, data)
+    step: Callable = over_devices(experiment.train_step())
+    warm_up = itertools.islice(stream, experiment.steps_per_epoch)
+    state, _ = one_epoch(step, replicate(experiment.initial_state()), warm_up, lambda losses: None)
+    waited = 0.0
+
+    def timed() -> Iterator[Any]:
+        nonlocal waited
+        for _ in range(steps):
+            begin = time.perf_counter()
+            batch = next(stream)
+            waited += time.perf_counter() - begin
+            yield batch
+
+    begin = time.perf_counter()
+    one_epoch(step, state, timed(), lambda losses: None)
+    return waited / (time.perf_counter() - begin)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Benchmark, description=__doc__))

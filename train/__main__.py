@@ -13,7 +13,7 @@ from train import configfile, run_directory
 from train.config import Config
 from train.data.leaks import find_leaks, summary, write_table
 from train.data.prepare import prepare
-from train.errors import UserError
+from train.errors import NotFinite, Stopped, UserError
 from train.evaluate import evaluate
 from train.experiment import set_up
 from train.fit import fit
@@ -189,7 +189,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str]) -> int:
-    """Runs a command; 0 when it went well, 2 for what the user can mend, 130 after Ctrl-C."""
+    """Runs a command; 0 when it went well, else what the README says."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0 if arguments else 2
@@ -201,6 +201,12 @@ def main(arguments: list[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except NotFinite as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return 143
     except KeyboardInterrupt:
         print("stopped; the same command goes on after the last whole epoch", file=sys.stderr)
         return 130

@@ -1,5 +1,6 @@
 """The latest and the best state of a run, kept by orbax."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,25 @@ class Checkpoints:
             ),
         )
 
-    def save(self, step: int, state: Any, headline: float | None) -> None:
-        """Keeps a state as the latest, and as the best if its headline figure is."""
+    def save(self, step: int, state: Any, headline: float | None, begun: Sequence[Any] = ()) -> None:
+        """Keeps a state as the latest, and as the best if its headline figure is.
+
+        Args:
+            step: how many steps led to it.
+            state: a tree of arrays.
+            headline: its figure on the validation part; None where there is none.
+            begun: what is known of the steps of an epoch that has only begun, as JSON.
+        """
         self._manager.save(
             step,
             args=ocp.args.StandardSave(jax.device_get(state)),
             metrics={"headline": -1.0 if headline is None else headline},
+            custom_metadata={"begun": list(begun)},
         )
+
+    def begun(self, step: int) -> list[Any]:
+        """What was kept of an epoch that had only begun at a step."""
+        return self._manager.metadata(step).custom_metadata["begun"]
 
     def latest(self) -> int | None:
         """Step of the latest state."""

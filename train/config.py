@@ -167,5 +167,7 @@ class Config:
     """Passes over the training part; balanced sampling makes them shorter."""
     batch_size: int = 16
     """Images a step, over all devices."""
+    skip: int = 0
+    """Steps whose loss or gradient is not finite that are left out before the run stops at the next one."""
     seed: int = 0
     """Seed of the initial parameters, of the order of the images, of their crops and changes."""

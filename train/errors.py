@@ -6,3 +6,11 @@ class UserError(Exception):
 
     Its text is one line: what is wrong, where, and what to do. The command prints it and exits with 2.
     """
+
+
+class NotFinite(Exception):
+    """A loss or gradient was not finite. Its text is one line; the command prints it and exits with 1."""
+
+
+class Stopped(Exception):
+    """The run was asked to stop, and did. Its text is one line; the command prints it and exits with 143."""

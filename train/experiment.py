@@ -92,7 +92,9 @@ class Experiment:
             return state
         variables = pretrained(self.config.pretrained, {"params": state.params, **state.collections})
         params = variables.pop("params")
-        return State(state.step, params, variables, self.transformation.init(params))
+        return dataclasses.replace(
+            state, params=params, collections=variables, optimizer=self.transformation.init(params)
+        )
 
     @functools.cached_property
     def random_state(self) -> Callable[[], State]:
@@ -120,6 +122,7 @@ class Experiment:
             augmentation=self.config.augmentation,
             what=self.config.input,
             seed=self.config.seed,
+            skip=self.config.skip,
             **self._objective,
         )
 
@@ -223,6 +226,10 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
         raise UserError(
             f"batch_size: {config.batch_size} is more than the {experiment.images_per_pass} training images "
             "of a pass; take a smaller one"
+        )
+    if not 0 <= config.skip < experiment.steps_per_epoch:
+        raise UserError(
+            f"skip: is {config.skip}, takes 0 to {experiment.steps_per_epoch - 1}, less than an epoch's steps"
         )
     if config.input.size is None and config.input.crop is None and len(set(training.sizes)) > 1:
         raise UserError(

@@ -1,11 +1,10 @@
 """Training: the loop around the step, and all that it leaves in the run directory."""
 
-import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,8 +14,9 @@ from train import run_directory
 from train.checkpoints import Checkpoints
 from train.config import Config
 from train.data.pipeline import training_batches
-from train.data.prepare import Prepared
+from train.data.prepare import Part, Prepared
 from train.data.views import Batch, resized_label
+from train.errors import NotFinite, Stopped
 from train.evaluate import evaluate
 from train.experiment import Experiment, set_up
 from train.figures import figures
@@ -24,7 +24,8 @@ from train.findings import summary
 from train.objective import find_option
 from train.parallel import deal, over_devices, replicate
 from train.screen import log, logged, progress_line
-from train.step import State
+from train.step import Report, State
+from train.stopping import when_to_stop
 from train.stored import stored_masks
 from train.survey import survey, warnings
 from train.survey import table as survey_table
@@ -60,7 +61,8 @@ def fit(
             log.info("note: %s", note)
         log.info("run directory: %s", run)
         look_at_masks(config, data, run, console)
-        train(experiment, data, run, room, console)
+        with when_to_stop() as stopping:
+            train(experiment, data, run, room, stopping, console)
         evaluate(experiment, data, run, part="test", which="best", console=console)
 
 
@@ -81,18 +83,26 @@ def look_at_masks(config: Config, data: Prepared, run: Path, console: Console) -
         log.warning("warning: %s", warning)
 
 
-def train(experiment: Experiment, data: Prepared, run: Path, room: int, console: Console) -> None:
-    """Runs the epochs that are left; arguments as of `fit`."""
+def train(
+    experiment: Experiment,
+    data: Prepared,
+    run: Path,
+    room: int,
+    stopping: Callable[[int], bool],
+    console: Console,
+) -> None:
+    """Runs the epochs that are left; arguments as of `fit`, and whether the run is to stop at a step."""
     config, steps = experiment.config, experiment.steps_per_epoch
     checkpoints = Checkpoints(run / "checkpoints")
     done = checkpoints.latest() or 0
-    run_directory.cut_rows(run / "metrics.jsonl", done)
-    if done == config.epochs * steps:
+    epochs = len(run_directory.cut_rows(run / "metrics.jsonl", done))
+    if epochs == config.epochs:
         log.info("all %d epochs are done", config.epochs)
         return
     state = experiment.restore(checkpoints, done) if done else experiment.initial_state()
+    begun = checkpoints.begun(done) if done else []
     if done:
-        log.info("going on after epoch %d of %d", done // steps, config.epochs)
+        log.info("going on after step %d of %d", done, config.epochs * steps)
     state = replicate(state)
     step = over_devices(experiment.train_step())
     validate = experiment.validator(data.canvas("validation"))
@@ -116,49 +126,113 @@ def train(experiment: Experiment, data: Prepared, run: Path, room: int, console:
     with progress_line(console) as progress:
         task = progress.add_task("training", total=config.epochs * steps, completed=done, note="")
 
-        def show(losses: Mapping[str, Any]) -> None:
-            progress.update(task, advance=1, note=f"loss {sum(losses.values()):.4f}")
+        def show(terms: Mapping[str, float]) -> None:
+            progress.update(task, advance=1, note=f"loss {sum(terms.values()):.4f}")
 
-        for epoch in range(done // steps + 1, config.epochs + 1):
-            start = time.perf_counter()
-            state, terms = one_epoch(step, state, itertools.islice(batches, steps), show)
+        for epoch in range(epochs + 1, config.epochs + 1):
+            start, first, last = time.perf_counter(), done, epoch * steps
+            todo = until(stopping, batches, first, last)
+            state, losses, failed = take_steps(step, state, todo, config.skip, show)
+            losses = begun + losses
+            done, begun = int(state.step), []
+            if done < last:
+                if done != checkpoints.latest():
+                    checkpoints.save(done, state, None, losses)
+                stopped = f"stopped after step {done} of {config.epochs * steps}"
+                if failed is None:
+                    raise Stopped(f"{stopped}; the same command goes on from there")
+                raise NotFinite(f"{stopped}: {describe_failure(failed, training)}")
             seconds = time.perf_counter() - start
             counts, found = validate(state, data.parts["validation"])
+            terms = {name: float(np.mean([loss[name] for loss in losses], dtype=float)) for name in losses[0]}
             row = {
-                "step": epoch * steps,
+                "step": last,
                 "epoch": epoch,
                 "loss": sum(terms.values()),
                 "terms": terms,
-                "learning_rate": np.asarray(schedule(epoch * steps - 1)).item(),
+                "learning_rate": np.asarray(schedule(last - 1)).item(),
                 "seconds": seconds,
-                "images_per_second": steps * config.batch_size / seconds,
+                "images_per_second": (last - first) * config.batch_size / seconds,
                 "validation": figures(counts, data.classes),
                 "findings": summary(found, data.classes, config.objective, epoch / config.epochs),
             }
             # The line before the checkpoint: a line too many is cut when the run goes on, a missing one
             # would be missing for good.
             run_directory.append_row(run / "metrics.jsonl", row)
-            checkpoints.save(row["step"], state, row["validation"]["headline"])
+            checkpoints.save(last, state, row["validation"]["headline"])
             log.info(describe(row, config.epochs))
 
 
-def one_epoch(
-    step: Callable, state: State, batches: Iterable[Batch], show: Callable[[Mapping[str, Any]], None]
-) -> tuple[State, dict[str, float]]:
-    """The state after a step on each batch, and each term's mean loss; `show` is told every step's losses.
+def until(
+    stopping: Callable[[int], bool], batches: Iterator[Batch], first: int, last: int
+) -> Iterator[Batch]:
+    """The batches of the steps after `first` up to `last`, or fewer if the run is to stop."""
+    for step in range(first, last):
+        if stopping(step):
+            return
+        yield next(batches)
 
-    A step's losses are fetched when the next step is under way, so that no device waits for us.
+
+class Failure(NamedTuple):
+    """A step that was not finite, after as many as are left out."""
+
+    terms: dict[str, float]
+    gradient_norm: float
+    examples: np.ndarray
+    """Positions of its images in the training part."""
+
+
+def take_steps(
+    step: Callable,
+    state: State,
+    batches: Iterable[Batch],
+    skip: int,
+    show: Callable[[Mapping[str, float]], None],
+) -> tuple[State, list[dict[str, float]], Failure | None]:
+    """Takes a step on each batch, up to the first that fails.
+
+    A step's report is fetched when the next one is under way, so that no device waits for us; after a failure
+    that next one leaves the state as it is.
+
+    Args:
+        step: of training, mapped over the devices.
+        state: on the devices.
+        batches: of this host.
+        skip: how many steps of the run may be left out because they are not finite.
+        show: is told the losses of every step.
+
+    Returns:
+        The last state, the losses of the finite steps by term, and the failure, if there was one.
     """
-    losses, pending = [], []
+    losses: list[dict[str, float]] = []
+    pending: list[tuple[np.ndarray, Report]] = []
+
+    def settle() -> Failure | None:
+        examples, report = pending.pop(0)
+        report = jax.device_get(report)
+        terms = {name: float(loss) for name, loss in report.terms.items()}
+        show(terms)
+        if np.isfinite(report.gradient_norm):
+            losses.append(terms)
+        return Failure(terms, float(report.gradient_norm), examples) if report.bad > skip else None
+
     for batch in batches:
-        state, terms = step(state, deal(batch))
-        pending.append(terms)
-        if len(pending) > 1:
-            losses.append(jax.device_get(pending.pop(0)))
-            show(losses[-1])
-    losses.append(jax.device_get(pending.pop()))
-    show(losses[-1])
-    return state, {name: float(np.mean([loss[name] for loss in losses], dtype=float)) for name in losses[0]}
+        state, report = step(state, deal(batch))
+        pending.append((batch["example"], report))
+        if len(pending) > 1 and (failure := settle()):
+            return state, losses, failure
+    return state, losses, settle() if pending else None
+
+
+def describe_failure(failure: Failure, training: Part) -> str:
+    """What was not finite, on which images, and what to do, in one line."""
+    terms = ", ".join(f"{name} {loss:.4g}" for name, loss in failure.terms.items())
+    names = ", ".join(training[int(example)]["name"] for example in failure.examples)
+    return (
+        f"the loss ({terms}) or its gradient (length {failure.gradient_norm:.4g}) is not finite; the state "
+        f"before it is kept. Look at its images ({names}), take a lower learning rate, or leave such steps "
+        "out with --skip, in another --run-dir"
+    )
 
 
 def describe(row: Mapping[str, Any], epochs: int) -> str:

@@ -3,6 +3,7 @@
 Both run under a mapped axis named `AXIS`, over the devices that share a batch.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -32,6 +33,8 @@ class State:
 
     step: jax.Array
     """Steps taken, int32."""
+    bad: jax.Array
+    """Of them, those that were not finite and left no trace, int32."""
     params: Any
     collections: Any
     """What the network keeps beside its parameters: the running statistics of its norms."""
@@ -51,7 +54,18 @@ def initial_state(
     """
     variables = dict(model.init(jax.random.key(seed), jnp.zeros(shape), train=False))
     params = variables.pop("params")
-    return State(jnp.int32(0), params, variables, transformation.init(params))
+    return State(jnp.int32(0), jnp.int32(0), params, variables, transformation.init(params))
+
+
+class Report(NamedTuple):
+    """What a step says of itself."""
+
+    terms: dict[str, jax.Array]
+    """The loss of each term."""
+    gradient_norm: jax.Array
+    """Euclidean length of the gradient, float32; not finite where any part of it, or the loss, is not."""
+    bad: jax.Array
+    """How many steps of the run were not finite, int32, this one included."""
 
 
 def train_step(
@@ -65,8 +79,12 @@ def train_step(
     what: Input,
     steps: int,
     seed: int,
-) -> tuple[State, dict[str, jax.Array]]:
+    skip: int,
+) -> tuple[State, Report]:
     """One step along the gradient of the objective's mean over all images that have labelled pixels.
+
+    A step whose loss or gradient is not finite leaves the state as it was, but for its place in the run and
+    the count of such steps. After one too many of them the state stands still, that one's place included.
 
     Args:
         state: equal on all devices.
@@ -79,10 +97,11 @@ def train_step(
         what: how pixel values are normalised.
         steps: length of the whole run.
         seed: of the augmentation.
+        skip: how many steps of the run may be left out because they are not finite.
 
     Returns:
-        The next state and each term's loss, both equal on all devices. A network that keeps scores in the
-        collection `auxiliary` has them judged as well: one more term of that name.
+        The next state and what is to be said of the step, both equal on all devices. A network that keeps
+        scores in the collection `auxiliary` has them judged as well: one more term of that name.
     """
     # Keys come from the example's place in the run, so they are the same on any number of devices.
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), batch["index"])
@@ -119,7 +138,12 @@ def train_step(
     gradient, terms = jax.lax.psum((gradient, terms), AXIS)
     updates, optimizer = transformation.update(gradient, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
-    return State(state.step + 1, params, collections, optimizer), terms
+    norm = optax.tree.norm(gradient) + 0 * sum(terms.values())
+    bad = state.bad + ~jnp.isfinite(norm)
+    going = bad <= skip
+    new, old = (params, collections, optimizer), (state.params, state.collections, state.optimizer)
+    kept = jax.tree.map(functools.partial(jnp.where, going & jnp.isfinite(norm)), new, old)
+    return State(state.step + going, bad, *kept), Report(terms, norm, bad)
 
 
 def predict_step(

@@ -32,7 +32,7 @@ from train.data.generated import Generated
 from train.data.pipeline import training_batches
 from train.data.prepare import Prepared
 from train.experiment import Experiment, set_up
-from train.fit import one_epoch
+from train.fit import take_steps
 from train.parallel import deal, over_devices, replicate
 
 WINDOW = 7
@@ -88,8 +88,8 @@ def parts(experiment: Experiment, data: Prepared) -> dict[str, Candidate]:
 
     def whole() -> Any:
         nonlocal state  # its memory is reused by the next
-        state, terms = step(state, dealt)
-        return state.params, terms
+        state, report = step(state, dealt)
+        return state.params, report
 
     return {
         "step": whole,
@@ -117,7 +117,7 @@ def share_of_waiting(experiment: Experiment, data: Prepared, steps: int) -> floa
     stream = batches(experiment, data)
     step: Callable = over_devices(experiment.train_step())
     warm_up = itertools.islice(stream, experiment.steps_per_epoch)
-    state, _ = one_epoch(step, replicate(experiment.initial_state()), warm_up, lambda losses: None)
+    state, *_ = take_steps(step, replicate(experiment.initial_state()), warm_up, 0, lambda losses: None)
     waited = 0.0
 
     def timed() -> Iterator[Any]:
@@ -129,7 +129,7 @@ def share_of_waiting(experiment: Experiment, data: Prepared, steps: int) -> floa
             yield batch
 
     begin = time.perf_counter()
-    one_epoch(step, state, timed(), lambda losses: None)
+    take_steps(step, state, timed(), 0, lambda losses: None)
     return waited / (time.perf_counter() - begin)
 
 

@@ -1,6 +1,8 @@
 """The commands as a person runs them: from a config to a report, through kills and mistakes."""
 
+import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import train.fit
 from train.__main__ import main
+from train.checkpoints import Checkpoints
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.py")
@@ -247,10 +251,43 @@ def test_predict_names_a_bad_image(run, tmp_path, capsys):
     assert "no images given" in capsys.readouterr().err
 
 
-def test_sigterm_stops_a_run_at_once(prepared, tmp_path):
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 5])
+def test_a_run_that_was_asked_to_stop_ends_as_if_nothing_had_been(
+    step, run, prepared, tmp_path, monkeypatch, capsys
+):
+    again = tmp_path / "stopped"
+    with monkeypatch.context() as patch:
+        patch.setattr(train.fit, "when_to_stop", lambda: contextlib.nullcontext(lambda at: at == step))
+        assert main(command(again, prepared)) == 143
+    assert f"stopped after step {step} of 6; the same command goes on" in capsys.readouterr().err
+    assert main(command(again, prepared)) == 0
+    assert rows(again) == rows(run)
+    assert (again / "evaluation.json").read_text() == (run / "evaluation.json").read_text()
+
+
+def test_sigterm_is_answered_between_steps_with_a_checkpoint(prepared, tmp_path):
     arguments = [sys.executable, "-m", "train", *command(tmp_path / "run", prepared, "--epochs", "1000")]
-    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         while not (tmp_path / "run" / "metrics.jsonl").exists() and process.poll() is None:
             time.sleep(0.05)
         process.terminate()
-        assert process.wait(timeout=60) == -signal.SIGTERM  # which a shell shows as 143
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == 143
+    done = Checkpoints(tmp_path / "run" / "checkpoints").latest()
+    assert error.decode() == f"stopped after step {done} of 2000; the same command goes on from there\n"
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_says_where(prepared, tmp_path, capsys):
+    options = ["--optimizer.learning-rate.initial", "1e30"]
+    assert main(command(tmp_path / "run", prepared, *options)) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.match(
+        r"error: stopped after step (\d) of 6: the loss \(balanced .*, dice .*is not finite", error
+    )
+    assert len(re.findall(r"train/\d{5}", error)) == 8  # the images of the batch
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints")
+    done = checkpoints.latest()
+    assert f"after step {done} of" in error
+    assert main(command(tmp_path / "run", prepared, *options)) == 1  # the same step fails again
+    assert capsys.readouterr().err == error

@@ -13,7 +13,7 @@ import optax
 import pytest
 
 from balanced_jax.diagnostics import diagnose
-from balanced_jax.losses import dice_loss, softmax_truncated_cross_entropy
+from balanced_jax.losses import dice_loss, softmax_cross_entropy, softmax_truncated_cross_entropy
 from balanced_jax.masks import balance_mask
 from balanced_jax.models import UNet
 from balanced_jax.models.layers import Convolution, Dropout, Mode
@@ -89,6 +89,7 @@ def run(
         what=Input(),
         steps=STEPS,
         seed=0,
+        skip=0,
     )
     state = fresh_state(transformation, model)
     if devices == jax.device_count():
@@ -100,8 +101,8 @@ def run(
         share = functools.partial(jax.tree.map, lambda x: x[None])
     losses = []
     for i in range(steps):
-        state, terms = mapped(state, share(batch(i)))
-        losses.append(jax.device_get(terms))
+        state, report = mapped(state, share(batch(i)))
+        losses.append(jax.device_get(report.terms))
     return jax.device_get(state), losses
 
 
@@ -181,12 +182,50 @@ def test_a_batch_without_labels_changes_nothing_by_its_gradient():
             what=Input(),
             steps=STEPS,
             seed=0,
+            skip=0,
         )
     )
     before = jax.device_get(fresh_state(optax.sgd(1.0)))
-    after, terms = step(replicate(before), deal(void))
+    after, report = step(replicate(before), deal(void))
     chex.assert_trees_all_equal(before.params, jax.device_get(after.params))
-    assert all(float(value) == 0 for value in terms.values())
+    assert all(float(value) == 0 for value in report.terms.values())
+    assert float(report.gradient_norm) == 0
+
+
+def breaks_on_class_2(logits, labels, *, weights=None):
+    return jnp.where((labels == 2).any(), jnp.nan, softmax_cross_entropy(logits, labels, weights=weights))
+
+
+@pytest.mark.parametrize(("skip", "kept"), [(0, 1), (1, 3), (2, 5)])
+def test_a_step_that_is_not_finite_leaves_no_trace_and_one_too_many_ends_the_run(skip, kept):
+    step = over_devices(
+        functools.partial(
+            train_step,
+            model=MODEL.clone(axis_name=AXIS),
+            transformation=optax.adam(1e-2),
+            objective={"ce": Term(breaks_on_class_2)},
+            augmentation=Augmentation(),
+            what=Input(),
+            steps=STEPS,
+            seed=0,
+            skip=skip,
+        )
+    )
+    state, states, reports = replicate(fresh_state(optax.adam(1e-2))), [], []
+    for i in range(5):
+        labels = np.zeros((16, 16, 16), np.uint8)
+        labels[3] = 2 if i in (1, 3) else 1  # one image, on one device
+        state, report = step(state, deal(batch(i) | {"label": labels}))
+        states.append(jax.device_get(state))
+        reports.append(jax.device_get(report))
+    finite = [bool(np.isfinite(report.gradient_norm)) for report in reports]
+    assert finite == [True, False, True, False, True]
+    chex.assert_tree_all_finite(states[-1])
+    assert states[-1].step == kept
+    for i in range(1, 5):
+        moves = finite[i] and i < kept
+        same = jax.tree.all(jax.tree.map(np.array_equal, states[i - 1].params, states[i].params))
+        assert same is not moves
 
 
 @pytest.mark.parametrize("size", [(16, 16), (11, 20)])

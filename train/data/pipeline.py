@@ -59,7 +59,8 @@ def training_batches(
 
     Yields:
         `image` uint8 [batch, h, w, c], `label` uint8 [batch, h, w], `masks`, each float16 [batch, h, w],
-        and `index` int32 [batch], an example's position in the stream of the whole run.
+        `example` int32 [batch], its position in `examples`, and `index` int32 [batch], its position in the
+        stream of the whole run.
     """
     showing = None if defective is None else sum(defective)
     steps = images_of_a_pass(len(examples), showing) // batch_size
@@ -68,7 +69,7 @@ def training_batches(
         _order(len(examples), defective, seed)
         .slice(slice(0, steps * batch_size))
         .repeat(passes)
-        .random_map(lambda i, rng: _crop(views[i], crop, centred, rng))
+        .random_map(lambda i, rng: {"example": np.array(i, np.int32), **_crop(views[i], crop, centred, rng)})
         .map_with_index(lambda index, example: {**example, "index": np.array(index, np.int32)})
     )
     mine = stream.slice(slice(first_step * batch_size + host, None, hosts))

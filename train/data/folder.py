@@ -51,6 +51,10 @@ class Folder:
     """For black and white masks: defect is what is brighter than this; 127 is usual."""
     colors: tuple[str, ...] = ()
     """For coloured masks: RRGGBB of each class in turn, and of void if there is one more."""
+    levels: tuple[int, int] | None = None
+    """Of images with more than 8 bits, the values that are black and white: 0 4095 for 12 bits."""
+    channels: int | None = None
+    """Of images that are not grey or RGB, how many; alpha is one, and so is each page of a TIFF."""
     groups: str | None = None
     """A CSV file with columns name and group: images of one group, as of one item, stay in one part."""
     validation: float = 0.15
@@ -76,8 +80,8 @@ class Pair(NamedTuple):
 class FolderSurfaces(SegmentationBuilder):
     """Writes the images of a folder, under a key that changes with the options and with any file."""
 
-    VERSION = tfds.core.Version("1.1.0")
-    RELEASE_NOTES: ClassVar = {"1.1.0": "Raised whenever files are read, or described, in another way."}
+    VERSION = tfds.core.Version("1.2.0")
+    RELEASE_NOTES: ClassVar = {"1.2.0": "Raised whenever files are read, or described, in another way."}
     name = "folder"
 
     def __init__(self, data: Folder, *, data_dir: Path):
@@ -108,7 +112,7 @@ class FolderSurfaces(SegmentationBuilder):
         return {part: [pair for pair in self.pairs if pair.name in names] for part, names in parts.items()}
 
     def example(self, item: Pair) -> Example:
-        pixels, encoded = read_picture(item.image)
+        pixels, encoded = read_picture(item.image, self.data.levels, self.data.channels)
         label = read_label(self.data, item)
         check_sizes(item.image, pixels, item.mask, label)
         return Example(item.name, encoded, pixels, label)
@@ -131,6 +135,10 @@ def check_options(data: Folder) -> None:
         problem = f"data.colors: {data.colors} holds a colour twice; each class takes its own"
     elif data.void is not None and 0 <= data.void < number:
         problem = f"data.void: {data.void} is the id of {data.classes[data.void]}; take another value or None"
+    elif data.levels is not None and not 0 <= data.levels[0] < data.levels[1] < 2**16:
+        problem = f"data.levels: {data.levels} are not two values from 0 to 65535, black first"
+    elif data.channels is not None and data.channels < 2:
+        problem = f"data.channels: {data.channels} is less than 2; leave it out for grey and RGB"
     elif not (0 < data.validation < 1 and 0 < data.test < 1):
         problem = f"data.validation, data.test: {data.validation}, {data.test} are not shares between 0 and 1"
     else:

@@ -193,6 +193,8 @@ def _defect_pixel(label: np.ndarray, rng: np.random.Generator) -> tuple[int, int
 def _resize(image: np.ndarray, size: Size) -> np.ndarray:
     if image.shape[:2] == size:
         return image
+    if image.shape[-1] not in (1, 3):
+        return np.concatenate([_resize(image[..., k : k + 1], size) for k in range(image.shape[-1])], -1)
     height, width = size
     whole = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
     return np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR)).reshape(

@@ -83,7 +83,7 @@ class Prepared:
     classes: tuple[str, ...]
     """Names by class id; class 0 is the background."""
     channels: int
-    """Of every image: 1 when all are grey, else 3."""
+    """Of every image: 1 when all are grey, 3 when some are RGB; any other number has been asked for."""
     fingerprint: str
     """Digest of the classes, images, labels and their division into parts; equal content, equal digest."""
     parts: Mapping[str, Part]
@@ -177,7 +177,10 @@ def open_prepared(directory: Path) -> Prepared:
 
 
 def decode(encoded: bytes, channels: int) -> np.ndarray:
-    """The pixels of an image file, uint8 [h, w, channels], channels 1 or 3."""
+    """The pixels of a stored image, uint8 [h, w, channels]."""
     with Image.open(io.BytesIO(encoded)) as image:
+        if channels not in (1, 3):  # one below the other
+            tall = np.asarray(image)
+            return np.stack(np.split(tall, channels), -1)
         pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(*pixels.shape[:2], channels)

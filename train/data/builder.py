@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -24,6 +25,9 @@ from train.errors import UserError
 PARTS = ("train", "validation", "test")
 VOID = 255
 """The stored label of a pixel that belongs to no class."""
+
+REBUILD = "delete this folder, and the command builds it again"
+"""What to do about a prepared set that is not whole."""
 
 Items = Mapping[str, Sequence[Any]]
 """For each part the items that a builder turns into examples."""
@@ -56,6 +60,21 @@ class OfflineInfo(tfds.core.DatasetInfo):
 
     def initialize_from_bucket(self) -> None:
         """Nothing there is about these sets; the base class also leaves a temporary folder behind."""
+
+    def read_from_directory(self, dataset_info_dir: Any) -> None:
+        """What a prepared set says of itself."""
+        with halves_refused(dataset_info_dir):
+            super().read_from_directory(dataset_info_dir)
+
+
+@contextmanager
+def halves_refused(directory: Path) -> Iterator[None]:
+    """Turns what TFDS raises over a prepared set that is not whole into a UserError."""
+    try:
+        yield
+    # TFDS and the parsers of its JSON files raise errors of many kinds.
+    except Exception as error:
+        raise UserError(f"{directory}: its JSON files are not whole; {REBUILD}") from error
 
 
 class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):

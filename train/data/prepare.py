@@ -15,9 +15,10 @@ from typing import Any, TypedDict
 
 import numpy as np
 import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordReader
 from PIL import Image
 
-from train.data.builder import PARTS, DataSet, SegmentationBuilder
+from train.data.builder import PARTS, REBUILD, DataSet, SegmentationBuilder, halves_refused
 from train.errors import UserError
 
 
@@ -160,20 +161,43 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def open_prepared(directory: Path) -> Prepared:
-    """The set that was built in a directory."""
-    metadata: Any = tfds.builder_from_directory(directory).info.metadata
-    channels = metadata["channels"]
-    parts = {
-        part: Part(
-            directory,
-            part,
-            channels,
-            tuple((h, w) for h, w in metadata["sizes"][part]),
-            tuple(map(tuple, metadata["present"][part])),
-        )
-        for part in PARTS
-    }
-    return Prepared(tuple(metadata["classes"]), channels, metadata["fingerprint"], parts)
+    """The set that was built in a directory.
+
+    Raises:
+        UserError: it is not whole, as after a copy that was cut off.
+    """
+    with halves_refused(directory):
+        info = tfds.builder_from_directory(directory).info
+        metadata: Any = info.metadata
+        channels = metadata["channels"]
+        parts = {
+            part: Part(
+                directory,
+                part,
+                channels,
+                tuple((h, w) for h, w in metadata["sizes"][part]),
+                tuple(map(tuple, metadata["present"][part])),
+            )
+            for part in PARTS
+        }
+        data = Prepared(tuple(metadata["classes"]), channels, metadata["fingerprint"], parts)
+        files = [(part, [str(path) for path in info.splits[part].filepaths]) for part in PARTS]
+    for part, paths in files:
+        found, wanted = sum(map(records_in, paths)), len(parts[part])
+        if found != wanted:
+            raise UserError(f"{directory}: holds {found} of {wanted} images of its {part} part; {REBUILD}")
+    return data
+
+
+def records_in(path: str) -> int:
+    """The number of records in an array_record file; 0 if it is cut off, as its index is at the end."""
+    reader = ArrayRecordReader(path)
+    try:
+        number = reader.num_records()
+        reader.close()  # says what was wrong with the file all the time
+    except RuntimeError:
+        return 0
+    return number
 
 
 def decode(encoded: bytes, channels: int) -> np.ndarray:

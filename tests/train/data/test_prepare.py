@@ -1,4 +1,5 @@
 import pickle
+import shutil
 import socket
 import subprocess
 import sys
@@ -180,3 +181,33 @@ def test_a_set_may_move_with_its_folder(tiny, tmp_path: Path):
     opened = prepare(TINY, data_dir=moved)
     assert opened.fingerprint == tiny.fingerprint
     assert opened.parts["test"][0]["name"] == "test/00000"
+
+
+@pytest.mark.parametrize("keep", [None, 0, 0.5, 0.99])
+@pytest.mark.parametrize(
+    "name",
+    ["*-test.array_record*", "*-train.array_record*", "dataset_info.json", "features.json", "metadata.json"],
+)
+def test_half_a_copy_is_not_taken_for_the_set(tiny, tmp_path, name, keep):
+    copy = tmp_path / "prepared"
+    shutil.copytree(tiny.parts["train"].directory.parents[2], copy)
+    [file] = copy.rglob(name)
+    whole = file.read_bytes()
+    file.unlink()
+    if keep is not None:
+        file.write_bytes(whole[: int(keep * len(whole))])
+    with pytest.raises(
+        UserError, match=r"1\.1\.0: .*; delete this folder, and the command builds it again"
+    ) as e:
+        prepare(TINY, data_dir=copy)
+    assert str(file.parent) in str(e.value)
+    assert "\n" not in str(e.value)
+    shutil.rmtree(file.parent)
+    assert prepare(TINY, data_dir=copy).fingerprint == tiny.fingerprint
+
+
+def test_an_empty_folder_is_not_taken_for_a_set(tiny, tmp_path):
+    place = tiny.parts["train"].directory.relative_to(tiny.parts["train"].directory.parents[2])
+    (tmp_path / place).mkdir(parents=True)
+    with pytest.raises(UserError, match=r"its JSON files are not whole; delete this folder"):
+        prepare(TINY, data_dir=tmp_path)

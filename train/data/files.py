@@ -1,6 +1,7 @@
 """Image files as they come from cameras and disks: decoded, or refused with one clear line."""
 
 import io
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from train.errors import UserError
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 """What counts as an image file, in small or capital letters."""
 
+# What Pillow says about damaged files, beside the error that becomes the one line.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
 # Named, because Pillow would try every format it knows, and one of them runs Ghostscript on the file.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
@@ -26,9 +30,11 @@ def read_bytes(path: Path) -> bytes:
     """The content of a file.
 
     Raises:
-        UserError: it is missing or may not be read.
+        UserError: it is missing, may not be read, or is something else, such as a folder.
     """
     try:
+        if path.exists() and not path.is_file():  # to read a pipe would take for ever
+            raise UserError(f"{path}: is no file; remove it")
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); mend it or remove it") from error

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import functools
+import io
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import VOID, Example, Items, SegmentationBuilder, progress
-from train.data.files import SUFFIXES, check_sizes, read_picture
+from train.data.files import SUFFIXES, check_sizes, read_bytes, read_picture
 from train.data.keys import key_of
 from train.data.masks import read_colors, read_ids, read_threshold
 from train.data.polygons import Coco, read_labelme
@@ -91,7 +92,7 @@ class FolderSurfaces(SegmentationBuilder):
         files = [path for pair in self.pairs for path in pair[1:]]
         if data.groups is not None:
             files.append(Path(data.groups))
-        state = [[str(path.resolve()), *file_state(path)] for path in files]
+        state = [[*file_state(path), str(path.resolve())] for path in files]
         super().__init__(data.classes, data_dir=data_dir / key_of([dataclasses.asdict(data), state]))
 
     def items(self) -> Items:
@@ -282,13 +283,13 @@ def read_groups(path: Path, names: Iterable[str]) -> dict[str, str]:
     Raises:
         UserError: the table cannot be read, lacks a column, or has an image not at all or twice.
     """
+    content = read_bytes(path)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if not {"name", "group"} <= set(reader.fieldnames or ()):
-                raise UserError(f"{path}: needs a first line with the columns name and group")
-            rows = [(row["name"], row["group"]) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+        if not {"name", "group"} <= set(reader.fieldnames or ()):
+            raise UserError(f"{path}: needs a first line with the columns name and group")
+        rows = [(row["name"], row["group"]) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read ({error}); check --data.groups") from error
     groups = dict(rows)
     if len(groups) < len(rows):

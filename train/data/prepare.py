@@ -63,7 +63,10 @@ class Part(Sequence[Record]):
 
     def __getitem__(self, index: Any) -> Any:
         """The record at a position from 0 on."""
-        record = self._records[index]
+        try:
+            record = self._records[index]
+        except RuntimeError as error:  # of array_record, whose checksums find any change
+            raise UserError(f"{self.directory}: its {self.part} part is damaged; {REBUILD}") from error
         return {
             "image": decode(record["image"], self.channels),
             "label": decode(record["label"], 1)[..., 0],

@@ -10,7 +10,7 @@ import pytest
 
 from train.data import generated
 from train.data.generated import Generated, GeneratedSurfaces
-from train.data.prepare import prepare
+from train.data.prepare import open_prepared, prepare
 from train.errors import UserError
 
 TINY = Generated(train=4, validation=2, test=3, size=32)
@@ -91,7 +91,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from train.data import generated
-from train.data.prepare import prepare
+from train.data.prepare import open_prepared, prepare
 painted = []
 def paint(rng, size, paint=generated.paint):
     painted.append(size)
@@ -129,7 +129,7 @@ from train.data.generated import Generated
 from train.data.folder import Folder
 from train.data.magnetic_tile import MagneticTile
 from train.data.neu_seg import NeuSeg
-from train.data.prepare import prepare
+from train.data.prepare import open_prepared, prepare
 data = prepare(Generated(train=4, validation=2, test=3, size=32), data_dir=Path(sys.argv[1]))
 data.parts["train"][0]
 assert not {"tensorflow", "torch", "jax"} & sys.modules.keys()
@@ -211,3 +211,24 @@ def test_an_empty_folder_is_not_taken_for_a_set(tiny, tmp_path):
     (tmp_path / place).mkdir(parents=True)
     with pytest.raises(UserError, match=r"its JSON files are not whole; delete this folder"):
         prepare(TINY, data_dir=tmp_path)
+
+
+def test_a_record_that_was_changed_is_named_and_never_read_as_another(tiny, tmp_path):
+    part = tiny.parts["train"]
+    shutil.copytree(part.directory.parents[2], tmp_path, dirs_exist_ok=True)
+    directory = tmp_path / part.directory.relative_to(part.directory.parents[2])
+    [file] = directory.glob("*-train.array_record*")
+    whole = file.read_bytes()
+    used = np.flatnonzero(np.frombuffer(whole, np.uint8))
+    for place in used[:: len(used) // 40]:
+        changed = bytearray(whole)
+        changed[place] ^= 16
+        file.write_bytes(changed)
+        try:
+            images = [record["image"] for record in open_prepared(directory).parts["train"]]
+        except UserError as error:
+            message = str(error)
+            assert message.startswith(f"{directory}: ")
+            assert message.endswith("delete this folder, and the command builds it again")
+        else:
+            np.testing.assert_array_equal(images, [record["image"] for record in part])

@@ -189,8 +189,9 @@ def test_predict_reads_images_as_the_folder_was_told_to(run, tmp_path, capsys):
 def test_two_channels_of_16_bits_go_from_a_folder_to_predictions(tmp_path, capsys):
     for kind in ("images", "masks"):
         (tmp_path / kind).mkdir()
+    label = np.zeros((32, 32), np.uint8)
+    values = np.zeros((32, 32), np.uint16)
     for k in range(16):
-        label = np.zeros((32, 32), np.uint8)
         label[:8, :8] = k % 2
         Image.fromarray(label).save(tmp_path / "masks" / f"{k}.png")
         values = 2000 * label.astype(np.uint16) + 95 * k

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import PREFIXES, ImageFileDirectory_v2
 
 from train.errors import UserError
 
-WIDTH, HEIGHT, BITS, SAMPLES, ORIENTATION, PLANES = 256, 257, 258, 277, 274, 284  # TIFF's tags
+WIDTH, HEIGHT, BITS, SAMPLES, PLANES = 256, 257, 258, 277, 284  # TIFF's tags
 SEPARATE = 2
 """TIFF's number for channels that are stored one after the other."""
 
@@ -30,12 +30,12 @@ class Layout(NamedTuple):
     """Of a sample; the largest where channels differ."""
     channels: int
     """Samples of a pixel; 1 for a palette."""
-    upright: bool = True
-    """Whether a TIFF is stored as it is to be shown."""
     separate: bool = False
     """Whether a TIFF holds its channels one after the other."""
     several: bool = False
     """Whether a TIFF holds more than one picture."""
+    turned: bool = False
+    """Whether a TIFF is to be turned before it is shown."""
 
 
 def layout(encoded: bytes) -> Layout | None:
@@ -44,7 +44,7 @@ def layout(encoded: bytes) -> Layout | None:
     Raises:
         Exception: of many kinds, where the head of a file is damaged.
     """
-    if encoded.startswith(b"\x89PNG"):
+    if is_png(encoded):
         width, height, bits, kind = struct.unpack(">IIBB", encoded[16:26])
         return Layout(width, height, bits, {2: 3, 4: 2, 6: 4}.get(kind, 1))
     if not encoded.startswith(tuple(PREFIXES)):
@@ -59,10 +59,24 @@ def layout(encoded: bytes) -> Layout | None:
         tags[HEIGHT],
         max(tags.get(BITS, (1,))),
         tags.get(SAMPLES, 1),
-        tags.get(ORIENTATION, 1) == 1,
         tags.get(PLANES) == SEPARATE,
         tags.next != 0,
+        tags.get(ExifTags.Base.Orientation, 1) != 1,
     )
+
+
+def is_png(encoded: bytes) -> bool:
+    """Whether a file begins as PNG files do."""
+    return encoded.startswith(b"\x89PNG")
+
+
+def turned_png(encoded: bytes) -> bool:
+    """Whether a PNG is to be turned before it is shown."""
+    if not is_png(encoded):
+        return False
+    image = Image.open(io.BytesIO(encoded), formats=("PNG",))
+    image.load()  # what says it may stand behind the pixels
+    return image.getexif().get(ExifTags.Base.Orientation, 1) != 1
 
 
 def read_samples(path: Path, encoded: bytes, here: Layout) -> np.ndarray:
@@ -83,14 +97,11 @@ def read_samples(path: Path, encoded: bytes, here: Layout) -> np.ndarray:
     # Pillow refuses pictures of up to four channels by the number of their pixels.
     if here.width * here.height * max(1, here.channels / 4) > (Image.MAX_IMAGE_PIXELS or 0):
         raise Image.DecompressionBombError
-    if not here.upright:
-        raise UserError(f"{path}: is stored turned; save it upright")
     if here.several:
         raise UserError(f"{path}: holds several pictures of {here.channels} channels; save each as a file")
-    if encoded.startswith(b"\x89PNG"):
-        samples = imagecodecs.png_decode(encoded)
-    else:
-        samples = imagecodecs.tiff_decode(encoded)
+    if here.turned or turned_png(encoded):
+        raise UserError(f"{path}: is stored turned; save it upright")
+    samples = (imagecodecs.png_decode if is_png(encoded) else imagecodecs.tiff_decode)(encoded)
     if here.separate:
         samples = np.moveaxis(samples, 0, -1)
     if samples.dtype not in (np.uint8, np.uint16):

@@ -2,7 +2,9 @@
 
 import io
 import struct
+import zlib
 from pathlib import Path
+from typing import Literal
 
 import imagecodecs
 import numpy as np
@@ -23,7 +25,7 @@ GREY, RGB = 1, 2
 """TIFF's numbers for what the values mean."""
 
 
-def tiff(values: np.ndarray, order: str = "<", separate: bool = False, **changes: int) -> bytes:
+def tiff(values: np.ndarray, order: Literal["<", ">"] = "<", separate: bool = False, **changes: int) -> bytes:
     """A TIFF without compression of values [h, w, c]; `changes` are tags such as t256=9."""
     height, width, number = values.shape
     data = np.moveaxis(values, -1, 0) if separate else values
@@ -60,6 +62,10 @@ def written(folder: Path, content: bytes, name: str = "a.tif") -> Path:
     return folder / name
 
 
+def png(values: np.ndarray) -> bytes:
+    return bytes(imagecodecs.png_encode(values))
+
+
 def pages(values: np.ndarray) -> bytes:
     file = io.BytesIO()
     first, *others = (Image.fromarray(np.ascontiguousarray(values[..., k])) for k in range(values.shape[-1]))
@@ -70,7 +76,7 @@ def pages(values: np.ndarray) -> bytes:
 def test_levels_are_black_and_white_and_what_lies_between_keeps_its_place(tmp_path):
     values = np.array([[0, 100, 110, 600, 1090, 1100, 65535]], np.uint16)[..., None]
     expected = np.array([[0, 0, 3, 128, 252, 255, 255]])[..., None]  # 255 * .01 = 2.55, 255 * .5 = 127.5
-    for content in (imagecodecs.png_encode(values[..., 0]), tiff(values), tiff(values, ">")):
+    for content in (png(values[..., 0]), tiff(values), tiff(values, ">")):
         pixels, stored = read_picture(written(tmp_path, content), levels=(100, 1100))
         assert pixels.dtype == np.uint8
         np.testing.assert_array_equal(pixels, expected)
@@ -88,7 +94,7 @@ COLOURED = random(3, np.uint16, 4095)
 @pytest.mark.parametrize(
     "content",
     [
-        imagecodecs.png_encode(COLOURED), tiff(COLOURED), tiff(COLOURED, ">"), tiff(COLOURED, separate=True),
+        png(COLOURED), tiff(COLOURED), tiff(COLOURED, ">"), tiff(COLOURED, separate=True),
         pages(COLOURED),
     ],
     ids=["PNG", "TIFF", "big endian", "separate planes", "pages"],
@@ -105,7 +111,7 @@ def test_sixteen_bits_in_colour_are_read_to_the_last(tmp_path, content):
 
 
 def test_sixteen_bits_in_colour_are_never_taken_for_labels(tmp_path):
-    for content in (imagecodecs.png_encode(COLOURED), tiff(COLOURED)):
+    for content in (png(COLOURED), tiff(COLOURED)):
         with pytest.raises(UserError, match=r"a\.tif: has 16 bits a channel; save it with 8"):
             read_ids(written(tmp_path, content), ("background", "defect"), 255)
 
@@ -148,13 +154,18 @@ UNLIKE = io.BytesIO()
 Image.new("L", (9, 9)).save(UNLIKE, "tiff", save_all=True, append_images=[Image.new("L", (9, 8))])
 
 
+EXIF = b"eXIfMM\0*\0\0\0\x08\0\x01" + struct.pack(">HHLHHL", 274, 3, 1, 6, 0, 0)
+TURNED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(EXIF))
+"""The chunk of a PNG that says that it is stored turned."""
+
+
 @pytest.mark.parametrize(
     ("content", "channels", "problem"),
     [
         (tiff(random(5)), None, "has 5 channels; to use them all pass --data.channels 5"),
         (tiff(random(4)), None, "has 4 channels; to use them all"),
         (tiff(random(2)), None, "has 2 channels; to use them all"),
-        (imagecodecs.png_encode(random(4, np.uint16)), None, "has 4 channels; to use them all"),
+        (png(random(4, np.uint16)), None, "has 4 channels; to use them all"),
         (tiff(random(5)), 4, "has 5 channels, not the 4 of --data.channels"),
         (tiff(random(1)), 2, "has 1 channels, not the 2"),
         (tiff(random(4)), 3, "has 4 channels, not the 3"),
@@ -163,6 +174,7 @@ Image.new("L", (9, 9)).save(UNLIKE, "tiff", save_all=True, append_images=[Image.
         (pages(random(3)), None, "holds several pictures"),
         (UNLIKE.getvalue(), 2, "its pages are not all grey and alike"),
         (tiff(random(5), t274=6), 5, "is stored turned; save it upright"),
+        (png(COLOURED)[:33] + TURNED + png(COLOURED)[33:], 3, "is stored turned; save it upright"),
         (tiff(random(5), t256=60_000, t257=60_000), 5, "has more than 89478485 pixels"),
         (tiff(random(5), t277=60_000), 5, "is damaged"),
         (tiff(random(5).astype(np.float32), t339=3), 5, "holds values of type float32; save it with 8 or 16"),

@@ -54,6 +54,8 @@ def layout(encoded: bytes) -> Layout | None:
     tags = ImageFileDirectory_v2(head + file.read(8) if head[2] == 43 else head)
     file.seek(tags.next)
     tags.load(file)
+    if not {WIDTH, HEIGHT} <= tags.keys():
+        raise ValueError("no width or height")
     return Layout(
         tags[WIDTH],
         tags[HEIGHT],

@@ -7,6 +7,10 @@ class UserError(Exception):
     Its text is one line: what is wrong, where, and what to do. The command prints it and exits with 2.
     """
 
+    def __init__(self, text: str):
+        # A name from a file may hold a line break, or what no terminal prints.
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
+
 
 class NotFinite(Exception):
     """A loss or gradient was not finite. Its text is one line; the command prints it and exits with 1."""

@@ -45,7 +45,7 @@ class Facts(NamedTuple):
     classes: tuple[str, ...]
     """Names by class id; class 0 is the background."""
     channels: int
-    """Of the images, 1 or 3."""
+    """Of the images."""
     training_images: int
     defective_images: int
     """Of the training images, those that show a defect."""

@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from train.data.builder import VOID
+from train.data.builder import VOID, visible
 
 # Okabe and Ito's palette, which colour-blind people can tell apart, less black.
 PALETTE = np.array(
@@ -69,7 +69,7 @@ def overlay(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     """A picture with its classes drawn over it; see `layer`.
 
     Args:
-        image: uint8 [h, w, 1 or 3].
+        image: uint8 [h, w, c].
         label: class ids, uint8 [h, w]; 255 is void.
 
     Returns:
@@ -77,7 +77,7 @@ def overlay(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     """
     drawn = layer(label).astype(np.uint16)
     opacity = drawn[..., 3:]
-    return ((opacity * drawn[..., :3] + (255 - opacity) * image + 127) // 255).astype(np.uint8)
+    return ((opacity * drawn[..., :3] + (255 - opacity) * visible(image) + 127) // 255).astype(np.uint8)
 
 
 def heat(cost: np.ndarray) -> np.ndarray:

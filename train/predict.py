@@ -1,6 +1,7 @@
 """Prediction: class maps and overlays of a person's own images."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rich.progress import track
 from train import run_directory
 from train.checkpoints import Checkpoints, chosen
 from train.data.files import SUFFIXES, read_picture
+from train.data.folder import Folder
 from train.data.prepare import decode
 from train.errors import UserError
 from train.experiment import Experiment
@@ -26,12 +28,14 @@ class Files:
     paths: Sequence[Path]
     names: Sequence[str]
     channels: int
+    read: Callable[[Path], tuple[np.ndarray, bytes]] = read_picture
+    """The pixels and the encoded form of a file."""
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
-        _, encoded = read_picture(self.paths[index])
+        _, encoded = self.read(self.paths[index])
         return {"image": decode(encoded, self.channels), "name": self.names[index]}
 
 
@@ -51,7 +55,10 @@ def predict(run: Path, paths: Sequence[Path], *, out: Path, which: str, console:
     config, facts = run_directory.stored(run)
     experiment = Experiment(config, facts)
     named = named_images(paths)
-    examples = Files(list(named.values()), list(named), facts.channels)
+    data, read = config.data, read_picture
+    if isinstance(data, Folder):  # which says how images are read
+        read = functools.partial(read_picture, levels=data.levels, channels=data.channels)
+    examples = Files(list(named.values()), list(named), facts.channels, read)
     # Everything is read once before any work, so that a bad file is known at once.
     sizes = [example["image"].shape[:2] for example in track_all(examples, "reading", console)]
     canvas = tuple(int(n) for n in np.max(sizes, axis=0))

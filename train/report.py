@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from train.charts import INK, holder_curves, learning_curves
-from train.data.builder import VOID
+from train.data.builder import VOID, visible
 from train.figures import defect_means
 from train.pictures import HEAT_TICKS, class_colors, enlarge, heat, heat_color, layer
 from train.run_directory import write_text
@@ -196,7 +196,7 @@ def _frame(picture: Picture | CostPicture) -> dict[str, Any]:
         "width": width,
         "height": height,
         "small": max(height, width) < SIDE // 2,
-        "image": _data_uri(_at_most(picture.image, SIDE)),
+        "image": _data_uri(_at_most(visible(picture.image), SIDE)),
         # Outlines are flat and pack well; they may stay as sharp as they are up to twice the size.
         "label": _data_uri(_at_most(layer(enlarge(picture.label, SIDE)), 2 * SIDE)),
     }

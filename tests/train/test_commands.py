@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from PIL import Image
 import train.fit
 from train.__main__ import main
 from train.checkpoints import Checkpoints
+from train.configfile import to_json
+from train.data.folder import Folder
+from train.pictures import overlay
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.py")
@@ -165,6 +169,53 @@ def test_predict_writes_class_maps_and_overlays(run, tmp_path):
         assert classes.max() < 4
         with Image.open(out / f"{stem}_overlay.png") as image:
             assert (image.mode, image.size) == ("RGB", (width, height))
+
+
+def test_predict_reads_images_as_the_folder_was_told_to(run, tmp_path, capsys):
+    """A run on a folder with levels, made of one that was not: predict needs no more of its data."""
+    told = shutil.copytree(run, tmp_path / "run")
+    content = json.loads((told / "config.json").read_text())
+    content["config"]["data"] = to_json(Folder(levels=(1000, 3550)))
+    (told / "config.json").write_text(json.dumps(content))
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "8.png")
+    Image.fromarray(1000 + 10 * pixels.astype(np.uint16)).save(tmp_path / "16.png")
+    paths = [str(tmp_path / "8.png"), str(tmp_path / "16.png")]
+    out = tmp_path / "out"
+    assert main(["predict", str(told), *paths, "--out", str(out)]) == 0
+    for end in ("", "_overlay"):
+        assert (out / f"8{end}.png").read_bytes() == (out / f"16{end}.png").read_bytes()
+    assert main(["predict", str(run), *paths, "--out", str(out)]) == 2
+    assert "16.png: has more than 8 bits" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_channels_of_16_bits_go_from_a_folder_to_predictions(tmp_path, capsys):
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    label = np.zeros((32, 32), np.uint8)
+    values = np.zeros((32, 32), np.uint16)
+    for k in range(16):
+        label[:8, :8] = k % 2
+        Image.fromarray(label).save(tmp_path / "masks" / f"{k}.png")
+        values = 2000 * label.astype(np.uint16) + 95 * k
+        pages = [Image.fromarray(values), Image.fromarray(values // 2)]
+        pages[0].save(tmp_path / "images" / f"{k}.tif", save_all=True, append_images=pages[1:])
+    run, folder = str(tmp_path / "run"), str(tmp_path / "images")
+    data = {"images": folder, "masks": str(tmp_path / "masks"), "channels": "2"}
+    small = {"model.width": "2", "model.depth": "1", "epochs": "1", "batch-size": "8", "run-dir": run}
+    options = small | {"data-dir": str(tmp_path / "prepared")} | {f"data.{k}": v for k, v in data.items()}
+    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+    arguments += ["--data.levels", "0", "4095", "--input.crop", "16", "16"]
+    assert main(["fit", str(ROOT / "configs/folder.py"), *arguments]) == 0
+    assert main(["predict", run, folder, "--out", str(tmp_path / "out")]) == 0
+    drawn, classes = (np.asarray(Image.open(tmp_path / "out" / f"15{end}.png")) for end in ("_overlay", ""))
+    first_page = np.round(values * (255 / 4095)).astype(np.uint8)
+    np.testing.assert_array_equal(drawn, overlay(first_page[..., None], classes))
+    Image.fromarray(label).save(tmp_path / "images" / "grey.png")
+    capsys.readouterr()
+    assert main(["predict", run, folder, "--out", str(tmp_path / "out")]) == 2
+    assert "grey.png: has 1 channels, not the 2 of --data.channels" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

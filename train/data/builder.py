@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -25,6 +26,9 @@ PARTS = ("train", "validation", "test")
 VOID = 255
 """The stored label of a pixel that belongs to no class."""
 
+REBUILD = "delete this folder, and the command builds it again"
+"""What to do about a prepared set that is not whole."""
+
 Items = Mapping[str, Sequence[Any]]
 """For each part the items that a builder turns into examples."""
 
@@ -35,9 +39,9 @@ class Example(NamedTuple):
     name: str
     """Unique within the set, relative, with "/" between folders, without file extension."""
     image: bytes
-    """A JPEG or PNG file of 8 bits a channel, grey or RGB."""
+    """A JPEG or PNG file of 8 bits a channel: grey or RGB; of other channels `png_bytes`."""
     pixels: np.ndarray
-    """The image decoded: uint8 [h, w, 1 or 3]."""
+    """The image decoded: uint8 [h, w, c]."""
     label: np.ndarray
     """Class ids, uint8 [h, w]; `VOID` where a pixel has no class."""
 
@@ -57,13 +61,28 @@ class OfflineInfo(tfds.core.DatasetInfo):
     def initialize_from_bucket(self) -> None:
         """Nothing there is about these sets; the base class also leaves a temporary folder behind."""
 
+    def read_from_directory(self, dataset_info_dir: Any) -> None:
+        """What a prepared set says of itself."""
+        with halves_refused(dataset_info_dir):
+            super().read_from_directory(dataset_info_dir)
+
+
+@contextmanager
+def halves_refused(directory: Path) -> Iterator[None]:
+    """Turns what TFDS raises over a prepared set that is not whole into a UserError."""
+    try:
+        yield
+    # TFDS and the parsers of its JSON files raise errors of many kinds.
+    except Exception as error:
+        raise UserError(f"{directory}: its JSON files are not whole; {REBUILD}") from error
+
 
 class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Base of the builders: writes examples, and what is known about them into the metadata.
 
-    The metadata holds the class names, the number of channels (1 when every image is grey, else 3), the
-    fingerprint, and of each example its (height, width) and the classes it shows, so that none has to be
-    decoded to be known.
+    The metadata holds the class names, the number of channels (1 when every image is grey, 3 when some are
+    RGB, else what all of them have), the fingerprint, and of each example its (height, width) and the classes
+    it shows, so that none has to be decoded to be known.
     """
 
     def __init_subclass__(cls, **options: Any):
@@ -121,7 +140,10 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             example = self.example(item)
             sizes.append(example.label.shape)
             present.append(np.setdiff1d(example.label, VOID).tolist())
-            metadata["channels"] = max(metadata["channels"], 1 if is_grey(example.pixels) else 3)
+            number = example.pixels.shape[-1]
+            if number == 3 and is_grey(example.pixels):
+                number = 1
+            metadata["channels"] = max(metadata["channels"], number)
             update_fingerprint(content, part, example)
             yield (
                 index,
@@ -164,8 +186,15 @@ def is_grey(pixels: np.ndarray) -> bool:
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:
-    """A PNG file of uint8 [h, w], [h, w, 1] or [h, w, 3]."""
+    """A PNG file of uint8 [h, w] or [h, w, c]: grey or RGB, or c channels one below the other in grey."""
     file = io.BytesIO()
-    grey = pixels.ndim == 3 and pixels.shape[-1] == 1
-    Image.fromarray(pixels[..., 0] if grey else pixels).save(file, format="PNG", compress_level=4)
+    if pixels.ndim == 3 and pixels.shape[-1] != 3:
+        pixels = np.moveaxis(pixels, -1, 0).reshape(-1, pixels.shape[1])
+    Image.fromarray(pixels).save(file, format="PNG", compress_level=4)
     return file.getvalue()
+
+
+def visible(pixels: np.ndarray) -> np.ndarray:
+    """What can be looked at, [h, w, 1 or 3]: the first of two channels, the first three of more."""
+    number = pixels.shape[-1]
+    return pixels if number in (1, 3) else pixels[..., : 3 if number > 3 else 1]

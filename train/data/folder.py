@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import functools
+import io
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import VOID, Example, Items, SegmentationBuilder, progress
-from train.data.files import SUFFIXES, check_sizes, read_picture
+from train.data.files import SUFFIXES, check_sizes, read_bytes, read_picture
 from train.data.keys import key_of
 from train.data.masks import read_colors, read_ids, read_threshold
 from train.data.polygons import Coco, read_labelme
@@ -51,6 +52,10 @@ class Folder:
     """For black and white masks: defect is what is brighter than this; 127 is usual."""
     colors: tuple[str, ...] = ()
     """For coloured masks: RRGGBB of each class in turn, and of void if there is one more."""
+    levels: tuple[int, int] | None = None
+    """Of images with more than 8 bits, the values that are black and white: 0 4095 for 12 bits."""
+    channels: int | None = None
+    """Of images that are not grey or RGB, how many; alpha is one, and so is each page of a TIFF."""
     groups: str | None = None
     """A CSV file with columns name and group: images of one group, as of one item, stay in one part."""
     validation: float = 0.15
@@ -76,8 +81,8 @@ class Pair(NamedTuple):
 class FolderSurfaces(SegmentationBuilder):
     """Writes the images of a folder, under a key that changes with the options and with any file."""
 
-    VERSION = tfds.core.Version("1.1.0")
-    RELEASE_NOTES: ClassVar = {"1.1.0": "Raised whenever files are read, or described, in another way."}
+    VERSION = tfds.core.Version("1.2.0")
+    RELEASE_NOTES: ClassVar = {"1.2.0": "Raised whenever files are read, or described, in another way."}
     name = "folder"
 
     def __init__(self, data: Folder, *, data_dir: Path):
@@ -87,7 +92,7 @@ class FolderSurfaces(SegmentationBuilder):
         files = [path for pair in self.pairs for path in pair[1:]]
         if data.groups is not None:
             files.append(Path(data.groups))
-        state = [[str(path.resolve()), *file_state(path)] for path in files]
+        state = [[*file_state(path), str(path.resolve())] for path in files]
         super().__init__(data.classes, data_dir=data_dir / key_of([dataclasses.asdict(data), state]))
 
     def items(self) -> Items:
@@ -108,7 +113,7 @@ class FolderSurfaces(SegmentationBuilder):
         return {part: [pair for pair in self.pairs if pair.name in names] for part, names in parts.items()}
 
     def example(self, item: Pair) -> Example:
-        pixels, encoded = read_picture(item.image)
+        pixels, encoded = read_picture(item.image, self.data.levels, self.data.channels)
         label = read_label(self.data, item)
         check_sizes(item.image, pixels, item.mask, label)
         return Example(item.name, encoded, pixels, label)
@@ -131,6 +136,10 @@ def check_options(data: Folder) -> None:
         problem = f"data.colors: {data.colors} holds a colour twice; each class takes its own"
     elif data.void is not None and 0 <= data.void < number:
         problem = f"data.void: {data.void} is the id of {data.classes[data.void]}; take another value or None"
+    elif data.levels is not None and not 0 <= data.levels[0] < data.levels[1] < 2**16:
+        problem = f"data.levels: {data.levels} are not two values from 0 to 65535, black first"
+    elif data.channels is not None and data.channels < 2:
+        problem = f"data.channels: {data.channels} is less than 2; leave it out for grey and RGB"
     elif not (0 < data.validation < 1 and 0 < data.test < 1):
         problem = f"data.validation, data.test: {data.validation}, {data.test} are not shares between 0 and 1"
     else:
@@ -274,13 +283,13 @@ def read_groups(path: Path, names: Iterable[str]) -> dict[str, str]:
     Raises:
         UserError: the table cannot be read, lacks a column, or has an image not at all or twice.
     """
+    content = read_bytes(path)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if not {"name", "group"} <= set(reader.fieldnames or ()):
-                raise UserError(f"{path}: needs a first line with the columns name and group")
-            rows = [(row["name"], row["group"]) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+        if not {"name", "group"} <= set(reader.fieldnames or ()):
+            raise UserError(f"{path}: needs a first line with the columns name and group")
+        rows = [(row["name"], row["group"]) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read ({error}); check --data.groups") from error
     groups = dict(rows)
     if len(groups) < len(rows):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from train.data.builder import PARTS, progress
+from train.data.builder import PARTS, progress, visible
 from train.data.prepare import Part, Prepared, Record
 
 BLOCKS = 20
@@ -128,6 +128,7 @@ def _detail(image: np.ndarray) -> np.ndarray:
 
 
 def _grey(image: np.ndarray) -> Image.Image:
+    image = visible(image)
     return Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).convert("L")
 
 

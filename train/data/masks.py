@@ -20,7 +20,7 @@ def read_ids(path: Path, classes: Sequence[str], void: int | None) -> np.ndarray
     Raises:
         UserError: a value is neither a class id nor `void`, or the mask is coloured.
     """
-    image, _ = open_image(path)
+    image = open_image(path)
     indexed = image.mode in ("1", "P") or image.mode.startswith("I")
     values = np.asarray(image) if indexed else grey_levels(image, path)
     label = np.where(values == void, VOID, values)
@@ -43,7 +43,7 @@ def read_threshold(path: Path, threshold: int) -> np.ndarray:
     Raises:
         UserError: the mask is coloured or has 16 bits.
     """
-    image, _ = open_image(path)
+    image = open_image(path)
     return (grey_levels(image, path) > threshold).astype(np.uint8)
 
 
@@ -53,7 +53,7 @@ def read_colors(path: Path, colors: Sequence[tuple[int, int, int]], void: int | 
     Raises:
         UserError: a colour is not in the table.
     """
-    image, _ = open_image(path)
+    image = open_image(path)
     codes = shown_colors(image, path).astype(np.int32) @ (65536, 256, 1)
     table = np.array(colors) @ (65536, 256, 1)
     order = np.argsort(table)

@@ -102,8 +102,9 @@ class Coco:
 def _understood(path: Path, kind: str) -> Iterator[None]:
     """Turns what goes wrong with the content of a file into a UserError."""
     try:
-        yield
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        with np.errstate(over="raise", invalid="raise"):
+            yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
         problem = f"{type(error).__name__}: {error}"
         raise UserError(f"{path}: is not understood as a {kind} file ({problem}); export it again") from error
 

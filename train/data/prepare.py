@@ -15,9 +15,10 @@ from typing import Any, TypedDict
 
 import numpy as np
 import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordReader
 from PIL import Image
 
-from train.data.builder import PARTS, DataSet, SegmentationBuilder
+from train.data.builder import PARTS, REBUILD, DataSet, SegmentationBuilder, halves_refused
 from train.errors import UserError
 
 
@@ -62,7 +63,10 @@ class Part(Sequence[Record]):
 
     def __getitem__(self, index: Any) -> Any:
         """The record at a position from 0 on."""
-        record = self._records[index]
+        try:
+            record = self._records[index]
+        except RuntimeError as error:  # of array_record, whose checksums find any change
+            raise UserError(f"{self.directory}: its {self.part} part is damaged; {REBUILD}") from error
         return {
             "image": decode(record["image"], self.channels),
             "label": decode(record["label"], 1)[..., 0],
@@ -83,7 +87,7 @@ class Prepared:
     classes: tuple[str, ...]
     """Names by class id; class 0 is the background."""
     channels: int
-    """Of every image: 1 when all are grey, else 3."""
+    """Of every image: 1 when all are grey, 3 when some are RGB; any other number has been asked for."""
     fingerprint: str
     """Digest of the classes, images, labels and their division into parts; equal content, equal digest."""
     parts: Mapping[str, Part]
@@ -160,24 +164,50 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def open_prepared(directory: Path) -> Prepared:
-    """The set that was built in a directory."""
-    metadata: Any = tfds.builder_from_directory(directory).info.metadata
-    channels = metadata["channels"]
-    parts = {
-        part: Part(
-            directory,
-            part,
-            channels,
-            tuple((h, w) for h, w in metadata["sizes"][part]),
-            tuple(map(tuple, metadata["present"][part])),
-        )
-        for part in PARTS
-    }
-    return Prepared(tuple(metadata["classes"]), channels, metadata["fingerprint"], parts)
+    """The set that was built in a directory.
+
+    Raises:
+        UserError: it is not whole, as after a copy that was cut off.
+    """
+    with halves_refused(directory):
+        info = tfds.builder_from_directory(directory).info
+        metadata: Any = info.metadata
+        channels = metadata["channels"]
+        parts = {
+            part: Part(
+                directory,
+                part,
+                channels,
+                tuple((h, w) for h, w in metadata["sizes"][part]),
+                tuple(map(tuple, metadata["present"][part])),
+            )
+            for part in PARTS
+        }
+        data = Prepared(tuple(metadata["classes"]), channels, metadata["fingerprint"], parts)
+        files = [(part, [str(path) for path in info.splits[part].filepaths]) for part in PARTS]
+    for part, paths in files:
+        found, wanted = sum(map(records_in, paths)), len(parts[part])
+        if found != wanted:
+            raise UserError(f"{directory}: holds {found} of {wanted} images of its {part} part; {REBUILD}")
+    return data
+
+
+def records_in(path: str) -> int:
+    """The number of records in an array_record file; 0 if it is cut off, as its index is at the end."""
+    reader = ArrayRecordReader(path)
+    try:
+        number = reader.num_records()
+        reader.close()  # says what was wrong with the file all the time
+    except RuntimeError:
+        return 0
+    return number
 
 
 def decode(encoded: bytes, channels: int) -> np.ndarray:
-    """The pixels of an image file, uint8 [h, w, channels], channels 1 or 3."""
+    """The pixels of a stored image, uint8 [h, w, channels]."""
     with Image.open(io.BytesIO(encoded)) as image:
+        if channels not in (1, 3):  # one below the other
+            tall = np.asarray(image)
+            return np.stack(np.split(tall, channels), -1)
         pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(*pixels.shape[:2], channels)

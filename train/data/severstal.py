@@ -1,6 +1,8 @@
 """Severstal: steel sheet under a line-scan camera, four numbered defect classes, 12568 images of 1600x256."""
 
 import csv
+import io
+import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +13,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import Example, Items, SegmentationBuilder
-from train.data.files import read_picture
+from train.data.files import read_bytes, read_picture
 from train.data.original import Original
 from train.data.split import Traits, draw, with_validation
 from train.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 CLASSES = ("background", "class 1", "class 2", "class 3", "class 4")
 ORIGINAL = Original(
@@ -64,6 +68,10 @@ class SeverstalSurfaces(SegmentationBuilder):
         runs = read_table(root / "train.csv")
         names = sorted(path.stem for path in (root / "train_images").glob("*.jpg"))
         ORIGINAL.count(names, 12568)
+        if without := len(runs.keys() - set(names)):
+            logger.warning(
+                "Severstal: %d images of train.csv are not there; their rows are left out", without
+            )
         traits = {name: Traits(name, frozenset({0, *runs.get(name, ())})) for name in names}
         test = draw(traits, TEST_SHARE, self.seed)
         parts = with_validation(traits, test, VALIDATION_SHARE, self.seed)
@@ -88,26 +96,26 @@ def read_table(path: Path) -> dict[str, dict[int, str]]:
         UserError: the table cannot be read, has other columns, an unknown class or a row twice.
     """
     table: dict[str, dict[int, str]] = defaultdict(dict)
+    content = read_bytes(path)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            columns = set(reader.fieldnames or ())
-            if not (
-                {"ImageId", "ClassId", "EncodedPixels"} <= columns
-                or {"ImageId_ClassId", "EncodedPixels"} <= columns
-            ):
-                raise UserError(
-                    f"{path}: has the columns {', '.join(sorted(columns))}, not those of {ORIGINAL.title}; "
-                    "unpack the original again"
-                )
-            for row in reader:
-                image, _, number = (
-                    row["ImageId_ClassId"].rpartition("_")
-                    if "ImageId_ClassId" in columns
-                    else (row["ImageId"], "", row["ClassId"])
-                )
-                add_row(table, path, reader.line_num, image, number, row["EncodedPixels"])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(content.decode(), newline=""))
+        columns = set(reader.fieldnames or ())
+        if not (
+            {"ImageId", "ClassId", "EncodedPixels"} <= columns
+            or {"ImageId_ClassId", "EncodedPixels"} <= columns
+        ):
+            raise UserError(
+                f"{path}: has the columns {', '.join(sorted(columns))}, not those of {ORIGINAL.title}; "
+                "unpack the original again"
+            )
+        for row in reader:
+            image, _, number = (
+                row["ImageId_ClassId"].rpartition("_")
+                if "ImageId_ClassId" in columns
+                else (row["ImageId"], "", row["ClassId"])
+            )
+            add_row(table, path, reader.line_num, image, number, row["EncodedPixels"])
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read ({error}); unpack the original again") from error
     return dict(table)
 

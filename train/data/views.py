@@ -73,6 +73,9 @@ def resized_image(image: np.ndarray, size: Size) -> np.ndarray:
     """An image uint8 [h, w, c] at another height and width, smoothed where it shrinks."""
     if image.shape[:2] == size:
         return image
+    if image.shape[-1] not in (1, 3):
+        each = [resized_image(image[..., k : k + 1], size) for k in range(image.shape[-1])]
+        return np.concatenate(each, -1)
     height, width = size
     whole = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
     return np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR)).reshape(

@@ -81,7 +81,7 @@ REFUSED = {
     "truncated JPEG": (encoded(Image.fromarray(RGB), "jpeg")[:-40], "damaged"),
     "large": (header_of(10_000, 10_000), "pixels"),
     "bomb": (header_of(60_000, 60_000), "pixels"),
-    "16 bits": (encoded(Image.fromarray(np.zeros((6, 8), np.uint16)), "png"), "16-bit grey"),
+    "16 bits": (encoded(Image.fromarray(np.zeros((6, 8), np.uint16)), "png"), "more than 8 bits"),
     "floating point": (encoded(Image.fromarray(np.zeros((6, 8), np.float32)), "tiff"), "floating point"),
     "CMYK": (encoded(Image.new("CMYK", (8, 6)), "jpeg"), "CMYK"),
     "transparent": (encoded(Image.fromarray(TRANSPARENT.astype(np.uint8)), "png"), "transparent"),

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,65 @@ def test_a_coco_file_that_says_something_else_is_named(tmp_path):
         file.label("b.png", CLASSES)
     with pytest.raises(UserError, match=r"class 'pit' is not in --data\.classes background scratch;"):
         file.label("a.png", CLASSES[:2])
+
+
+ANYTHING = (
+    None,
+    True,
+    -1,
+    0,
+    2.5,
+    10**9,
+    10**400,
+    1e308,
+    -1e308,
+    1e-320,
+    math.nan,
+    math.inf,
+    "",
+    "9",
+    "a\n",
+    [],
+    [[]],
+    {},
+    {"a": [1]},
+)
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every list and dictionary within a JSON value, with each of its keys."""
+    if isinstance(value, dict | list):
+        for key in list(value) if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from places(value[key])
+
+
+@pytest.mark.parametrize("kind", ["LabelMe", "COCO"])
+def test_any_value_in_any_place_is_either_read_or_named_in_one_line(tmp_path, kind):
+    path, name = tmp_path / "a.json", "a.png"
+    kinds = ("polygon", box(1, 1, 4, 4)), ("rectangle", [[1, 1], [4, 4]]), ("circle", [[3, 3], [4, 4]])
+    whole = {
+        "LabelMe": labelme(*(shape("pit", points, kind) for kind, points in kinds)),
+        "COCO": coco(
+            {"image_id": 7, "category_id": 3, "segmentation": [[1, 1, 4, 1, 4, 4]]},
+            {"image_id": 7, "category_id": 5, "segmentation": {"counts": [5, 6, HEIGHT * WIDTH - 11]}},
+        ),
+    }[kind]
+    for holder, key in list(places(whole)):
+        kept = holder[key]
+        for holder[key] in ANYTHING:
+            write(path, whole)
+            try:
+                label = read_labelme(path, CLASSES) if kind == "LabelMe" else Coco(path).label(name, CLASSES)
+            except UserError as error:
+                message = str(error)
+                assert message.startswith(f"{path}: ")
+                assert message.isprintable()
+            else:
+                assert label.dtype == np.uint8
+                assert label.ndim == 2
+                assert label.max() < len(CLASSES)
+        holder[key] = kept
 
 
 def prepared(root: Path, **options: Any) -> Prepared:

@@ -1,4 +1,5 @@
 import pickle
+import shutil
 import socket
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 from train.data import generated
 from train.data.generated import Generated, GeneratedSurfaces
-from train.data.prepare import prepare
+from train.data.prepare import open_prepared, prepare
 from train.errors import UserError
 
 TINY = Generated(train=4, validation=2, test=3, size=32)
@@ -90,7 +91,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from train.data import generated
-from train.data.prepare import prepare
+from train.data.prepare import open_prepared, prepare
 painted = []
 def paint(rng, size, paint=generated.paint):
     painted.append(size)
@@ -128,7 +129,7 @@ from train.data.generated import Generated
 from train.data.folder import Folder
 from train.data.magnetic_tile import MagneticTile
 from train.data.neu_seg import NeuSeg
-from train.data.prepare import prepare
+from train.data.prepare import open_prepared, prepare
 data = prepare(Generated(train=4, validation=2, test=3, size=32), data_dir=Path(sys.argv[1]))
 data.parts["train"][0]
 assert not {"tensorflow", "torch", "jax"} & sys.modules.keys()
@@ -180,3 +181,54 @@ def test_a_set_may_move_with_its_folder(tiny, tmp_path: Path):
     opened = prepare(TINY, data_dir=moved)
     assert opened.fingerprint == tiny.fingerprint
     assert opened.parts["test"][0]["name"] == "test/00000"
+
+
+@pytest.mark.parametrize("keep", [None, 0, 0.5, 0.99])
+@pytest.mark.parametrize(
+    "name",
+    ["*-test.array_record*", "*-train.array_record*", "dataset_info.json", "features.json", "metadata.json"],
+)
+def test_half_a_copy_is_not_taken_for_the_set(tiny, tmp_path, name, keep):
+    copy = tmp_path / "prepared"
+    shutil.copytree(tiny.parts["train"].directory.parents[2], copy)
+    [file] = copy.rglob(name)
+    whole = file.read_bytes()
+    file.unlink()
+    if keep is not None:
+        file.write_bytes(whole[: int(keep * len(whole))])
+    with pytest.raises(
+        UserError, match=r"1\.1\.0: .*; delete this folder, and the command builds it again"
+    ) as e:
+        prepare(TINY, data_dir=copy)
+    assert str(file.parent) in str(e.value)
+    assert "\n" not in str(e.value)
+    shutil.rmtree(file.parent)
+    assert prepare(TINY, data_dir=copy).fingerprint == tiny.fingerprint
+
+
+def test_an_empty_folder_is_not_taken_for_a_set(tiny, tmp_path):
+    place = tiny.parts["train"].directory.relative_to(tiny.parts["train"].directory.parents[2])
+    (tmp_path / place).mkdir(parents=True)
+    with pytest.raises(UserError, match=r"its JSON files are not whole; delete this folder"):
+        prepare(TINY, data_dir=tmp_path)
+
+
+def test_a_record_that_was_changed_is_named_and_never_read_as_another(tiny, tmp_path):
+    part = tiny.parts["train"]
+    shutil.copytree(part.directory.parents[2], tmp_path, dirs_exist_ok=True)
+    directory = tmp_path / part.directory.relative_to(part.directory.parents[2])
+    [file] = directory.glob("*-train.array_record*")
+    whole = file.read_bytes()
+    used = np.flatnonzero(np.frombuffer(whole, np.uint8))
+    for place in used[:: len(used) // 40]:
+        changed = bytearray(whole)
+        changed[place] ^= 16
+        file.write_bytes(changed)
+        try:
+            images = [record["image"] for record in open_prepared(directory).parts["train"]]
+        except UserError as error:
+            message = str(error)
+            assert message.startswith(f"{directory}: ")
+            assert message.endswith("delete this folder, and the command builds it again")
+        else:
+            np.testing.assert_array_equal(images, [record["image"] for record in part])

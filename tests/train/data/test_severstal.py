@@ -61,6 +61,7 @@ def test_images_with_rows_show_their_classes_and_others_are_clean(original, capl
                 wanted[drawn(runs)] = c
         np.testing.assert_array_equal(found[f"{k:03}"], wanted)
     assert "Severstal: 28 of 12568 images are there" in caplog.text
+    assert "Severstal: 1 images of train.csv are not there; their rows are left out" in caplog.text
 
 
 def test_both_editions_and_any_order_of_columns_say_the_same(original):

@@ -14,7 +14,7 @@ from train.data.kolektor_sdd import KolektorSDD
 config = Config(
     data=KolektorSDD(),
     model=UNet(),
-    objective=OBJECTIVES["closing_relaxing_no_window"],
+    objective=OBJECTIVES["slowly_closing_relaxing_no_window"],
     # Images are 500 pixels wide and 1235 to 1285 high; a window sees the whole width. Seven of eight are clean.
     input=Input(crop=(512, 512)),
     sampling=Sampling(balanced=True, centred=0.5),

@@ -13,7 +13,7 @@ from train.data.kolektor_sdd2 import KolektorSDD2
 config = Config(
     data=KolektorSDD2(),
     model=UNet(),
-    objective=OBJECTIVES["closing_relaxing_no_window"],
+    objective=OBJECTIVES["slowly_closing_relaxing_no_window"],
     # Images are about 230 pixels wide and 630 high, so a window holds nearly all of any.
     input=Input(crop=(640, 240)),
     epochs=100,

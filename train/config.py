@@ -104,13 +104,16 @@ class ExponentialDecay:
     """The paper's learning rate: multiplied by the same number after each epoch."""
 
     initial: float = 1e-4
-    """Learning rate of the first epoch."""
+    """Learning rate of the first epoch after the warm-up."""
     factor: float = 0.995
-    """Multiplies the rate after each epoch."""
+    """Multiplies the rate after each epoch that follows the warm-up."""
+    warmup: float = 0.0
+    """Share of the run over which the rate first rises in a straight line, 0 to below 1."""
 
     def schedule(self, epochs: int, steps_per_epoch: int) -> optax.Schedule:
         """Learning rate as a function of the step."""
-        return optax.exponential_decay(self.initial, steps_per_epoch, self.factor, staircase=True)
+        decay = optax.exponential_decay(self.initial, steps_per_epoch, self.factor, staircase=True)
+        return _warmed_up(decay, self.initial, int(self.warmup * epochs * steps_per_epoch))
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,23 @@ class CosineDecay:
     """A learning rate that falls to zero along half a cosine: the better choice for short runs."""
 
     initial: float = 1e-3
-    """Learning rate of the first step."""
+    """Learning rate of the first step after the warm-up."""
+    warmup: float = 0.0
+    """Share of the run over which the rate first rises in a straight line, 0 to below 1."""
 
     def schedule(self, epochs: int, steps_per_epoch: int) -> optax.Schedule:
         """Learning rate as a function of the step."""
-        return optax.cosine_decay_schedule(self.initial, epochs * steps_per_epoch)
+        steps = epochs * steps_per_epoch
+        rising = int(self.warmup * steps)
+        return _warmed_up(optax.cosine_decay_schedule(self.initial, steps - rising), self.initial, rising)
+
+
+def _warmed_up(decay: optax.Schedule, initial: float, steps: int) -> optax.Schedule:
+    """A rate that rises over a number of steps, never 0, and then decays from its initial value."""
+    if steps == 0:
+        return decay
+    rise = optax.linear_schedule(initial / (steps + 1), initial, steps)
+    return optax.join_schedules([rise, decay], [steps])
 
 
 @dataclass(frozen=True)

@@ -278,7 +278,7 @@ def check_sampling(config: Config, facts: Facts) -> None:
 
 
 def check_numbers(config: Config) -> None:
-    """Refuses counts and sizes below 1.
+    """Refuses counts and sizes below 1, and a warm-up that leaves nothing of the run.
 
     Raises:
         UserError: names the field.
@@ -293,6 +293,11 @@ def check_numbers(config: Config) -> None:
     for name, values in numbers.items():
         if min(values, default=1) < 1:
             raise UserError(f"{name}: is {' '.join(map(str, values))}, takes at least 1")
+    warmup = config.optimizer.learning_rate.warmup
+    if not 0 <= warmup < 1:
+        raise UserError(
+            f"optimizer.learning_rate.warmup: is {warmup}, takes a share of the run from 0 to below 1"
+        )
 
 
 def check_model(model: nn.Module, classes: Sequence[str]) -> None:

@@ -148,10 +148,13 @@ class Adam:
     """How the learning rate moves over the run."""
     weight_decay: float = 1e-6
     """Weight of the L2 penalty."""
+    clip: float | None = None
+    """Largest norm of the gradient over all parameters, before the penalty; a longer one is scaled down."""
 
     def transformation(self, epochs: int, steps_per_epoch: int) -> optax.GradientTransformation:
         """The optimiser for a run of this length."""
         return optax.chain(
+            *([] if self.clip is None else [optax.clip_by_global_norm(self.clip)]),
             optax.add_decayed_weights(self.weight_decay),
             optax.scale_by_adam(),
             optax.scale_by_learning_rate(self.learning_rate.schedule(epochs, steps_per_epoch)),

@@ -278,7 +278,7 @@ def check_sampling(config: Config, facts: Facts) -> None:
 
 
 def check_numbers(config: Config) -> None:
-    """Refuses counts and sizes below 1, and a warm-up that leaves nothing of the run.
+    """Refuses counts and sizes below 1, and numbers of the recipe out of their range.
 
     Raises:
         UserError: names the field.
@@ -293,11 +293,13 @@ def check_numbers(config: Config) -> None:
     for name, values in numbers.items():
         if min(values, default=1) < 1:
             raise UserError(f"{name}: is {' '.join(map(str, values))}, takes at least 1")
-    warmup = config.optimizer.learning_rate.warmup
+    warmup, clip = config.optimizer.learning_rate.warmup, config.optimizer.clip
     if not 0 <= warmup < 1:
         raise UserError(
             f"optimizer.learning_rate.warmup: is {warmup}, takes a share of the run from 0 to below 1"
         )
+    if clip is not None and not clip > 0:
+        raise UserError(f"optimizer.clip: is {clip}, takes a number above 0, or None for no clipping")
 
 
 def check_model(model: nn.Module, classes: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import chex
 import numpy as np
 import optax
 import pytest
@@ -42,6 +43,36 @@ def test_a_warm_up_rises_in_a_straight_line_and_the_decay_follows_it():
         np.testing.assert_allclose(rates(learning_rate), [*rise, *decay], rtol=1e-5)
 
 
+GRADIENT = {"w": np.float32([[3.0, -1.0], [0.5, 2.0]]), "b": np.float32([-2.0, 1.0])}
+PARAMETERS = {"w": np.float32([[0.1, 0.2], [-0.3, 0.4]]), "b": np.float32([0.5, -0.6])}
+
+
+def test_without_clipping_the_optimiser_is_adam_with_a_penalty_to_the_bit():
+    recipe = Adam(CosineDecay(0.1), weight_decay=0.01)
+    plain = optax.chain(
+        optax.add_decayed_weights(0.01),
+        optax.scale_by_adam(),
+        optax.scale_by_learning_rate(CosineDecay(0.1).schedule(EPOCHS, STEPS)),
+    )
+    ours = recipe.transformation(EPOCHS, STEPS)
+    chex.assert_trees_all_equal(
+        ours.update(GRADIENT, ours.init(PARAMETERS), PARAMETERS),
+        plain.update(GRADIENT, plain.init(PARAMETERS), PARAMETERS),
+    )
+
+
+@pytest.mark.parametrize("clip", [0.5, 100.0])
+def test_clipping_scales_a_long_gradient_down_before_the_penalty_and_leaves_a_short_one(clip):
+    penalty = 0.01
+    transformation = Adam(weight_decay=penalty, clip=clip).transformation(EPOCHS, STEPS)
+    _, (_, _, adam, _) = transformation.update(GRADIENT, transformation.init(PARAMETERS), PARAMETERS)
+    norm = np.sqrt(sum((x**2).sum() for x in GRADIENT.values()))
+    for name, gradient in GRADIENT.items():
+        clipped = gradient * min(1, clip / norm) + penalty * PARAMETERS[name]
+        # Adam's first moment after one step is a tenth of what it was given.
+        np.testing.assert_allclose(adam.mu[name], 0.1 * clipped, rtol=1e-5)
+
+
 def with_rate(learning_rate: ExponentialDecay | CosineDecay) -> Config:
     return dataclasses.replace(tiny, optimizer=Adam(learning_rate))
 
@@ -51,6 +82,7 @@ def with_rate(learning_rate: ExponentialDecay | CosineDecay) -> Config:
     [
         (with_rate(CosineDecay(warmup=1.0)), "optimizer.learning_rate.warmup: is 1.0, takes a share of"),
         (with_rate(ExponentialDecay(warmup=-0.1)), "optimizer.learning_rate.warmup: is -0.1, takes"),
+        (dataclasses.replace(tiny, optimizer=Adam(clip=0.0)), "optimizer.clip: is 0.0, takes a number"),
     ],
 )
 def test_impossible_numbers_are_refused_by_their_field(config, message):

@@ -173,6 +173,8 @@ class Config:
     """The terms whose sum is minimised, by name."""
     pretrained: str | None = None
     """File of pretrained weights, `.safetensors` or `.pth`, that the network starts from."""
+    init_from: str | None = None
+    """Run directory whose best state the network starts from; scores of another number of classes are new."""
     input: Input = Input()
     """What the network sees of an image."""
     sampling: Sampling = Sampling()

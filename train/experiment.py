@@ -13,7 +13,6 @@ import numpy as np
 import optax
 
 from balanced_jax.metrics import ConfusionCounts
-from balanced_jax.models import load_pretrained
 from train.checkpoints import Checkpoints
 from train.config import Config
 from train.data.pipeline import evaluation_batches, images_of_a_pass
@@ -80,19 +79,6 @@ class Experiment:
     def transformation(self) -> optax.GradientTransformation:
         """The optimiser for a run of this length."""
         return self.config.optimizer.transformation(self.config.epochs, self.steps_per_epoch)
-
-    def initial_state(self) -> State:
-        """The state before the first step, with pretrained weights where the config has any.
-
-        Raises:
-            UserError: they cannot be read or do not fit the network; says what does not.
-        """
-        state = self.random_state()
-        if self.config.pretrained is None:
-            return state
-        variables = pretrained(self.config.pretrained, {"params": state.params, **state.collections})
-        params = variables.pop("params")
-        return State(state.step, params, variables, self.transformation.init(params))
 
     @functools.cached_property
     def random_state(self) -> Callable[[], State]:
@@ -217,7 +203,6 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
     facts = Facts(data.classes, data.channels, len(training), sum(training.defective), data.fingerprint)
     experiment = Experiment(config, facts)
     check_model(config.model, data.classes)
-    check_pretrained(experiment)
     check_sampling(config, facts)
     if experiment.steps_per_epoch == 0:
         raise UserError(
@@ -230,29 +215,6 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
             "--input.crop HEIGHT WIDTH to train on windows"
         )
     return experiment, data
-
-
-def pretrained(path: str, variables: dict[str, Any]) -> dict[str, Any]:
-    """A network's variables with pretrained weights in their place.
-
-    Raises:
-        UserError: the file cannot be read, or does not fit; says what does not.
-    """
-    try:
-        return load_pretrained(path, variables)
-    except (OSError, ValueError, ImportError) as error:
-        raise UserError(f"pretrained: {' '.join(str(error).split())}") from error
-
-
-def check_pretrained(experiment: Experiment) -> None:
-    """Refuses pretrained weights that do not fit, before anything is compiled.
-
-    Raises:
-        UserError: says what does not.
-    """
-    if experiment.config.pretrained is not None:
-        state = jax.eval_shape(experiment.random_state)
-        pretrained(experiment.config.pretrained, {"params": state.params, **state.collections})
 
 
 def check_sampling(config: Config, facts: Facts) -> None:

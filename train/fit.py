@@ -24,6 +24,7 @@ from train.findings import summary
 from train.objective import find_option
 from train.parallel import deal, over_devices, replicate
 from train.screen import log, logged, progress_line
+from train.start import check_start, first_state
 from train.step import State
 from train.stored import stored_masks
 from train.survey import survey, warnings
@@ -55,6 +56,7 @@ def fit(
         UserError: something that the user can mend is wrong.
     """
     experiment, data = set_up(config, data_dir=data_dir, source=source)
+    check_start(experiment, run)
     with run_directory.claimed(run), logged(log_file(run / "log.txt")):
         for note in run_directory.start_or_join(run, config, config_file, experiment.facts):
             log.info("note: %s", note)
@@ -90,7 +92,7 @@ def train(experiment: Experiment, data: Prepared, run: Path, room: int, console:
     if done == config.epochs * steps:
         log.info("all %d epochs are done", config.epochs)
         return
-    state = experiment.restore(checkpoints, done) if done else experiment.initial_state()
+    state = experiment.restore(checkpoints, done) if done else first_state(experiment, run)
     if done:
         log.info("going on after epoch %d of %d", done // steps, config.epochs)
     state = replicate(state)

@@ -183,6 +183,8 @@ class Config:
     """Random changes of the training images."""
     optimizer: Adam = Adam()
     """How parameters follow gradients."""
+    ema: float | None = None
+    """Decay a step, in 0 to 1, of a running average of the parameters that is evaluated in their place."""
     epochs: int = 100
     """Passes over the training part; balanced sampling makes them shorter."""
     batch_size: int = 16

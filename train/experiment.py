@@ -29,6 +29,7 @@ from train.step import (
     Judged,
     State,
     cost_step,
+    evaluated,
     initial_state,
     judge_step,
     predict_step,
@@ -89,7 +90,14 @@ class Experiment:
         """
         images = (1, 64, 64, self.facts.channels)  # parameters depend on the channels alone
         return jax.jit(
-            functools.partial(initial_state, self.model, self.transformation, images, self.config.seed),
+            functools.partial(
+                initial_state,
+                self.model,
+                self.transformation,
+                images,
+                self.config.seed,
+                ema=self.config.ema,
+            ),
             compiler_options={"xla_backend_optimization_level": 1},
         )
 
@@ -172,7 +180,7 @@ class Experiment:
         mapped = each_device(functools.partial(step, model=self.model, what=self.config.input))
 
         def view(state: State, examples: Examples) -> Iterator[tuple[Batch, Any]]:
-            state = replicate(dataclasses.replace(state, optimizer=()))
+            state = replicate(evaluated(state))
             for batch in evaluation_batches(
                 examples, size=self.config.input.size, batch_size=self.config.batch_size, canvas=canvas
             ):
@@ -262,6 +270,8 @@ def check_numbers(config: Config) -> None:
         )
     if clip is not None and not clip > 0:
         raise UserError(f"optimizer.clip: is {clip}, takes a number above 0, or None for no clipping")
+    if config.ema is not None and not 0 < config.ema < 1:
+        raise UserError(f"ema: is {config.ema}, takes a number between 0 and 1, or None for no average")
 
 
 def check_model(model: nn.Module, classes: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from train.checkpoints import Checkpoints, chosen
 from train.errors import UserError
 from train.experiment import Experiment
 from train.screen import log
-from train.step import State
+from train.step import State, evaluated, state_before
 
 
 def first_state(experiment: Experiment, run: Path) -> State:
@@ -37,8 +37,7 @@ def first_state(experiment: Experiment, run: Path) -> State:
             keeper.wait_until_finished()
             log.info("starting from %s", note)
         variables = keeper.restore(_kept(run), jax.eval_shape(lambda: variables))
-    params = variables.pop("params")
-    return State(state.step, params, variables, experiment.transformation.init(params))
+    return state_before(variables, experiment.transformation, experiment.config.ema)
 
 
 def check_start(experiment: Experiment, run: Path) -> None:
@@ -98,7 +97,7 @@ def of_run(run: Path, variables: Mapping[str, Any], classes: tuple[str, ...]) ->
         there, here = (tree[address].shape if address in tree else "absent" for tree in (like, ours))
         if there != here:
             raise UserError(f"init_from: {run}: has another network: {address} is {there} there, {here} here")
-    theirs = _flat(Experiment(config, facts).restore(checkpoints, step))
+    theirs = _flat(evaluated(Experiment(config, facts).restore(checkpoints, step)))
     fresh = [address for address, x in ours.items() if theirs[address].shape != x.shape]
     new = {address: x if address in fresh else theirs[address] for address, x in ours.items()}
     note = f"{run}, step {step}"

@@ -3,6 +3,8 @@
 Both run under a mapped axis named `AXIS`, over the devices that share a batch.
 """
 
+import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -38,8 +40,30 @@ class State:
     optimizer: Any
 
 
+@flax.struct.dataclass
+class AveragedState(State):
+    """The state of a run that averages its parameters over the steps; a type of its own, so that the
+    checkpoints of others are as they were."""
+
+    average: Any
+    """Of `(params, collections)`."""
+    ema: float = flax.struct.field(pytree_node=False)
+    """Its decay a step."""
+
+
+def evaluated(state: State) -> State:
+    """What is evaluated: the averages where there are any, without what only training needs."""
+    if isinstance(state, AveragedState):
+        return State(state.step, *state.average, optimizer=())
+    return dataclasses.replace(state, optimizer=())
+
+
 def initial_state(
-    model: nn.Module, transformation: optax.GradientTransformation, shape: tuple[int, ...], seed: int
+    model: nn.Module,
+    transformation: optax.GradientTransformation,
+    shape: tuple[int, ...],
+    seed: int,
+    ema: float | None = None,
 ) -> State:
     """The state before the first step.
 
@@ -48,10 +72,20 @@ def initial_state(
         transformation: the optimiser.
         shape: [batch, height, width, channels] of its input.
         seed: decides the parameters.
+        ema: decay of an average of the parameters; None for none.
     """
-    variables = dict(model.init(jax.random.key(seed), jnp.zeros(shape), train=False))
-    params = variables.pop("params")
-    return State(jnp.int32(0), params, variables, transformation.init(params))
+    return state_before(model.init(jax.random.key(seed), jnp.zeros(shape), train=False), transformation, ema)
+
+
+def state_before(
+    variables: Mapping[str, Any], transformation: optax.GradientTransformation, ema: float | None
+) -> State:
+    """The state before the first step from these variables of the network; arguments as above."""
+    collections = dict(variables)
+    params = collections.pop("params")
+    state = State(jnp.int32(0), params, collections, transformation.init(params))
+    # Copies, because a step reuses the memory of its state, and no array twice.
+    return state if ema is None else _averaged(state, jax.tree.map(jnp.copy, (params, collections)), ema)
 
 
 def train_step(
@@ -119,7 +153,26 @@ def train_step(
     gradient, terms = jax.lax.psum((gradient, terms), AXIS)
     updates, optimizer = transformation.update(gradient, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
-    return State(state.step + 1, params, collections, optimizer), terms
+    after = State(state.step + 1, params, collections, optimizer)
+    if isinstance(state, AveragedState):
+        newest = _newest(state.ema, after.step)
+        after = _averaged(
+            after, optax.incremental_update((params, collections), state.average, newest), state.ema
+        )
+    return after, terms
+
+
+def _averaged(state: State, average: Any, ema: float) -> AveragedState:
+    return AveragedState(state.step, state.params, state.collections, state.optimizer, average, ema)
+
+
+def _newest(ema: float, step: jax.Array) -> jax.Array:
+    """What the newest of so many counts in an average whose weights fall by the decay and add up to 1.
+
+    The first counts all, so that nothing is left of the values before the run.
+    """
+    # 1 - decay**step would lose the digits of a decay close to 1.
+    return (1 - ema) / -jnp.expm1(step * math.log(ema))
 
 
 def predict_step(

@@ -1,16 +1,21 @@
 """The pieces of a training recipe: each does what its field says, and nothing when left out."""
 
 import dataclasses
+from typing import Any
 
 import chex
+import jax
 import numpy as np
 import optax
 import pytest
 
 from tests.train.tiny import config as tiny
+from train.checkpoints import Checkpoints
 from train.config import Adam, Config, CosineDecay, ExponentialDecay
 from train.errors import UserError
-from train.experiment import check_numbers
+from train.experiment import Experiment, Facts, check_numbers
+from train.parallel import deal, over_devices, replicate
+from train.step import AveragedState, State
 
 EPOCHS, STEPS = 5, 8
 
@@ -82,6 +87,7 @@ def with_rate(learning_rate: ExponentialDecay | CosineDecay) -> Config:
     [
         (with_rate(CosineDecay(warmup=1.0)), "optimizer.learning_rate.warmup: is 1.0, takes a share of"),
         (with_rate(ExponentialDecay(warmup=-0.1)), "optimizer.learning_rate.warmup: is -0.1, takes"),
+        (dataclasses.replace(tiny, ema=1.0), "ema: is 1.0, takes a number between 0 and 1"),
         (dataclasses.replace(tiny, optimizer=Adam(clip=0.0)), "optimizer.clip: is 0.0, takes a number"),
     ],
 )
@@ -89,3 +95,71 @@ def test_impossible_numbers_are_refused_by_their_field(config, message):
     with pytest.raises(UserError) as refused:
         check_numbers(config)
     assert str(refused.value).startswith(message)
+
+
+def steps_of(experiment: Experiment, count: int) -> list[Any]:
+    """The states of a run on painted noise, the one before the first step included."""
+    state, step = replicate(experiment.random_state()), over_devices(experiment.train_step())
+    states = [jax.device_get(state)]
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        batch = {
+            "image": rng.integers(0, 255, (8, 16, 16, 1)).astype(np.uint8),
+            "label": rng.integers(0, 2, (8, 16, 16)).astype(np.uint8),
+            "masks": {},
+            "index": np.arange(8 * number, 8 * number + 8, dtype=np.int32),
+        }
+        state, _ = step(state, deal(batch))
+        states.append(jax.device_get(state))
+    return states
+
+
+FACTS = Facts(("background", "defect"), 1, 16, 5, "abc")
+
+
+def test_the_average_weighs_each_step_by_the_decay_and_forgets_the_start():
+    decay = 0.9
+    states = steps_of(Experiment(dataclasses.replace(tiny, ema=decay), FACTS), 4)
+    weights = decay ** np.arange(3, -1, -1.0)
+    chex.assert_trees_all_close(
+        states[-1].average,
+        jax.tree.map(
+            lambda *x: np.average(x, axis=0, weights=weights).astype(np.float32),
+            *[(state.params, state.collections) for state in states[1:]],
+        ),
+        atol=1e-6,
+    )
+    chex.assert_trees_all_close(states[1].average, (states[1].params, states[1].collections), atol=1e-7)
+    # Training itself goes its way as without.
+    (*_, plain) = steps_of(Experiment(tiny, FACTS), 4)
+    chex.assert_trees_all_close(states[-1].params, plain.params, atol=1e-6)
+
+
+def test_a_state_without_averages_has_no_place_for_them():
+    # Not even an empty one: orbax would refuse the checkpoints of runs that were made without.
+    state = Experiment(tiny, FACTS).random_state()
+    assert [field.name for field in dataclasses.fields(state)] == [
+        "step",
+        "params",
+        "collections",
+        "optimizer",
+    ]
+
+
+def test_the_averages_are_what_is_evaluated_from_a_checkpoint(tmp_path):
+    experiment = Experiment(dataclasses.replace(tiny, ema=0.9), FACTS)
+    state = jax.device_get(experiment.random_state())
+    assert isinstance(state, AveragedState)
+    rng = np.random.default_rng(0)
+    averages = jax.tree.map(lambda x: rng.uniform(0, 1, x.shape).astype(np.float32), state.average)
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, dataclasses.replace(state, average=averages), 0.5)
+    image = np.random.default_rng(0).integers(0, 255, (24, 24, 1)).astype(np.uint8)
+    examples = [{"image": image, "name": "noise"}] * 2
+    predict = experiment.predictor((24, 24))
+    (found, _) = predict(experiment.restore(checkpoints, 1), examples)
+    params, collections = averages
+    (wanted, _) = predict(State(state.step, params, collections, optimizer=()), examples)
+    (raw, _) = predict(State(state.step, state.params, state.collections, optimizer=()), examples)
+    np.testing.assert_array_equal(found, wanted)
+    assert (found != raw).any()

@@ -187,6 +187,10 @@ class Config:
     """Decay a step, in 0 to 1, of a running average of the parameters that is evaluated in their place."""
     epochs: int = 100
     """Passes over the training part; balanced sampling makes them shorter."""
+    patience: int | None = None
+    """Epochs without a better value of `stop_by` after which training ends; None trains all epochs."""
+    stop_by: str = "headline"
+    """Figure of `validation` in metrics.jsonl that patience waits for, such as classes.scratch.dice."""
     batch_size: int = 16
     """Images a step, over all devices."""
     seed: int = 0

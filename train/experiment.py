@@ -37,6 +37,7 @@ from train.step import (
     train_step,
     validate_step,
 )
+from train.stopping import check_stopping
 
 
 class Facts(NamedTuple):
@@ -212,6 +213,7 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
     experiment = Experiment(config, facts)
     check_model(config.model, data.classes)
     check_sampling(config, facts)
+    check_stopping(config, data.classes)
     if experiment.steps_per_epoch == 0:
         raise UserError(
             f"batch_size: {config.batch_size} is more than the {experiment.images_per_pass} training images "
@@ -255,6 +257,7 @@ def check_numbers(config: Config) -> None:
     """
     numbers = {
         "epochs": (config.epochs,),
+        "patience": () if config.patience is None else (config.patience,),
         "batch_size": (config.batch_size,),
         "sampling.passes": (config.sampling.passes,),
         "input.size": config.input.size or (),

@@ -26,6 +26,7 @@ from train.parallel import deal, over_devices, replicate
 from train.screen import log, logged, progress_line
 from train.start import check_start, first_state
 from train.step import State
+from train.stopping import stalled
 from train.stored import stored_masks
 from train.survey import survey, warnings
 from train.survey import table as survey_table
@@ -88,7 +89,7 @@ def train(experiment: Experiment, data: Prepared, run: Path, room: int, console:
     config, steps = experiment.config, experiment.steps_per_epoch
     checkpoints = Checkpoints(run / "checkpoints")
     done = checkpoints.latest() or 0
-    run_directory.cut_rows(run / "metrics.jsonl", done)
+    rows = run_directory.cut_rows(run / "metrics.jsonl", done)
     if done == config.epochs * steps:
         log.info("all %d epochs are done", config.epochs)
         return
@@ -122,6 +123,9 @@ def train(experiment: Experiment, data: Prepared, run: Path, room: int, console:
             progress.update(task, advance=1, note=f"loss {sum(losses.values()):.4f}")
 
         for epoch in range(done // steps + 1, config.epochs + 1):
+            if stalled(rows, config.patience, config.stop_by):
+                log.info("stopping early: %s has not risen (patience %d)", config.stop_by, config.patience)
+                break
             start = time.perf_counter()
             state, terms = one_epoch(step, state, itertools.islice(batches, steps), show)
             seconds = time.perf_counter() - start
@@ -141,6 +145,7 @@ def train(experiment: Experiment, data: Prepared, run: Path, room: int, console:
             # would be missing for good.
             run_directory.append_row(run / "metrics.jsonl", row)
             checkpoints.save(row["step"], state, row["validation"]["headline"])
+            rows.append(row)
             log.info(describe(row, config.epochs))
 
 

@@ -87,6 +87,7 @@ def with_rate(learning_rate: ExponentialDecay | CosineDecay) -> Config:
     [
         (with_rate(CosineDecay(warmup=1.0)), "optimizer.learning_rate.warmup: is 1.0, takes a share of"),
         (with_rate(ExponentialDecay(warmup=-0.1)), "optimizer.learning_rate.warmup: is -0.1, takes"),
+        (dataclasses.replace(tiny, patience=0), "patience: is 0, takes at least 1"),
         (dataclasses.replace(tiny, ema=1.0), "ema: is 1.0, takes a number between 0 and 1"),
         (dataclasses.replace(tiny, optimizer=Adam(clip=0.0)), "optimizer.clip: is 0.0, takes a number"),
     ],

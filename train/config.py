@@ -104,13 +104,16 @@ class ExponentialDecay:
     """The paper's learning rate: multiplied by the same number after each epoch."""
 
     initial: float = 1e-4
-    """Learning rate of the first epoch."""
+    """Learning rate of the first epoch after the warm-up."""
     factor: float = 0.995
-    """Multiplies the rate after each epoch."""
+    """Multiplies the rate after each epoch that follows the warm-up."""
+    warmup: float = 0.0
+    """Share of the run over which the rate first rises in a straight line, 0 to below 1."""
 
     def schedule(self, epochs: int, steps_per_epoch: int) -> optax.Schedule:
         """Learning rate as a function of the step."""
-        return optax.exponential_decay(self.initial, steps_per_epoch, self.factor, staircase=True)
+        decay = optax.exponential_decay(self.initial, steps_per_epoch, self.factor, staircase=True)
+        return _warmed_up(decay, self.initial, int(self.warmup * epochs * steps_per_epoch))
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,23 @@ class CosineDecay:
     """A learning rate that falls to zero along half a cosine: the better choice for short runs."""
 
     initial: float = 1e-3
-    """Learning rate of the first step."""
+    """Learning rate of the first step after the warm-up."""
+    warmup: float = 0.0
+    """Share of the run over which the rate first rises in a straight line, 0 to below 1."""
 
     def schedule(self, epochs: int, steps_per_epoch: int) -> optax.Schedule:
         """Learning rate as a function of the step."""
-        return optax.cosine_decay_schedule(self.initial, epochs * steps_per_epoch)
+        steps = epochs * steps_per_epoch
+        rising = int(self.warmup * steps)
+        return _warmed_up(optax.cosine_decay_schedule(self.initial, steps - rising), self.initial, rising)
+
+
+def _warmed_up(decay: optax.Schedule, initial: float, steps: int) -> optax.Schedule:
+    """A rate that rises over a number of steps, never 0, and then decays from its initial value."""
+    if steps == 0:
+        return decay
+    rise = optax.linear_schedule(initial / (steps + 1), initial, steps)
+    return optax.join_schedules([rise, decay], [steps])
 
 
 @dataclass(frozen=True)
@@ -133,10 +148,13 @@ class Adam:
     """How the learning rate moves over the run."""
     weight_decay: float = 1e-6
     """Weight of the L2 penalty."""
+    clip: float | None = None
+    """Largest norm of the gradient over all parameters, before the penalty; a longer one is scaled down."""
 
     def transformation(self, epochs: int, steps_per_epoch: int) -> optax.GradientTransformation:
         """The optimiser for a run of this length."""
         return optax.chain(
+            *([] if self.clip is None else [optax.clip_by_global_norm(self.clip)]),
             optax.add_decayed_weights(self.weight_decay),
             optax.scale_by_adam(),
             optax.scale_by_learning_rate(self.learning_rate.schedule(epochs, steps_per_epoch)),
@@ -155,6 +173,8 @@ class Config:
     """The terms whose sum is minimised, by name."""
     pretrained: str | None = None
     """File of pretrained weights, `.safetensors` or `.pth`, that the network starts from."""
+    init_from: str | None = None
+    """Run directory whose best state the network starts from; scores of another number of classes are new."""
     input: Input = Input()
     """What the network sees of an image."""
     sampling: Sampling = Sampling()
@@ -163,8 +183,14 @@ class Config:
     """Random changes of the training images."""
     optimizer: Adam = Adam()
     """How parameters follow gradients."""
+    ema: float | None = None
+    """Decay a step, in 0 to 1, of a running average of the parameters that is evaluated in their place."""
     epochs: int = 100
     """Passes over the training part; balanced sampling makes them shorter."""
+    patience: int | None = None
+    """Epochs without a better value of `stop_by` after which training ends; None trains all epochs."""
+    stop_by: str = "headline"
+    """Figure of `validation` in metrics.jsonl that patience waits for, such as classes.scratch.dice."""
     batch_size: int = 16
     """Images a step, over all devices."""
     skip: int = 0

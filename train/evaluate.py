@@ -12,6 +12,7 @@ from train.data.prepare import Prepared
 from train.experiment import Experiment
 from train.figures import decided_table, figures, image_iou, stack, table
 from train.report import CostPicture, Picture, write_report
+from train.start import first_state
 
 SHOWN = 6
 """How many of the worst images the report shows, and how many of the best."""
@@ -56,7 +57,7 @@ def evaluate(
     shown = worst_and_best(ious)
     look_closer = [examples[i] for group in shown.values() for i in group[:COSTS_SHOWN]]
     costs = experiment.cost_viewer(data.canvas(part))
-    before, after = (costs(s, look_closer) for s in (experiment.initial_state(), state))
+    before, after = (costs(s, look_closer) for s in (first_state(experiment, run), state))
     write_report(
         run / "report.html",
         title=run.name,

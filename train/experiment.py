@@ -13,7 +13,6 @@ import numpy as np
 import optax
 
 from balanced_jax.metrics import ConfusionCounts
-from balanced_jax.models import load_pretrained
 from train.checkpoints import Checkpoints
 from train.config import Config
 from train.data.pipeline import evaluation_batches, images_of_a_pass
@@ -25,11 +24,13 @@ from train.figures import stack
 from train.findings import Findings
 from train.objective import check_objective
 from train.parallel import check_batch_size, collect, deal, each_device, replicate
+from train.patience import check_stopping
 from train.step import (
     AXIS,
     Judged,
     State,
     cost_step,
+    evaluated,
     initial_state,
     judge_step,
     predict_step,
@@ -81,21 +82,6 @@ class Experiment:
         """The optimiser for a run of this length."""
         return self.config.optimizer.transformation(self.config.epochs, self.steps_per_epoch)
 
-    def initial_state(self) -> State:
-        """The state before the first step, with pretrained weights where the config has any.
-
-        Raises:
-            UserError: they cannot be read or do not fit the network; says what does not.
-        """
-        state = self.random_state()
-        if self.config.pretrained is None:
-            return state
-        variables = pretrained(self.config.pretrained, {"params": state.params, **state.collections})
-        params = variables.pop("params")
-        return dataclasses.replace(
-            state, params=params, collections=variables, optimizer=self.transformation.init(params)
-        )
-
     @functools.cached_property
     def random_state(self) -> Callable[[], State]:
         """A function that makes the state from the seed alone.
@@ -105,7 +91,14 @@ class Experiment:
         """
         images = (1, 64, 64, self.facts.channels)  # parameters depend on the channels alone
         return jax.jit(
-            functools.partial(initial_state, self.model, self.transformation, images, self.config.seed),
+            functools.partial(
+                initial_state,
+                self.model,
+                self.transformation,
+                images,
+                self.config.seed,
+                ema=self.config.ema,
+            ),
             compiler_options={"xla_backend_optimization_level": 1},
         )
 
@@ -123,6 +116,7 @@ class Experiment:
             what=self.config.input,
             seed=self.config.seed,
             skip=self.config.skip,
+            ema=self.config.ema,
             **self._objective,
         )
 
@@ -189,7 +183,7 @@ class Experiment:
         mapped = each_device(functools.partial(step, model=self.model, what=self.config.input))
 
         def view(state: State, examples: Examples) -> Iterator[tuple[Batch, Any]]:
-            state = replicate(dataclasses.replace(state, optimizer=()))
+            state = replicate(evaluated(state))
             for batch in evaluation_batches(
                 examples, size=self.config.input.size, batch_size=self.config.batch_size, canvas=canvas
             ):
@@ -220,8 +214,8 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
     facts = Facts(data.classes, data.channels, len(training), sum(training.defective), data.fingerprint)
     experiment = Experiment(config, facts)
     check_model(config.model, data.classes)
-    check_pretrained(experiment)
     check_sampling(config, facts)
+    check_stopping(config, data.classes)
     if experiment.steps_per_epoch == 0:
         raise UserError(
             f"batch_size: {config.batch_size} is more than the {experiment.images_per_pass} training images "
@@ -237,29 +231,6 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
             "--input.crop HEIGHT WIDTH to train on windows"
         )
     return experiment, data
-
-
-def pretrained(path: str, variables: dict[str, Any]) -> dict[str, Any]:
-    """A network's variables with pretrained weights in their place.
-
-    Raises:
-        UserError: the file cannot be read, or does not fit; says what does not.
-    """
-    try:
-        return load_pretrained(path, variables)
-    except (OSError, ValueError, ImportError) as error:
-        raise UserError(f"pretrained: {' '.join(str(error).split())}") from error
-
-
-def check_pretrained(experiment: Experiment) -> None:
-    """Refuses pretrained weights that do not fit, before anything is compiled.
-
-    Raises:
-        UserError: says what does not.
-    """
-    if experiment.config.pretrained is not None:
-        state = jax.eval_shape(experiment.random_state)
-        pretrained(experiment.config.pretrained, {"params": state.params, **state.collections})
 
 
 def check_sampling(config: Config, facts: Facts) -> None:
@@ -285,13 +256,14 @@ def check_sampling(config: Config, facts: Facts) -> None:
 
 
 def check_numbers(config: Config) -> None:
-    """Refuses counts and sizes below 1.
+    """Refuses counts and sizes below 1, and numbers of the recipe out of their range.
 
     Raises:
         UserError: names the field.
     """
     numbers = {
         "epochs": (config.epochs,),
+        "patience": () if config.patience is None else (config.patience,),
         "batch_size": (config.batch_size,),
         "sampling.passes": (config.sampling.passes,),
         "input.size": config.input.size or (),
@@ -300,6 +272,15 @@ def check_numbers(config: Config) -> None:
     for name, values in numbers.items():
         if min(values, default=1) < 1:
             raise UserError(f"{name}: is {' '.join(map(str, values))}, takes at least 1")
+    warmup, clip = config.optimizer.learning_rate.warmup, config.optimizer.clip
+    if not 0 <= warmup < 1:
+        raise UserError(
+            f"optimizer.learning_rate.warmup: is {warmup}, takes a share of the run from 0 to below 1"
+        )
+    if clip is not None and not clip > 0:
+        raise UserError(f"optimizer.clip: is {clip}, takes a number above 0, or None for no clipping")
+    if config.ema is not None and not 0 < config.ema < 1:
+        raise UserError(f"ema: is {config.ema}, takes a number between 0 and 1, or None for no average")
 
 
 def check_model(model: nn.Module, classes: Sequence[str]) -> None:

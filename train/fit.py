@@ -23,7 +23,9 @@ from train.figures import figures
 from train.findings import summary
 from train.objective import find_option
 from train.parallel import deal, over_devices, replicate
+from train.patience import stalled
 from train.screen import log, logged, progress_line
+from train.start import check_start, first_state
 from train.step import Report, State
 from train.stopping import when_to_stop
 from train.stored import stored_masks
@@ -56,6 +58,7 @@ def fit(
         UserError: something that the user can mend is wrong.
     """
     experiment, data = set_up(config, data_dir=data_dir, source=source)
+    check_start(experiment, run)
     with run_directory.claimed(run), logged(log_file(run / "log.txt")):
         for note in run_directory.start_or_join(run, config, config_file, experiment.facts):
             log.info("note: %s", note)
@@ -95,11 +98,11 @@ def train(
     config, steps = experiment.config, experiment.steps_per_epoch
     checkpoints = Checkpoints(run / "checkpoints")
     done = checkpoints.latest() or 0
-    epochs = len(run_directory.cut_rows(run / "metrics.jsonl", done))
-    if epochs == config.epochs:
+    rows = run_directory.cut_rows(run / "metrics.jsonl", done)
+    if len(rows) == config.epochs:
         log.info("all %d epochs are done", config.epochs)
         return
-    state = experiment.restore(checkpoints, done) if done else experiment.initial_state()
+    state = experiment.restore(checkpoints, done) if done else first_state(experiment, run)
     begun = checkpoints.begun(done) if done else []
     if done:
         log.info("going on after step %d of %d", done, config.epochs * steps)
@@ -129,7 +132,10 @@ def train(
         def show(terms: Mapping[str, float]) -> None:
             progress.update(task, advance=1, note=f"loss {sum(terms.values()):.4f}")
 
-        for epoch in range(epochs + 1, config.epochs + 1):
+        for epoch in range(len(rows) + 1, config.epochs + 1):
+            if stalled(rows, config.patience, config.stop_by):
+                log.info("stopping early: %s has not risen (patience %d)", config.stop_by, config.patience)
+                break
             start, first, last = time.perf_counter(), done, epoch * steps
             todo = until(stopping, batches, first, last)
             state, losses, failed = take_steps(step, state, todo, config.skip, show)
@@ -160,6 +166,7 @@ def train(
             # would be missing for good.
             run_directory.append_row(run / "metrics.jsonl", row)
             checkpoints.save(last, state, row["validation"]["headline"])
+            rows.append(row)
             log.info(describe(row, config.epochs))
 
 

@@ -4,6 +4,7 @@
     config.json       the complete config, versions, classes and fingerprint of the data
     metrics.jsonl     one line an epoch
     survey.json       what the masks make of the training labels
+    start/            parameters before the first step, where they do not follow from the seed
     checkpoints/      the latest and the best state
     evaluation.json   figures of the last evaluation
     report.html       all of it to look at

@@ -3,7 +3,9 @@
 Both run under a mapped axis named `AXIS`, over the devices that share a batch.
 """
 
+import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -39,10 +41,22 @@ class State:
     collections: Any
     """What the network keeps beside its parameters: the running statistics of its norms."""
     optimizer: Any
+    average: Any = None
+    """Of `(params, collections)` over the steps, where the run has one."""
+
+
+def evaluated(state: State) -> State:
+    """What is evaluated: the averages where there are any, without what only training needs."""
+    params, collections = state.average or (state.params, state.collections)
+    return dataclasses.replace(state, params=params, collections=collections, optimizer=(), average=None)
 
 
 def initial_state(
-    model: nn.Module, transformation: optax.GradientTransformation, shape: tuple[int, ...], seed: int
+    model: nn.Module,
+    transformation: optax.GradientTransformation,
+    shape: tuple[int, ...],
+    seed: int,
+    ema: float | None = None,
 ) -> State:
     """The state before the first step.
 
@@ -51,10 +65,20 @@ def initial_state(
         transformation: the optimiser.
         shape: [batch, height, width, channels] of its input.
         seed: decides the parameters.
+        ema: decay of an average of the parameters; None for none.
     """
-    variables = dict(model.init(jax.random.key(seed), jnp.zeros(shape), train=False))
-    params = variables.pop("params")
-    return State(jnp.int32(0), jnp.int32(0), params, variables, transformation.init(params))
+    return state_before(model.init(jax.random.key(seed), jnp.zeros(shape), train=False), transformation, ema)
+
+
+def state_before(
+    variables: Mapping[str, Any], transformation: optax.GradientTransformation, ema: float | None
+) -> State:
+    """The state before the first step from these variables of the network; arguments as above."""
+    collections = dict(variables)
+    params = collections.pop("params")
+    # Copies, because a step reuses the memory of its state, and no array twice.
+    average = None if ema is None else jax.tree.map(jnp.copy, (params, collections))
+    return State(jnp.int32(0), jnp.int32(0), params, collections, transformation.init(params), average)
 
 
 class Report(NamedTuple):
@@ -80,6 +104,7 @@ def train_step(
     steps: int,
     seed: int,
     skip: int,
+    ema: float | None,
 ) -> tuple[State, Report]:
     """One step along the gradient of the objective's mean over all images that have labelled pixels.
 
@@ -98,6 +123,7 @@ def train_step(
         steps: length of the whole run.
         seed: of the augmentation.
         skip: how many steps of the run may be left out because they are not finite.
+        ema: decay of the average of the parameters; None for none.
 
     Returns:
         The next state and what is to be said of the step, both equal on all devices. A network that keeps
@@ -138,12 +164,25 @@ def train_step(
     gradient, terms = jax.lax.psum((gradient, terms), AXIS)
     updates, optimizer = transformation.update(gradient, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
+    average = state.average
+    if ema is not None:
+        newest = _newest(ema, state.step + 1 - state.bad)
+        average = optax.incremental_update((params, collections), average, newest)
     norm = optax.tree.norm(gradient) + 0 * sum(terms.values())
     bad = state.bad + ~jnp.isfinite(norm)
     going = bad <= skip
-    new, old = (params, collections, optimizer), (state.params, state.collections, state.optimizer)
-    kept = jax.tree.map(functools.partial(jnp.where, going & jnp.isfinite(norm)), new, old)
-    return State(state.step + going, bad, *kept), Report(terms, norm, bad)
+    new = State(state.step, bad, params, collections, optimizer, average)
+    kept = jax.tree.map(functools.partial(jnp.where, going & jnp.isfinite(norm)), new, state)
+    return dataclasses.replace(kept, step=state.step + going, bad=bad), Report(terms, norm, bad)
+
+
+def _newest(ema: float, step: jax.Array) -> jax.Array:
+    """What the newest of so many counts in an average whose weights fall by the decay and add up to 1.
+
+    The first counts all, so that nothing is left of the values before the run.
+    """
+    # 1 - decay**step would lose the digits of a decay close to 1.
+    return (1 - ema) / -jnp.expm1(step * math.log(ema))
 
 
 def predict_step(

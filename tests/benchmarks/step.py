@@ -80,7 +80,7 @@ def parts(experiment: Experiment, data: Prepared) -> dict[str, Candidate]:
     config = experiment.config
     batch = next(batches(experiment, data))
     step, dealt = over_devices(experiment.train_step()), deal(batch)
-    state = replicate(experiment.initial_state())
+    state = replicate(experiment.random_state())
     keys = jax.random.split(jax.random.key(0), len(batch["index"]))
     image, label = jnp.asarray(batch["image"] / 255, jnp.float32), jnp.asarray(batch["label"], jnp.int32)
     change = jax.jit(jax.vmap(functools.partial(augment, how=config.augmentation)))
@@ -117,7 +117,7 @@ def share_of_waiting(experiment: Experiment, data: Prepared, steps: int) -> floa
     stream = batches(experiment, data)
     step: Callable = over_devices(experiment.train_step())
     warm_up = itertools.islice(stream, experiment.steps_per_epoch)
-    state, *_ = take_steps(step, replicate(experiment.initial_state()), warm_up, 0, lambda losses: None)
+    state, *_ = take_steps(step, replicate(experiment.random_state()), warm_up, 0, lambda losses: None)
     waited = 0.0
 
     def timed() -> Iterator[Any]:

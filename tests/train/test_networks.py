@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import chex
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -12,6 +13,7 @@ from tests.train.test_commands import TINY, rows
 from tests.train.tiny import configs
 from train.__main__ import main
 from train.experiment import Experiment, Facts
+from train.start import check_start, first_state
 
 ARGUMENTS = ["--epochs", "1", "--objective.balanced.options.window", "3"]
 
@@ -42,10 +44,11 @@ def test_a_network_is_trained_evaluated_and_reported(name, tmp_path, resnet):
     assert (run / "report.html").exists()
 
 
-def test_training_starts_from_the_pretrained_weights(resnet):
+def test_training_starts_from_the_pretrained_weights_and_keeps_them(resnet, tmp_path):
     config = dataclasses.replace(configs["pspnet"], pretrained=str(resnet))
     experiment = Experiment(config, Facts(("background", "defect"), 1, 50, 20, "abc"))
-    state, random = experiment.initial_state(), experiment.random_state()
+    check_start(experiment, tmp_path)
+    state, random = first_state(experiment, tmp_path), experiment.random_state()
     theirs = encoder("deeplabv3")
     stem = state.params["backbone"]["stem"]
     wanted = theirs["conv1.weight"].transpose(2, 3, 1, 0).sum(2, keepdims=True)
@@ -54,6 +57,9 @@ def test_training_starts_from_the_pretrained_weights(resnet):
         state.collections["batch_stats"]["backbone"]["stem"]["norm"]["mean"], theirs["bn1.running_mean"]
     )
     np.testing.assert_array_equal(state.params["logits"]["kernel"], random.params["logits"]["kernel"])
+    resnet.unlink()
+    check_start(experiment, tmp_path)
+    chex.assert_trees_all_equal(first_state(experiment, tmp_path), state)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def run(
         steps=STEPS,
         seed=0,
         skip=0,
+        ema=None,
     )
     state = fresh_state(transformation, model)
     if devices == jax.device_count():
@@ -183,6 +184,7 @@ def test_a_batch_without_labels_changes_nothing_by_its_gradient():
             steps=STEPS,
             seed=0,
             skip=0,
+            ema=None,
         )
     )
     before = jax.device_get(fresh_state(optax.sgd(1.0)))
@@ -209,6 +211,7 @@ def test_a_step_that_is_not_finite_leaves_no_trace_and_one_too_many_ends_the_run
             steps=STEPS,
             seed=0,
             skip=skip,
+            ema=None,
         )
     )
     state, states, reports = replicate(fresh_state(optax.adam(1e-2))), [], []

@@ -58,6 +58,11 @@ def images(batch, height, width, channels=3):
     return np.random.default_rng(batch).integers(0, 256, (batch, height, width, channels), np.uint8)
 
 
+def quickly(function):
+    """Compiled in a fraction of the time, to code that is a little slower."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 1})
+
+
 def session(file):
     onnxruntime = pytest.importorskip("onnxruntime")
     return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
@@ -68,13 +73,13 @@ def test_stablehlo_takes_any_number_of_images_of_any_size(name):
     ours = network(MODELS[name])
     exported = jax.export.deserialize(bytearray(to_stablehlo(ours, 3)))
     assert exported.platforms == ("cpu", "cuda", "tpu")
-    for shape in ((1, 48, 96), (3, 50, 37), (2, 9, 130)):
-        wanted = jax.jit(ours)(images(*shape))
+    for shape in ((1, 48, 96), (3, 50, 37)):
+        found, wanted = (quickly(f)(images(*shape)) for f in (exported.call, ours))
         # Rounding: seen 2e-6.
-        np.testing.assert_allclose(exported.call(images(*shape)), wanted, rtol=0, atol=2e-5)
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-5)
 
 
-@pytest.mark.parametrize("size", [(64, 96), (50, 37)])
+@pytest.mark.parametrize("size", [(50, 37), pytest.param((256, 230), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", MODELS)
 def test_onnx_takes_any_number_of_images_of_its_size(name, size):
     onnx = pytest.importorskip("onnx")
@@ -82,17 +87,19 @@ def test_onnx_takes_any_number_of_images_of_its_size(name, size):
     ours = network(MODELS[name])
     file = to_onnx(ours, (*size, 3), {})
     onnx.checker.check_model(file, full_check=True)
+    shown = images(3, *size)
+    wanted = quickly(ours)(shown)
     for batch in (1, 3):
-        (found,) = session(file).run(None, {"images": images(batch, *size)})
-        wanted = jax.jit(ours)(images(batch, *size))
+        (found,) = session(file).run(None, {"images": shown[:batch]})
         assert (found.dtype, found.shape) == (np.float32, (batch, *size, 3))
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(found, wanted[:batch], rtol=0, atol=TOLERANCE)
 
 
 def test_a_network_of_bfloat16_is_exported_in_float32():
     model = UNet(width=4, depth=2)
     coarse, fine = (network(model.clone(dtype=dtype)) for dtype in ("bfloat16", "float32"))
-    np.testing.assert_array_equal(coarse(images(1, 16, 16)), fine(images(1, 16, 16)))
+    shown = jnp.asarray(images(1, 16, 16))
+    np.testing.assert_array_equal(quickly(coarse)(shown), quickly(fine)(shown))
 
 
 def test_the_network_normalizes_as_the_run_did():

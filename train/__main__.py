@@ -16,6 +16,7 @@ from train.data.prepare import prepare
 from train.errors import NotFinite, Stopped, UserError
 from train.evaluate import evaluate
 from train.experiment import set_up
+from train.export import export
 from train.fit import fit
 from train.predict import predict
 from train.screen import logged
@@ -30,6 +31,7 @@ usage: python -m train COMMAND ...
   fit CONFIG [--run-dir DIR] [--section.field value ...]     train; again the same command goes on
   evaluate RUN_DIR                                           figures and report of a trained run
   predict RUN_DIR PATH... --out DIR                          class maps and overlays of images
+  export RUN_DIR --out DIR [--size HEIGHT WIDTH]             the network as StableHLO and ONNX files
 
 CONFIG is a Python file, such as configs/quickstart.py, or one of several configs that a file names, such as
 configs/quickstart.py:cross_entropy. Each command has its own --help.
@@ -112,6 +114,22 @@ class Predict:
     """The best by the validation part, or the latest."""
 
 
+@dataclass(frozen=True)
+class Export:
+    """The network of a run as model.stablehlo and model.onnx, which run without this project."""
+
+    run_dir: Annotated[Path, tyro.conf.Positional]
+    """What `fit` made."""
+    out: Path
+    """Folder the files go to, new or empty."""
+    checkpoint: Literal["best", "latest"] = "best"
+    """The best by the validation part, or the latest."""
+    size: tuple[int, int] | None = None
+    """Height and width of the images that model.onnx takes, where the run has no `input.size`."""
+    onnx: bool = True
+    """Write model.onnx, too; it needs `pip install '.[export]'`."""
+
+
 def run_prepare(arguments: list[str]) -> None:
     """python -m train prepare CONFIG ..."""
     command, _, _ = on_config(Prepare, "prepare", arguments)
@@ -179,12 +197,26 @@ def run_predict(arguments: list[str]) -> None:
     predict(command.run_dir, command.paths, out=command.out, which=command.checkpoint, console=console)
 
 
+def run_export(arguments: list[str]) -> None:
+    """python -m train export RUN_DIR --out DIR ..."""
+    command = tyro.cli(Export, args=arguments, prog="python -m train export")
+    export(
+        command.run_dir,
+        out=command.out,
+        which=command.checkpoint,
+        size=command.size,
+        onnx=command.onnx,
+        console=console,
+    )
+
+
 COMMANDS = {
     "prepare": run_prepare,
     "stats": run_stats,
     "fit": run_fit,
     "evaluate": run_evaluate,
     "predict": run_predict,
+    "export": run_export,
 }
 
 

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.export import is_symbolic_dim
+
+# By its name, because jax2onnx puts an operation that wants a fixed batch in the place of `jax.image.resize`.
+from jax.image import resize as resize_image
 from jaxtyping import Array, Float, UInt8
 
 
@@ -103,7 +108,7 @@ class Unit(nn.Module):
         if self.mode.norm != "none":
             # Means over regions hardly differ from image to image: in one pass, rounding is all that is left
             # of their variance, and of so few numbers two passes cost nothing.
-            exact = x.shape[1] * x.shape[2] <= 36
+            exact = self.mode.train and x.shape[1] * x.shape[2] <= 36
             x = self.mode.normalization(self.features, exact=exact, name="norm")(x)
         return nn.relu(x) if self.relu else x
 
@@ -172,7 +177,8 @@ def unpool(x: Float[Array, "b h w c"], places: UInt8[Array, "b h w c"]) -> Float
     A comparison with the four places and a reshape, which become one loop; a scatter is many times slower.
     """
     b, h, w, c = x.shape
-    here = jnp.arange(4, dtype=jnp.uint8).reshape(1, 1, 2, 1, 2, 1) == places[:, :, None, :, None, :]
+    # NumPy's `arange`, because ONNX has none of this type.
+    here = np.arange(4, dtype=np.uint8).reshape(1, 1, 2, 1, 2, 1) == places[:, :, None, :, None, :]
     return jnp.where(here, x[:, :, None, :, None, :], 0).reshape(b, 2 * h, 2 * w, c)
 
 
@@ -191,28 +197,32 @@ def max_pool_3(x: Float[Array, "b h w c"]) -> Float[Array, "b (h+1)//2 (w+1)//2 
 def pad_to_multiple(x: Float[Array, "b h w c"], multiple: int) -> Float[Array, "b H W c"]:
     """Pads with zeros at the bottom and on the right."""
     h, w = x.shape[1:3]
-    return jnp.pad(x, ((0, 0), (0, -h % multiple), (0, -w % multiple), (0, 0)))
+    # Not `-h % multiple`, so that `jax.export` sees that a free size becomes a multiple.
+    bottom, right = ((n + multiple - 1) // multiple * multiple - n for n in (h, w))
+    return jnp.pad(x, ((0, 0), (0, bottom), (0, right), (0, 0)))
 
 
 def resize(x: Float[Array, "b h w c"], size: tuple[int, ...]) -> Float[Array, "b H W c"]:
     """Bilinear; corners of pixels are aligned, not their centres (PyTorch's `align_corners=False`)."""
-    return jax.image.resize(x, (x.shape[0], *size, x.shape[-1]), "bilinear", antialias=False)
+    return resize_image(x, (x.shape[0], *size, x.shape[-1]), "bilinear", antialias=False)
 
 
 def _convolve(
     x: Float[Array, "b h w c"], kernel: Float[Array, "k k c features"], stride: int, dilation: int
 ) -> Float[Array, "b H W features"]:
-    if kernel.shape[:2] == (1, 1):
+    # The free sizes of `jax.export` cannot be compared with numbers.
+    known = not any(map(is_symbolic_dim, x.shape[1:3]))
+    if kernel.shape[:2] == (1, 1) and (known or stride == 1):
         # A product of matrices takes half the time of XLA's convolution on a CPU.
         return jnp.einsum("bhwi,io->bhwo", x[:, ::stride, ::stride], kernel[0, 0])
-    if kernel.shape[0] > min(x.shape[1:3]) and stride == dilation == 1:
+    if known and kernel.shape[0] > min(x.shape[1:3]) and stride == dilation == 1:
         # FCN-8s on a small image. XLA has only its slowest loop for it on a CPU, 38 times as slow.
         return _multiply_patches(x, kernel)
     # All but the central taps see nothing but padding if they are far enough away: rate 24 on a map of 16x16.
     centre = slice(kernel.shape[0] // 2, kernel.shape[0] // 2 + 1)
-    if dilation >= x.shape[1]:
+    if known and dilation >= x.shape[1]:
         kernel = kernel[centre]
-    if dilation >= x.shape[2]:
+    if known and dilation >= x.shape[2]:
         kernel = kernel[:, centre]
     reach = [dilation * (size // 2) for size in kernel.shape[:2]]
     return jax.lax.conv_general_dilated(

@@ -4,7 +4,6 @@ from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from balanced_jax.models.layers import Convolution, Dropout, FCNHead, Mode, Unit, resize
@@ -85,8 +84,8 @@ def region_means(x: Float[Array, "b h w c"], bins: int) -> Float[Array, "b bins 
     return jnp.einsum("ih,jw,bhwc->bijc", rows, columns, x, precision="highest")
 
 
-def _averages(size: int, bins: int) -> np.ndarray:
-    """The matrix [bins, size] that takes means from floor(i * size / bins) to ceil((i + 1) * size / bins)."""
-    i, place = np.arange(bins)[:, None], np.arange(size)[None]
+def _averages(size: int, bins: int) -> Float[Array, "bins size"]:
+    """The matrix that takes means from floor(i * size / bins) to ceil((i + 1) * size / bins)."""
+    i, place = jnp.arange(bins)[:, None], jnp.arange(size)[None]
     inside = (place >= i * size // bins) & (place < -(-(i + 1) * size // bins))
-    return (inside / inside.sum(1, keepdims=True)).astype(np.float32)
+    return (inside / inside.sum(1, keepdims=True)).astype(jnp.float32)

@@ -193,5 +193,7 @@ class Config:
     """Figure of `validation` in metrics.jsonl that patience waits for, such as classes.scratch.dice."""
     batch_size: int = 16
     """Images a step, over all devices."""
+    accumulation: int = 1
+    """Parts a step is computed in, one after the other, for less memory; norms see one part at a time."""
     seed: int = 0
     """Seed of the initial parameters, of the order of the images, of their crops and changes."""

@@ -193,6 +193,8 @@ class Config:
     """Figure of `validation` in metrics.jsonl that patience waits for, such as classes.scratch.dice."""
     batch_size: int = 16
     """Images a step, over all devices."""
+    accumulation: int = 1
+    """Parts a step is computed in, one after the other, for less memory; norms see one part at a time."""
     skip: int = 0
     """Steps whose loss or gradient is not finite that are left out before the run stops at the next one."""
     seed: int = 0

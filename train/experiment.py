@@ -117,6 +117,7 @@ class Experiment:
             seed=self.config.seed,
             skip=self.config.skip,
             ema=self.config.ema,
+            accumulation=self.config.accumulation,
             **self._objective,
         )
 
@@ -208,7 +209,7 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
     """
     check_numbers(config)
     check_objective(config.objective)
-    check_batch_size(config.batch_size)
+    check_batch_size(config.batch_size, config.accumulation)
     data = prepare(config.data, data_dir=data_dir, source=source)
     training = data.parts["train"]
     facts = Facts(data.classes, data.channels, len(training), sum(training.defective), data.fingerprint)
@@ -265,6 +266,7 @@ def check_numbers(config: Config) -> None:
         "epochs": (config.epochs,),
         "patience": () if config.patience is None else (config.patience,),
         "batch_size": (config.batch_size,),
+        "accumulation": (config.accumulation,),
         "sampling.passes": (config.sampling.passes,),
         "input.size": config.input.size or (),
         "input.crop": config.input.crop or (),

@@ -11,16 +11,22 @@ from train.errors import UserError
 from train.step import AXIS
 
 
-def check_batch_size(batch_size: int) -> None:
-    """Refuses a batch that cannot be dealt out evenly.
+def check_batch_size(batch_size: int, accumulation: int) -> None:
+    """Refuses a batch that cannot be dealt out evenly, or not in so many parts.
 
     Raises:
-        UserError: names both numbers.
+        UserError: names the numbers.
     """
-    if batch_size % jax.device_count():
+    devices = jax.device_count()
+    if batch_size % devices:
         raise UserError(
-            f"batch_size: {batch_size} images cannot be shared evenly by {jax.device_count()} devices; "
+            f"batch_size: {batch_size} images cannot be shared evenly by {devices} devices; "
             "take a multiple of that number"
+        )
+    if batch_size % (devices * accumulation):
+        raise UserError(
+            f"accumulation: the {batch_size // devices} images of a device cannot be cut into {accumulation} "
+            "equal parts; take a divisor of that number"
         )
 
 

@@ -6,7 +6,7 @@ Both run under a mapped axis named `AXIS`, over the devices that share a batch.
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -105,6 +105,7 @@ def train_step(
     seed: int,
     skip: int,
     ema: float | None,
+    accumulation: int,
 ) -> tuple[State, Report]:
     """One step along the gradient of the objective's mean over all images that have labelled pixels.
 
@@ -124,6 +125,8 @@ def train_step(
         seed: of the augmentation.
         skip: how many steps of the run may be left out because they are not finite.
         ema: decay of the average of the parameters; None for none.
+        accumulation: parts that this device's share is cut into, of which the network sees one at a time, for
+            less memory. But for norms, which take their statistics over a part, the step is the same.
 
     Returns:
         The next state and what is to be said of the step, both equal on all devices. A network that keeps
@@ -137,19 +140,19 @@ def train_step(
     labelled = valid_mask(labels, model.num_classes).any((1, 2))
     count = jnp.maximum(jax.lax.psum(labelled.sum(), AXIS), 1)
 
-    def local_share(params):
+    def local_share(params, collections, images, labels, masks, index):
         logits, collections = model.apply(
-            {"params": params, **state.collections, "examples": {"index": batch["index"]}},
+            {"params": params, **collections, "examples": {"index": index}},
             normalize(images, what),
             train=True,
-            mutable=[*state.collections, "auxiliary"],
+            mutable=[*collections, "auxiliary"],
             rngs={"dropout": jax.random.key(seed)},
         )
         collections = dict(collections)
         auxiliary = jax.tree.leaves(collections.pop("auxiliary", {}))
 
-        # Sums, divided by the images of all devices: a mean of the devices' means would weigh an image
-        # by how many labelled images share its device.
+        # Sums, divided by the images of all devices and parts: a mean of the devices' means would weigh an
+        # image by how many labelled images share its device.
         def shares(logits):
             sums = term_sums(objective, logits, labels, state.step / steps, masks)
             return {name: total / count for name, total in sums.items()}
@@ -160,8 +163,17 @@ def train_step(
             terms[AUXILIARY] = AUXILIARY_WEIGHT * jnp.stack(judged).sum()
         return sum(terms.values()), (terms, collections)
 
-    gradient, (terms, collections) = jax.grad(local_share, has_aux=True)(state.params)
-    gradient, terms = jax.lax.psum((gradient, terms), AXIS)
+    def gradient_of(collections, part):
+        gradient, (terms, collections) = jax.grad(local_share, has_aux=True)(state.params, collections, *part)
+        return collections, (gradient, terms)
+
+    share = images, labels, masks, batch["index"]
+    if accumulation == 1:
+        collections, sums = gradient_of(state.collections, share)
+    else:
+        parts = jax.tree.map(lambda x: x.reshape(accumulation, -1, *x.shape[1:]), share)
+        collections, sums = _sum_over(gradient_of, state.collections, parts)
+    gradient, terms = jax.lax.psum(sums, AXIS)
     updates, optimizer = transformation.update(gradient, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
     average = state.average
@@ -174,6 +186,19 @@ def train_step(
     new = State(state.step, bad, params, collections, optimizer, average)
     kept = jax.tree.map(functools.partial(jnp.where, going & jnp.isfinite(norm)), new, state)
     return dataclasses.replace(kept, step=state.step + going, bad=bad), Report(terms, norm, bad)
+
+
+def _sum_over(function: Callable, carried: Any, parts: Any) -> tuple[Any, Any]:
+    """What `(carried, part) -> (carried, values)` carries out of the last part, and the sum of the values."""
+    first = jax.tree.map(lambda x: x[0], parts)
+    _, values = jax.eval_shape(function, carried, first)
+
+    def add(so_far, part):
+        carried, sums = so_far
+        carried, values = function(carried, part)
+        return (carried, jax.tree.map(jnp.add, sums, values)), None
+
+    return jax.lax.scan(add, (carried, optax.tree.zeros_like(values)), parts)[0]
 
 
 def _newest(ema: float, step: jax.Array) -> jax.Array:

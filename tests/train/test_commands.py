@@ -227,6 +227,11 @@ def test_two_channels_of_16_bits_go_from_a_folder_to_predictions(tmp_path, capsy
         (["evaluate", "nowhere"], "nowhere: not a run directory"),
         (["fit", str(TINY), "--batch-size", "7"], "batch_size: 7 images cannot be shared"),
         (["fit", str(TINY), "--batch-size", "0"], "batch_size: is 0, takes at least 1"),
+        (["fit", str(TINY), "--accumulation", "0"], "accumulation: is 0, takes at least 1"),
+        (
+            ["fit", str(TINY), "--accumulation", "2"],
+            "accumulation: the 1 images of a device cannot be cut into 2",
+        ),
         (["fit", str(TINY), "--epochs", "0"], "epochs: is 0, takes at least 1"),
         (["fit", str(TINY), "--input.crop", "24", "0"], "input.crop: is 24 0, takes at least 1"),
         (["fit", str(TINY), "--objective.balanced.options.eps-inf.until", "2"], "begin < until <= 1"),

@@ -79,6 +79,7 @@ def run(
     steps=STEPS,
     step=train_step,
     model: nn.Module = MODEL,
+    accumulation: int = 1,
 ):
     step = functools.partial(
         step,
@@ -91,6 +92,7 @@ def run(
         seed=0,
         skip=0,
         ema=None,
+        accumulation=accumulation,
     )
     state = fresh_state(transformation, model)
     if devices == jax.device_count():
@@ -126,6 +128,14 @@ def test_eight_devices_train_as_one_does():
     assert losses_of_one[-1]["dice"] < losses_of_one[0]["dice"]
 
 
+def test_a_step_in_parts_is_the_step_of_the_whole_batch():
+    # Group norm, because batch norm sees one part at a time; the void of the batch is not evenly shared.
+    usual = {"objective": OBJECTIVE, "steps": 2, "model": UNet(num_classes=3, width=4, depth=1, norm="group")}
+    whole = run(1, optax.sgd(0.05), **usual)
+    in_parts = run(8, optax.sgd(0.05), accumulation=2, **usual)
+    chex.assert_trees_all_close(whole, in_parts, atol=2e-6)
+
+
 class Scored(nn.Module):
     """Drops, and scores its features once more in training."""
 
@@ -141,9 +151,11 @@ class Scored(nn.Module):
         return Convolution(3, name="logits")(Dropout(0.5, Mode(train))(x))
 
 
-def test_what_is_dropped_does_not_depend_on_the_devices():
+def test_what_is_dropped_depends_neither_on_the_devices_nor_on_the_parts():
     one, eight = both(objective=OBJECTIVE, steps=2, model=Scored())
     chex.assert_trees_all_close(one, eight, atol=2e-6)
+    in_parts = run(1, optax.sgd(0.05), objective=OBJECTIVE, steps=2, model=Scored(), accumulation=2)
+    chex.assert_trees_all_close(one, in_parts, atol=2e-6)
 
 
 def test_auxiliary_scores_are_judged_by_the_objective_and_weigh_less():
@@ -185,6 +197,7 @@ def test_a_batch_without_labels_changes_nothing_by_its_gradient():
             seed=0,
             skip=0,
             ema=None,
+            accumulation=1,
         )
     )
     before = jax.device_get(fresh_state(optax.sgd(1.0)))
@@ -212,6 +225,7 @@ def test_a_step_that_is_not_finite_leaves_no_trace_and_one_too_many_ends_the_run
             seed=0,
             skip=skip,
             ema=None,
+            accumulation=1,
         )
     )
     state, states, reports = replicate(fresh_state(optax.adam(1e-2))), [], []

@@ -8,13 +8,17 @@ import jax
 import numpy as np
 import optax
 import pytest
+from rich.console import Console
 
+from balanced_jax.models import UNet
 from tests.train.tiny import config as tiny
 from train.checkpoints import Checkpoints
 from train.config import Adam, Config, CosineDecay, ExponentialDecay
 from train.errors import UserError
-from train.experiment import Experiment, Facts, check_numbers
+from train.experiment import Experiment, Facts, check_numbers, set_up
+from train.fit import train
 from train.parallel import deal, over_devices, replicate
+from train.run_directory import read_rows
 
 EPOCHS, STEPS = 5, 8
 
@@ -156,3 +160,21 @@ def test_the_averages_are_what_is_evaluated_from_a_checkpoint(tmp_path):
     (raw, _) = predict(dataclasses.replace(state, average=None), examples)
     np.testing.assert_array_equal(found, wanted)
     assert (found != raw).any()
+
+
+@pytest.mark.slow
+def test_training_in_bfloat16_ends_near_training_in_float32(tmp_path):
+    def last_row(dtype: str) -> dict[str, Any]:
+        config = dataclasses.replace(tiny, model=UNet(width=4, depth=1, dtype=dtype), epochs=20)
+        experiment, data = set_up(config, data_dir=tmp_path, source=None)
+        run = tmp_path / dtype
+        run.mkdir()
+        train(experiment, data, run, 2**30, lambda step: False, Console(quiet=True))
+        return read_rows(run / "metrics.jsonl")[-1]
+
+    full, half = last_row("float32"), last_row("bfloat16")
+    # Over seeds 0 to 3 the loss ended 1.5, .3, .1 and .4 % from that of float32, the mean IoU .0008 at most:
+    # three times the largest, and ten times, which is as little as an IoU of four images shows.
+    assert half["loss"] == pytest.approx(full["loss"], rel=0.05)
+    means = (row["validation"]["mean_with_background"] for row in (half, full))
+    assert next(means) == pytest.approx(next(means), abs=0.01)

@@ -137,7 +137,7 @@ def check_stored(name: str, term: Term) -> None:
     for option, value in term.stored_options.items():
         if isinstance(value, Ramp):
             raise UserError(
-                f"{where}: {option} moves over the run, but a stored mask is made once; use weights"
+                f"{where}: {option} is a Ramp, but a stored mask is made once; use weights for it"
             )
 
 

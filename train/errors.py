@@ -1,4 +1,4 @@
-"""The one error a person can mend."""
+"""The ways in which a command ends early, each with one line for a person."""
 
 
 class UserError(Exception):

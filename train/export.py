@@ -68,7 +68,7 @@ def export(run: Path, *, out: Path, which: str, size: Size | None, onnx: bool, c
     step = chosen(checkpoints, which, run)
     experiment = Experiment(config, facts)
     network = probabilities(experiment, evaluated(experiment.restore(checkpoints, step)))
-    about = contract(experiment, resize=resized)
+    about = contract(experiment)
     about["thresholds"] = thresholds(run, step)
     about["run"] = {
         "name": run.resolve().name,
@@ -162,9 +162,10 @@ def probabilities(experiment: Experiment, state: State) -> Network:
     return network
 
 
-def contract(experiment: Experiment, *, resize: Size | None) -> dict[str, Any]:
+def contract(experiment: Experiment) -> dict[str, Any]:
     """What a user of the files has to know, and which versions made them."""
     facts, what = experiment.facts, experiment.config.input
+    resize = what.size and {"height": what.size[0], "width": what.size[1], "method": "Pillow's BILINEAR"}
     return {
         "classes": facts.classes,
         "input": {
@@ -173,7 +174,7 @@ def contract(experiment: Experiment, *, resize: Size | None) -> dict[str, Any]:
             "shape": ["batch", "height", "width", facts.channels],
             "channels": {1: "grey", 3: "red, green, blue"}.get(facts.channels, "as the images of the run"),
             "values": "0 to 255, as image files have them",
-            "resize": resize and {"height": resize[0], "width": resize[1], "method": "Pillow's BILINEAR"},
+            "resize": resize,
         },
         "normalization": {
             "mean": what.mean,

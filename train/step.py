@@ -180,6 +180,7 @@ def train_step(
     if ema is not None:
         newest = _newest(ema, state.step + 1 - state.bad)
         average = optax.incremental_update((params, collections), average, newest)
+    # A loss that is not finite may have a finite gradient; 0 times it is not a number.
     norm = optax.tree.norm(gradient) + 0 * sum(terms.values())
     bad = state.bad + ~jnp.isfinite(norm)
     going = bad <= skip

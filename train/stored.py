@@ -38,6 +38,7 @@ def stored_mask(mask: Callable, options: Mapping[str, Any], num_classes: int, ca
 
     def stored(label: np.ndarray) -> np.ndarray:
         height, width = label.shape
-        return make(padded(label, canvas, VOID))[:height, :width]
+        # A copy, because a kept slice would keep the whole canvas.
+        return make(padded(label, canvas, VOID))[:height, :width].copy()
 
     return stored

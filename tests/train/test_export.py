@@ -113,7 +113,7 @@ def test_the_network_normalizes_as_the_run_did():
     # Rounding of values up to 7 by another order of operations.
     found = probabilities(made, state)(jnp.asarray(images(1, 16, 16)))
     np.testing.assert_allclose(found, jax.nn.softmax(jnp.asarray(logits)), rtol=0, atol=1e-5)
-    assert contract(made, resize=None)["normalization"]["mean"] == 0.3
+    assert contract(made)["normalization"]["mean"] == 0.3
 
 
 @pytest.fixture(scope="module")

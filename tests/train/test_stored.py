@@ -34,6 +34,7 @@ def test_a_stored_mask_is_the_mask_of_the_label_rounded_to_float16():
         stored = masks["confused"](label)
         assert stored.dtype == np.float16
         assert stored.shape == label.shape
+        assert stored.base is None  # or the canvas would stay in memory with it
         wanted = np.asarray(confusion_mask(label, 3, window=3))
         np.testing.assert_allclose(stored, wanted, rtol=2**-11, atol=2**-25)  # float16's rounding
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from balanced_jax.masks import class_weight_mask
+from train.components import Component, components
 from train.config import Config, Term
 from train.data.builder import PARTS, VOID, progress
 from train.data.prepare import Prepared
@@ -23,8 +24,6 @@ WINDOWS = (3, 5, 7, 9, 15)
 WHOLE = 0.95
 """Share of the components that a recommended crop holds whole."""
 CROP_STEP = 32
-EIGHT = np.ones((3, 3), bool)
-"""Pixels are of one component if they touch by a corner."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,17 +36,13 @@ class Components:
     extents: list[int] = dataclasses.field(default_factory=list)
     """The longer side of the upright box."""
 
-    def add(self, here: np.ndarray) -> None:
-        """Take in the components of a class in an image, bool [h, w]."""
-        labelled: Any = ndimage.label(here, EIGHT)
-        numbers = labelled[0]
-        for number, box in enumerate(ndimage.find_objects(numbers), start=1):
-            component = numbers[box] == number
-            # Beyond the frame is outside, so a defect cut by it is as wide as what is seen of it.
-            depth: Any = ndimage.distance_transform_edt(np.pad(component, 1))
-            self.areas.append(int(component.sum()))
-            self.widths.append(2 * float(depth.max()) - 1)
-            self.extents.append(max(component.shape))
+    def add(self, component: Component) -> None:
+        """Take in one of them."""
+        # Beyond the frame is outside, so a defect cut by it is as wide as what is seen of it.
+        depth: Any = ndimage.distance_transform_edt(np.pad(component.pixels, 1))
+        self.areas.append(component.area)
+        self.widths.append(2 * float(depth.max()) - 1)
+        self.extents.append(max(component.pixels.shape))
 
 
 def statistics(data: Prepared, config: Config) -> dict[str, Any]:
@@ -98,12 +93,12 @@ def _as_stored(data: Prepared) -> dict[str, Any]:
     """Ratios, boundaries and components of all parts, at the size of the files."""
     classes = len(data.classes)
     pixels, boundary = [], np.zeros(classes, np.int64)
-    components = [Components() for _ in data.classes]
+    found = [Components() for _ in data.classes]
     for label in _labels(data, PARTS, None):
         pixels.append(np.bincount(label.ravel(), minlength=VOID + 1)[:classes])
         boundary += np.bincount(label[_on_boundary(label)], minlength=VOID + 1)[:classes]
-        for k in np.flatnonzero(pixels[-1][1:]) + 1:
-            components[k].add(label == k)
+        for component in components(label, range(1, classes)):
+            found[component.label].add(component)
     counts = np.stack(pixels)
     labelled = np.maximum(counts.sum(1), 1)
     present = counts > 0
@@ -118,7 +113,7 @@ def _as_stored(data: Prepared) -> dict[str, Any]:
             "mean_in_images": float(shares.mean()) if images else None,
             "boundary_share": float(boundary[k] / counts[:, k].sum()) if images else None,
         }
-        return figures | ({"components": _percentiles(components[k])} if k and images else {})
+        return figures | ({"components": _percentiles(found[k])} if k and images else {})
 
     return {
         "boundary_share": float(boundary.sum() / labelled.sum()),
@@ -144,12 +139,12 @@ def _as_seen(data: Prepared, config: Config) -> dict[str, Any]:
     beta, window = (_configured(config.objective.values(), name) for name in ("beta", "window"))
     betas = sorted({*BETAS, *([beta] if isinstance(beta, float) else [])})
     windows = sorted({*WINDOWS, *([window] if isinstance(window, int) else [])})
-    components = Components()
+    found = Components()
 
     def labels() -> Iterator[np.ndarray]:
         for label in _labels(data, ("train",), size):
-            for k in np.setdiff1d(label, (0, VOID)):
-                components.add(label == k)
+            for component in components(label, range(1, len(data.classes))):
+                found.add(component)
             yield label
 
     masks = (*(rarity(b) for b in betas), *(purity(w) for w in windows))
@@ -177,7 +172,7 @@ def _as_seen(data: Prepared, config: Config) -> dict[str, Any]:
         "recommended": {
             "beta": _best_beta({b: weight[b] for b in BETAS}, data.classes),
             "window": _best_window({w: scaled[w] for w in WINDOWS}, data.classes),
-            "crop": _best_crop(components.extents, canvas),
+            "crop": _best_crop(found.extents, canvas),
         },
     }
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from balanced_jax.masks import class_weight_mask, confusion_mask
 from configs.folder import config as folder
+from train.components import components
 from train.data.folder import Folder
 from train.data.prepare import Prepared, prepare
 from train.errors import UserError
@@ -112,9 +113,10 @@ def test_corners_join_and_each_thing_has_a_width_of_its_own():
     here[0, 0] = here[1, 1] = True
     here[4:9, 5:10] = True
     here[4:9, 12] = True
-    components = Components()
-    components.add(here)
-    assert sorted(zip(components.areas, components.widths, components.extents, strict=True)) == [
+    found = Components()
+    for component in components(here, [True]):
+        found.add(component)
+    assert sorted(zip(found.areas, found.widths, found.extents, strict=True)) == [
         (2, 1, 2), (5, 1, 5), (25, 5, 5),
     ]  # fmt: skip
 

@@ -1,0 +1,43 @@
+"""Connected components of class maps."""
+
+import numpy as np
+
+from train.components import components, without_small
+
+CLASSES = np.array(
+    [
+        [1, 0, 0, 0, 2],
+        [0, 1, 0, 0, 2],
+        [0, 0, 0, 1, 2],
+        [255, 2, 0, 0, 0],
+    ],
+    np.uint8,
+)
+
+
+def test_components_touch_by_corners_and_come_class_by_class_from_the_top():
+    found = [(c.label, c.area, c.box) for c in components(CLASSES, (1, 2, 3))]
+    assert found == [
+        (1, 2, (slice(0, 2), slice(0, 2))),
+        (1, 1, (slice(2, 3), slice(3, 4))),
+        (2, 3, (slice(0, 3), slice(4, 5))),
+        (2, 1, (slice(3, 4), slice(1, 2))),
+    ]
+
+
+def test_each_pixel_of_a_class_is_in_one_component():
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, 4, (40, 50))
+    counted = np.zeros_like(classes)
+    for component in components(classes, (1, 2, 3)):
+        counted[component.box][component.pixels] += component.label
+    np.testing.assert_array_equal(counted, classes)
+
+
+def test_what_is_smaller_than_its_class_allows_is_background():
+    expected = CLASSES.copy()
+    expected[2, 3] = 0
+    expected[3, 1] = 0
+    np.testing.assert_array_equal(without_small(CLASSES, (2, 3)), expected)
+    np.testing.assert_array_equal(without_small(CLASSES, (1, 1)), CLASSES)
+    assert CLASSES[2, 3] == 1  # the map given is as it was

@@ -1,10 +1,12 @@
 """The commands: arguments in, exit code out."""
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
+import jax
 import tyro
 from rich.console import Console
 from rich.logging import RichHandler
@@ -18,8 +20,9 @@ from train.evaluate import evaluate
 from train.experiment import set_up
 from train.export import export
 from train.fit import fit
+from train.parallel import Process, is_first, join
 from train.predict import predict
-from train.screen import logged
+from train.screen import logged, quietly
 from train.statistics import statistics
 from train.statistics_view import show_statistics
 
@@ -82,6 +85,22 @@ class Fit(_OnConfig):
     """Where the run is kept; runs/NAME-DIGEST unless given."""
     memory: float = 4.0
     """GiB for training images kept decoded, of those that have been seen; the rest is decoded each time."""
+    quiet: bool = False
+    """No progress line, tables or colours: a line with the time for what happens, as batch systems want."""
+    tensorboard: bool = False
+    """Write curves and predictions on a few images for TensorBoard, RUN_DIR/tensorboard."""
+    profile: bool = False
+    """Trace five steps, after five others, for TensorBoard's profiler or XProf, RUN_DIR/profile."""
+    compilation_cache: Path | None = None
+    """Folder where compiled programs are kept, so that the next run starts sooner."""
+    distributed: bool = False
+    """Share the run with the other processes of this SLURM job, mpirun or TPU slice."""
+    coordinator: str | None = None
+    """HOST:PORT where the first process listens, for processes that nothing else tells of each other."""
+    num_processes: int | None = None
+    """How many they are."""
+    process_id: int | None = None
+    """Which of them this is, from 0."""
 
 
 @dataclass(frozen=True)
@@ -155,16 +174,25 @@ def run_stats(arguments: list[str]) -> None:
 def run_fit(arguments: list[str]) -> None:
     """python -m train fit CONFIG ..."""
     command, file, name = on_config(Fit, "fit", arguments)
+    process = Process(command.coordinator, command.num_processes, command.process_id)
+    if command.distributed or any(value is not None for value in process):
+        join(process)
+    if command.compilation_cache is not None:
+        jax.config.update("jax_compilation_cache_dir", str(command.compilation_cache))
     default = run_directory.default_path(command.config, file.stem if name is None else f"{file.stem}-{name}")
-    fit(
-        command.config,
-        file,
-        run=command.run_dir or default,
-        data_dir=command.data_dir,
-        source=command.source,
-        room=int(command.memory * 2**30),
-        console=console,
-    )
+    still = command.quiet or not is_first()
+    with quietly(console, plain=is_first()) if still else contextlib.nullcontext():
+        fit(
+            command.config,
+            file,
+            run=command.run_dir or default,
+            data_dir=command.data_dir,
+            source=command.source,
+            room=int(command.memory * 2**30),
+            console=console,
+            curves=command.tensorboard,
+            profile=command.profile,
+        )
 
 
 def on_config(command: type[OnConfig], name: str, arguments: list[str]) -> tuple[OnConfig, Path, str | None]:

@@ -1,5 +1,8 @@
 """The latest and the best state of a run, kept by orbax."""
 
+import errno
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,10 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from train.errors import UserError
+from train.errors import MAKE_ROOM, UserError, writing
+
+BESIDES = 2**13
+"""Bytes that an array takes on the disk besides its values; half of that was seen."""
 
 
 class Checkpoints:
@@ -39,13 +45,19 @@ class Checkpoints:
             state: a tree of arrays.
             headline: its figure on the validation part; None where there is none.
             begun: what is known of the steps of an epoch that has only begun, as JSON.
+
+        Raises:
+            UserError: there is no room for it; the earlier ones are whole.
         """
-        self._manager.save(
-            step,
-            args=ocp.args.StandardSave(jax.device_get(state)),
-            metrics={"headline": -1.0 if headline is None else headline},
-            custom_metadata={"begun": list(begun)},
-        )
+        state = jax.device_get(state)
+        with writing(f"{self._manager.directory}", MAKE_ROOM):
+            check_room(self._manager.directory, state)
+            self._manager.save(
+                step,
+                args=ocp.args.StandardSave(state),
+                metrics={"headline": -1.0 if headline is None else headline},
+                custom_metadata={"begun": list(begun)},
+            )
 
     def begun(self, step: int) -> list[Any]:
         """What was kept of an epoch that had only begun at a step."""
@@ -68,6 +80,16 @@ class Checkpoints:
         """
         template = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
         return self._manager.restore(step, args=ocp.args.StandardRestore(template))
+
+
+def check_room(directory: os.PathLike, state: Any) -> None:
+    """Raises the system's own error where a state would not fit on the disk.
+
+    Before anything is written, because tensorstore's threads print a page of tracebacks over a full disk.
+    """
+    arrays = jax.tree.leaves(state)
+    if shutil.disk_usage(directory).free < sum(x.nbytes for x in arrays) + BESIDES * len(arrays):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def chosen(checkpoints: Checkpoints, which: str, run: Path) -> int:

@@ -17,13 +17,22 @@ from train.checkpoints import Checkpoints
 from train.config import Config
 from train.data.pipeline import evaluation_batches, images_of_a_pass
 from train.data.prepare import Prepared, prepare
-from train.data.views import Batch, Examples, Size
+from train.data.views import Batch, Chosen, Examples, Size
 from train.decision import best_thresholds
 from train.errors import UserError
 from train.figures import stack
 from train.findings import Findings
 from train.objective import check_objective
-from train.parallel import check_batch_size, collect, deal, each_device, replicate
+from train.parallel import (
+    batch_size_here,
+    check_batch_size,
+    collect,
+    deal,
+    each_device,
+    gather,
+    replicate_here,
+    share,
+)
 from train.patience import check_stopping
 from train.step import (
     AXIS,
@@ -153,10 +162,18 @@ class Experiment:
         return judge
 
     def validator(self, canvas: Size) -> Callable[[State, Examples], tuple[ConfusionCounts, Findings]]:
-        """A function `(state, examples)`: counts, and who holds the objective, both [images, ...]."""
+        """A function `(state, examples)`: counts, and who holds the objective, both [images, ...].
+
+        Each host looks at its share of the examples and learns what the others have found.
+        """
         step = functools.partial(validate_step, canvas=canvas, **self._objective)
         view = self._viewer(step, canvas)
-        return lambda state, examples: stack([found for _, found in view(state, examples)])
+
+        def validate(state: State, examples: Examples) -> tuple[ConfusionCounts, Findings]:
+            mine = Chosen(examples, share(len(examples)))
+            return gather(stack([found for _, found in view(state, mine)]), len(examples))
+
+        return validate
 
     def cost_viewer(self, canvas: Size) -> Callable[[State, Examples], Iterator[np.ndarray]]:
         """A function `(state, examples)` that yields the cost of each pixel, as large as the network sees it.
@@ -184,9 +201,10 @@ class Experiment:
         mapped = each_device(functools.partial(step, model=self.model, what=self.config.input))
 
         def view(state: State, examples: Examples) -> Iterator[tuple[Batch, Any]]:
-            state = replicate(evaluated(state))
+            state = replicate_here(evaluated(state))
+            batch_size = batch_size_here(self.config.batch_size)
             for batch in evaluation_batches(
-                examples, size=self.config.input.size, batch_size=self.config.batch_size, canvas=canvas
+                examples, size=self.config.input.size, batch_size=batch_size, canvas=canvas
             ):
                 outputs = collect(mapped(state, deal(batch)))
                 for i in np.flatnonzero(batch["real"]):

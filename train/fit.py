@@ -1,5 +1,7 @@
 """Training: the loop around the step, and all that it leaves in the run directory."""
 
+import contextlib
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,15 +24,19 @@ from train.experiment import Experiment, set_up
 from train.figures import figures
 from train.findings import summary
 from train.objective import find_option
-from train.parallel import deal, over_devices, replicate
+from train.parallel import deal, is_first, over_devices, refused_together, replicate
 from train.patience import stalled
-from train.screen import log, logged, progress_line
+from train.screen import log, logged, progress_line, timed
 from train.start import check_start, first_state
 from train.step import Report, State
 from train.stopping import when_to_stop
 from train.stored import stored_masks
 from train.survey import survey, warnings
 from train.survey import table as survey_table
+from train.tensorboard import tensorboard
+
+TRACED = 5
+"""Steps that a profile shows, after as many that it does not."""
 
 
 def fit(
@@ -42,6 +48,8 @@ def fit(
     source: Path | None,
     room: int,
     console: Console,
+    curves: bool = False,
+    profile: bool = False,
 ) -> None:
     """Trains, or goes on training, and evaluates the best state on the test part.
 
@@ -53,19 +61,24 @@ def fit(
         source: an unpacked original of the data set, where it needs one.
         room: bytes of memory for training images that are kept decoded.
         console: where a person looks.
+        curves: whether TensorBoard's files are written.
+        profile: whether a few steps are traced.
 
     Raises:
         UserError: something that the user can mend is wrong.
     """
-    experiment, data = set_up(config, data_dir=data_dir, source=source)
-    check_start(experiment, run)
-    with run_directory.claimed(run), logged(log_file(run / "log.txt")):
-        for note in run_directory.start_or_join(run, config, config_file, experiment.facts):
-            log.info("note: %s", note)
+    with contextlib.ExitStack() as held:
+        with refused_together():
+            experiment, data = set_up(config, data_dir=data_dir, source=source)
+            check_start(experiment, run)
+            held.enter_context(run_directory.claimed(run))
+            held.enter_context(logged(LogFile(run / "log.txt") if is_first() else logging.NullHandler()))
+            for note in run_directory.start_or_join(run, config, config_file, experiment.facts):
+                log.info("note: %s", note)
         log.info("run directory: %s", run)
         look_at_masks(config, data, run, console)
         with when_to_stop() as stopping:
-            train(experiment, data, run, room, stopping, console)
+            train(experiment, data, run, room, stopping, console, curves, profile)
         evaluate(experiment, data, run, part="test", which="best", console=console)
 
 
@@ -93,12 +106,15 @@ def train(
     room: int,
     stopping: Callable[[int], bool],
     console: Console,
+    curves: bool,
+    profile: bool,
 ) -> None:
     """Runs the epochs that are left; arguments as of `fit`, and whether the run is to stop at a step."""
     config, steps = experiment.config, experiment.steps_per_epoch
     checkpoints = Checkpoints(run / "checkpoints")
     done = checkpoints.latest() or 0
-    rows = run_directory.cut_rows(run / "metrics.jsonl", done)
+    # A line past the checkpoint is from an epoch whose state was not kept.
+    rows = [row for row in run_directory.read_rows(run / "metrics.jsonl") if row["step"] <= done]
     if len(rows) == config.epochs:
         log.info("all %d epochs are done", config.epochs)
         return
@@ -126,6 +142,9 @@ def train(
         masks=stored_masks(config.objective, len(data.classes), config.input.size or data.canvas("train")),
         room=room,
     )
+    if profile:
+        batches = traced(batches, run / "profile")
+    show_epoch = tensorboard(experiment, data, run / "tensorboard", done) if curves and is_first() else None
     with progress_line(console) as progress:
         task = progress.add_task("training", total=config.epochs * steps, completed=done, note="")
 
@@ -162,12 +181,14 @@ def train(
                 "validation": figures(counts, data.classes),
                 "findings": summary(found, data.classes, config.objective, epoch / config.epochs),
             }
-            # The line before the checkpoint: a line too many is cut when the run goes on, a missing one
-            # would be missing for good.
-            run_directory.append_row(run / "metrics.jsonl", row)
-            checkpoints.save(last, state, row["validation"]["headline"])
             rows.append(row)
+            # The line before the checkpoint: a line too many is left out when the run goes on, a missing one
+            # would be missing for good.
+            run_directory.write_rows(run / "metrics.jsonl", rows)
+            checkpoints.save(last, state, row["validation"]["headline"])
             log.info(describe(row, config.epochs))
+            if show_epoch is not None:
+                show_epoch(row, state)
 
 
 def until(
@@ -178,6 +199,14 @@ def until(
         if stopping(step):
             return
         yield next(batches)
+
+
+def traced(batches: Iterator[Batch], out: Path) -> Iterator[Batch]:
+    """The same batches; while the second five of them are worked on, jax's profiler looks on."""
+    yield from itertools.islice(batches, TRACED)  # while these are, the step is compiled
+    with jax.profiler.trace(out):
+        yield from itertools.islice(batches, TRACED)
+    yield from batches
 
 
 class Failure(NamedTuple):
@@ -252,8 +281,12 @@ def describe(row: Mapping[str, Any], epochs: int) -> str:
     )
 
 
-def log_file(path: Path) -> logging.Handler:
+class LogFile(logging.FileHandler):
     """Keeps what is said in a file, with the time."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    return handler
+
+    def __init__(self, path: Path):
+        super().__init__(path, encoding="utf-8")
+        self.setFormatter(timed)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Nothing: a full disk ends the run where it matters, and in one line."""

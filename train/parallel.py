@@ -1,14 +1,73 @@
-"""The only place that knows about devices: one program, mapped over all of them."""
+"""The only place that knows about devices and hosts: one program, mapped over all of them.
 
-from collections.abc import Callable
-from typing import Any
+Every host runs the same command on the same files. Training is mapped over the devices of all hosts; what
+only looks at images is mapped over those of each host alone, so that no host waits for another there.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from train.errors import UserError
 from train.step import AXIS
+
+Tree = TypeVar("Tree")
+
+
+class Process(NamedTuple):
+    """What a process is told of the others that take part in a run."""
+
+    coordinator: str | None
+    """HOST:PORT where the first one listens; None: jax asks the environment (SLURM, Open MPI, TPU slices)."""
+    processes: int | None
+    """How many there are."""
+    process: int | None
+    """Which of them this is, from 0."""
+
+
+def join(process: Process) -> None:
+    """Makes this process one of those that share a run; to be called before jax looks for devices.
+
+    Raises:
+        UserError: the environment does not say who the others are, or they do not come.
+    """
+    try:
+        # The first host stays to evaluate and draw the report while the others wait for it to finish.
+        jax.distributed.initialize(*process, shutdown_timeout_seconds=24 * 3600)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"distributed: cannot find or reach the other processes ({' '.join(str(error).split())}); start "
+            "all of them by srun, mpirun or on every host of a TPU slice, or give each --coordinator "
+            "HOST:PORT, --num-processes and --process-id"
+        ) from error
+
+
+def is_first() -> bool:
+    """Whether this is the host that writes files and speaks to the person."""
+    return jax.process_index() == 0
+
+
+@contextlib.contextmanager
+def refused_together() -> Iterator[None]:
+    """A UserError on one host becomes one on all of them, at the end of the context.
+
+    Without it the others would wait for that host in their first common step.
+    """
+    refusal = None
+    try:
+        yield
+    except UserError as error:
+        refusal = error
+    refused = np.flatnonzero(multihost_utils.process_allgather(np.array(refusal is not None)))
+    if refusal is not None:
+        raise refusal
+    if refused.size:
+        raise UserError(f"host {refused[0]}: was refused; see what it says")
 
 
 def check_batch_size(batch_size: int, accumulation: int) -> None:
@@ -41,8 +100,11 @@ def over_devices(step: Callable) -> Callable:
 
 
 def each_device(step: Callable) -> Callable:
-    """Maps `(variables, batch) -> outputs` over the devices; the outputs keep the devices' axis."""
-    return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0))
+    """Maps `(state, batch) -> outputs` over this host's devices; the outputs keep the devices' axis.
+
+    The state is one that `replicate_here` gives, the batch one that `deal` gives.
+    """
+    return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), devices=jax.local_devices())
 
 
 def on_host(function: Callable) -> Callable:
@@ -58,7 +120,21 @@ def on_host(function: Callable) -> Callable:
 
 def replicate(tree: Any) -> Any:
     """Puts equal copies on all devices; without it the first step would be compiled twice."""
-    return jax.device_put(tree, NamedSharding(Mesh(np.array(jax.devices()), (AXIS,)), PartitionSpec()))
+    return _copies(tree, jax.devices())
+
+
+def replicate_here(tree: Any) -> Any:
+    """Puts equal copies on this host's devices, of what may be on those of all."""
+    return _copies(jax.device_get(tree), jax.local_devices())
+
+
+def _copies(tree: Any, devices: Sequence[Any]) -> Any:
+    return jax.device_put(tree, NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec()))
+
+
+def batch_size_here(batch_size: int) -> int:
+    """This host's share of the images of a step."""
+    return batch_size // jax.process_count()
 
 
 def deal(batch: Any) -> Any:
@@ -73,3 +149,18 @@ def deal(batch: Any) -> Any:
 def collect(outputs: Any) -> Any:
     """The inverse of `deal`, on the host: [devices, b / devices, ...] -> [b, ...]."""
     return jax.tree.map(lambda x: np.asarray(x).swapaxes(0, 1).reshape(-1, *x.shape[2:]), outputs)
+
+
+def share(count: int) -> list[int]:
+    """This host's share of so many positions, as many as any other host's; the last may come again."""
+    hosts = jax.process_count()
+    return [min(i, count - 1) for i in range(jax.process_index(), -(-count // hosts) * hosts, hosts)]
+
+
+def gather(tree: Tree, count: int) -> Tree:
+    """Results of every host's `share` of `count` positions, [its positions, ...], in the order of all."""
+
+    def in_order(x: np.ndarray) -> np.ndarray:
+        return x.swapaxes(0, 1).reshape(-1, *x.shape[2:])[:count]
+
+    return jax.tree.map(in_order, multihost_utils.process_allgather(jax.tree.map(np.asarray, tree)))

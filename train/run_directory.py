@@ -10,8 +10,8 @@
     report.html       all of it to look at
     log.txt           what was printed
 
-Files are replaced whole; of the two that grow, a torn last line is dropped and figures past the checkpoint a
-run goes on from are cut.
+Files are replaced whole, but for log.txt, which grows. Of several hosts the first alone writes; what orbax
+keeps, checkpoints and the start, it writes as it sees fit.
 """
 
 import contextlib
@@ -20,15 +20,15 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from train import configfile
 from train.config import Config
-from train.errors import UserError
+from train.errors import MAKE_ROOM, UserError, writing
 from train.experiment import Facts
+from train.parallel import is_first
 
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
 
@@ -45,11 +45,12 @@ def claimed(path: Path) -> Iterator[None]:
     Raises:
         UserError: another process is at work there, or the directory cannot be written.
     """
-    try:
+    if not is_first():
+        yield
+        return
+    with writing(f"{path}", "give another --run-dir"):
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / ".lock").open("w")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); give another --run-dir") from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,7 +78,7 @@ def start_or_join(path: Path, config: Config, config_file: Path, facts: Facts) -
     """
     new = {"config": configfile.to_json(config), "data": facts._asdict(), "versions": _versions()}
     if not (path / "config.json").exists():
-        shutil.copyfile(config_file, path / "config.py")
+        write_text(path / "config.py", config_file.read_text(encoding="utf-8"))
         write_json(path / "config.json", new)
         return []
     old = read_json(path / "config.json")
@@ -127,33 +128,28 @@ def read_json(path: Path) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces a file by a text, whole or not at all."""
+    """Replaces a file by a text, whole or not at all, and sees it to the disk."""
+    if not is_first():
+        return
     new = path.with_name(f".{path.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
+    with writing(f"{path}", MAKE_ROOM):
+        with new.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
 
 
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Adds one line to a .jsonl file and sees it to the disk."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Replaces a .jsonl file, whole or not at all."""
+    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The lines of a .jsonl file, less a torn last one."""
+    """The lines of a .jsonl file; none where there is no file."""
     if not path.exists():
         return []
-    whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
-    return [json.loads(line) for line in whole.splitlines()]
-
-
-def cut_rows(path: Path, step: int) -> list[dict[str, Any]]:
-    """Drops the lines past a step, and gives back the others."""
-    rows = [row for row in read_rows(path) if row["step"] <= step]
-    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
-    return rows
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _versions() -> dict[str, str]:

@@ -65,21 +65,13 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         run_directory.stored(tmp_path)
 
 
-def test_a_torn_last_line_is_dropped(tmp_path):
+def test_lines_are_read_as_they_were_written(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    run_directory.append_row(path, {"step": 1})
-    run_directory.append_row(path, {"step": 2})
-    path.write_text(path.read_text() + '{"step": 3, "lo')
-    assert run_directory.read_rows(path) == [{"step": 1}, {"step": 2}]
-
-
-def test_lines_past_the_checkpoint_are_cut(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    for step in (1, 2, 3):
-        run_directory.append_row(path, {"step": step})
-    run_directory.cut_rows(path, 2)
-    run_directory.append_row(path, {"step": 3, "again": True})
-    assert run_directory.read_rows(path) == [{"step": 1}, {"step": 2}, {"step": 3, "again": True}]
+    assert run_directory.read_rows(path) == []
+    for rows in ([{"step": 1}, {"step": 2, "loss": 0.1}], [{"step": 1}]):
+        run_directory.write_rows(path, rows)
+        assert run_directory.read_rows(path) == rows
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_directory_at_work_is_refused_and_free_again_after_a_kill(tmp_path):

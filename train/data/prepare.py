@@ -1,10 +1,8 @@
 """From the data of a configuration to a prepared set: built where it is missing, then opened."""
 
-import errno
 import fcntl
 import functools
 import io
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +17,7 @@ from array_record.python.array_record_module import ArrayRecordReader
 from PIL import Image
 
 from train.data.builder import PARTS, REBUILD, DataSet, SegmentationBuilder, halves_refused
-from train.errors import UserError
+from train.errors import UserError, writing
 
 
 class Record(TypedDict):
@@ -116,30 +114,11 @@ def prepare(data: DataSet, *, data_dir: Path, source: Path | None = None) -> Pre
     builder = data.builder(data_dir=data_dir, source=source)
     place = Path(builder.data_path)
     if not place.exists():
-        try:
-            with locked(place.parent):
-                if not place.exists():
-                    build(builder)
-        except (OSError, RuntimeError) as error:
-            if obstacle := writing_obstacle(error):
-                raise UserError(
-                    f"{data_dir}: prepared data cannot be written there ({obstacle}); make room or choose "
-                    "another folder with --data-dir"
-                ) from error
-            raise
+        remedy = "prepared data goes there: make room, or choose another --data-dir"
+        with writing(f"{data_dir}", remedy), locked(place.parent):
+            if not place.exists():
+                build(builder)
     return open_prepared(place)
-
-
-def writing_obstacle(error: OSError | RuntimeError) -> str | None:
-    """Why prepared data could not be written, if that is what an error says.
-
-    Files that are read raise UserErrors, so an OSError comes from writing; array_record makes a RuntimeError
-    of a full disk.
-    """
-    if isinstance(error, OSError):
-        return error.strerror
-    full = os.strerror(errno.ENOSPC)
-    return full if full in str(error) else None
 
 
 def build(builder: SegmentationBuilder) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import grain
@@ -19,6 +20,20 @@ Examples = Sequence[Mapping[str, Any]] | grain.sources.RandomAccessDataSource[Ma
 
 Mask = Callable[[np.ndarray], np.ndarray]
 """Makes of a label uint8 [h, w] what its pixels count, [h, w]."""
+
+
+@dataclass(frozen=True)
+class Chosen(Sequence[Mapping[str, Any]]):
+    """Some of the examples, by their positions."""
+
+    examples: Examples
+    positions: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.examples[self.positions[index]]
 
 
 class Views(Sequence[Batch]):

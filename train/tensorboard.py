@@ -1,0 +1,58 @@
+"""A run as TensorBoard shows it: every figure as a curve, and predictions on a few images."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import traverse_util
+
+from train.data.prepare import Prepared
+from train.data.views import Chosen
+from train.experiment import Experiment
+from train.pictures import overlay
+from train.step import State
+
+CURVES = ("loss", "terms", "learning_rate", "images_per_second", "validation")
+"""What of a line of metrics.jsonl becomes curves."""
+SHOWN = 4
+"""Images of the validation part that are shown, of those with a defect."""
+
+
+def tensorboard(
+    experiment: Experiment, data: Prepared, directory: Path, done: int
+) -> Callable[[Mapping[str, Any], State], None]:
+    """A function `(row, state)` that adds an epoch to TensorBoard's files, and its state's predictions.
+
+    Args:
+        experiment: of this run.
+        data: its data.
+        directory: where the files go.
+        done: steps taken so far; what is there of later ones is no longer shown.
+    """
+    from tensorboardX import SummaryWriter  # which imports torch where that is installed, for seconds
+
+    validation = data.parts["validation"]
+    defective = np.flatnonzero(validation.defective)[:SHOWN].tolist()
+    examples = Chosen(validation, defective or [0])
+    predict = experiment.predictor(data.canvas("validation"))
+    writer = SummaryWriter(str(directory), purge_step=done + 1)
+    for example in examples:
+        picture = overlay(example["image"], example["label"])
+        writer.add_image(f"{example['name']}/label", picture, done, dataformats="HWC")
+
+    def add(row: Mapping[str, Any], state: State) -> None:
+        for name, value in curves(row).items():
+            writer.add_scalar(name, value, row["step"])
+        for example, classes in zip(examples, predict(state, examples), strict=True):
+            picture = overlay(example["image"], classes)
+            writer.add_image(f"{example['name']}/prediction", picture, row["step"], dataformats="HWC")
+        writer.flush()
+
+    return add
+
+
+def curves(row: Mapping[str, Any]) -> dict[str, float]:
+    """The figures of a line of metrics.jsonl by their path, such as `validation/classes/scratch/dice`."""
+    flat: Any = traverse_util.flatten_dict({key: row[key] for key in CURVES}, sep="/")
+    return {path: value for path, value in flat.items() if value is not None}

@@ -81,6 +81,7 @@ def write_report(
     survey: Mapping[str, Any],
     pictures: Mapping[str, Sequence[Picture]],
     costs: Sequence[CostPicture],
+    predicted_per_second: float,
 ) -> None:
     """Writes the report, whole or not at all; equal input gives an equal file.
 
@@ -93,6 +94,7 @@ def write_report(
         survey: what `train.survey.survey` found in the training labels.
         pictures: images of the evaluated part, in groups by their heading.
         costs: some of them, with what their pixels cost.
+        predicted_per_second: images that the network takes from pixels to classes.
     """
     colors = [_hex(color) for color in class_colors(len(evaluation["classes"]))]
     findings = [row["findings"] for row in rows if row.get("findings")]

@@ -1,6 +1,6 @@
 """An evaluation as tables for the screen, narrow enough for eighty columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -112,7 +112,7 @@ def confusion_table(evaluation: Mapping[str, Any]) -> Table:
     return out
 
 
-def _table(title: str, columns: Sequence[str] | Mapping[str, Any], caption: str | None = None) -> Table:
+def _table(title: str, columns: Iterable[str], caption: str | None = None) -> Table:
     """An empty table of classes."""
     out = Table(box=box.SIMPLE, title=title, caption=caption)
     out.add_column("class", no_wrap=True)

@@ -197,8 +197,8 @@ def decision(run: Path, step: int) -> dict[str, dict[str, float] | None]:
     None where the last evaluation was of another checkpoint, or did not choose them yet.
     """
     file = run / "evaluation.json"
-    evaluation = run_directory.read_json(file) if file.exists() else {"step": None}
-    decided = evaluation["decided"] if evaluation["step"] == step else {}
+    evaluation = run_directory.read_json(file) if file.exists() else None
+    decided = evaluation["decided"] if evaluation and evaluation["step"] == step else {}
     return {name: decided.get(name) for name in ("thresholds", "minimum_areas")}
 
 

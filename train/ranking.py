@@ -22,9 +22,15 @@ def image_scores(
         -inf for an image without valid pixels.
     """
     logits = jnp.asarray(logits)
-    own = jnp.broadcast_to(jnp.eye(logits.shape[-1], dtype=bool), (*logits.shape, logits.shape[-1]))
-    odds = logits - jax.nn.logsumexp(logits[..., None, :], axis=-1, where=~own)
-    odds = odds.at[..., 0].multiply(-1)
+    top = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1], dtype=bool)
+    total = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
+    # What the other classes have: summed up for the top class, whose 1 - p may round to 0; else p <= 1/2.
+    others = jnp.where(
+        top,
+        jax.nn.logsumexp(logits, axis=-1, keepdims=True, where=~top),
+        total + jnp.log1p(-jnp.exp(logits - total)),
+    )
+    odds = (logits - others).at[..., 0].multiply(-1)
     return odds.max((-3, -2), where=jnp.asarray(valid)[..., None], initial=-jnp.inf)
 
 

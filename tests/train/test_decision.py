@@ -98,7 +98,7 @@ def test_each_area_counts_as_if_the_smaller_components_were_background(seed):
     assert len({*counts.true_positives[:, 1].tolist()}) > 3
     assert len({*counts.false_positives[:, 2].tolist()}) > 3
     for i, area in enumerate(AREAS):
-        kept = without_small(predicted, [area] * 3)
+        kept = without_small(predicted, [int(area)] * 3)
         for ours, wanted in zip(counts, confusion_counts(kept, label, 4), strict=True):
             np.testing.assert_array_equal(ours[i, 1:], wanted[1:])
 

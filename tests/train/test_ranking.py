@@ -69,6 +69,9 @@ def test_scores_are_log_odds_of_the_largest_probabilities_over_valid_pixels():
 
 
 def test_scores_tell_apart_what_rounds_to_certainty():
-    logits = jnp.array([[[[-20.0, 20.0]]], [[[-30.0, 30.0]]]])
+    logits = jnp.array([[[[-20.0, 20.0]]], [[[-30.0, 30.0]]], [[[-1e4, 1e4]]]])
     assert jax.nn.softmax(logits)[0, 0, 0, 1] == jax.nn.softmax(logits)[1, 0, 0, 1] == 1
-    np.testing.assert_allclose(image_scores(logits, np.ones((2, 1, 1), bool)), [[40, 40], [60, 60]])
+    found = image_scores(logits, np.ones((3, 1, 1), bool))
+    np.testing.assert_allclose(found, [[40, 40], [60, 60], [2e4, 2e4]])
+    even = image_scores(jnp.zeros((1, 1, 2)), np.ones((1, 1), bool))
+    np.testing.assert_allclose(even, [0, 0], atol=1e-6)

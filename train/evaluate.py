@@ -1,18 +1,27 @@
 """Evaluation of a run: figures on one part of its data, and the report."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 
 from train import configfile, run_directory
+from train.bootstrap import average_precision_interval
+from train.breakdown import Breakdown, summary
 from train.checkpoints import Checkpoints, chosen
-from train.data.prepare import Prepared
-from train.experiment import Experiment
-from train.figures import decided_table, figures, image_iou, stack, table
+from train.components import without_small
+from train.data.prepare import Part, Prepared
+from train.decision import area_counts, best_minimum_areas
+from train.evaluation_view import tables
+from train.experiment import Experiment, Judge, JudgedImage
+from train.figures import image_iou, or_none, stack
+from train.ranking import average_precision
 from train.report import CostPicture, Picture, write_report
 from train.start import first_state
+from train.step import State
 
 SHOWN = 6
 """How many of the worst images the report shows, and how many of the best."""
@@ -23,7 +32,9 @@ COSTS_SHOWN = 2
 def evaluate(
     experiment: Experiment, data: Prepared, run: Path, *, part: str, which: str, console: Console
 ) -> None:
-    """Writes evaluation.json and report.html, and prints the table of figures.
+    """Writes evaluation.json and report.html, and prints the tables of figures.
+
+    No map outlives its image; those of the images that are shown are made again.
 
     Args:
         experiment: of this run.
@@ -39,24 +50,36 @@ def evaluate(
     checkpoints = Checkpoints(run / "checkpoints")
     step = chosen(checkpoints, which, run)
     state = experiment.restore(checkpoints, step)
-    examples = data.parts[part]
-    thresholds = experiment.chooser(data.canvas("validation"))(state, data.parts["validation"])
-    judged = list(experiment.judge(data.canvas(part), thresholds)(state, examples))
+    examples, validation = data.parts[part], data.parts["validation"]
+    of_part, of_validation = data.canvas(part), data.canvas("validation")
+    thresholds = experiment.chooser(of_validation)(state, validation)
+    # One for both parts where their images are of one size, to be compiled once.
+    judges = {canvas: experiment.judge(canvas, thresholds) for canvas in {of_part, of_validation}}
+    judge = judges[of_part]
+    minimum_areas = chosen_areas(judges[of_validation](state, validation), len(data.classes))
+    most_probable, decided = Breakdown(len(data.classes)), Breakdown(len(data.classes))
+    scores = []
+    for image in judge(state, examples):
+        most_probable.add(image.classes, image.label, image.boundary)
+        decided.add(without_small(image.decided, minimum_areas), image.label, image.boundary)
+        scores.append(image.scores)
     evaluation = {
         "part": part,
         "checkpoint": which,
         "step": step,
-        **figures(stack([image.counts for image in judged]), data.classes),
+        **summary(most_probable, examples.groups, data.classes),
+        "image_level": image_level(np.stack(scores), examples, data.classes),
         "decided": {
             "thresholds": dict(zip(data.classes[1:], thresholds.tolist(), strict=True)),
-            **figures(stack([image.decided for image in judged]), data.classes),
+            "minimum_areas": dict(zip(data.classes[1:], minimum_areas, strict=True)),
+            **summary(decided, examples.groups, data.classes),
         },
     }
     run_directory.write_json(run / "evaluation.json", evaluation)
-    ious = [image_iou(image.counts) for image in judged]
+    ious = [image_iou(counts) for counts in most_probable.counts]
     shown = worst_and_best(ious)
     look_closer = [examples[i] for group in shown.values() for i in group[:COSTS_SHOWN]]
-    costs = experiment.cost_viewer(data.canvas(part))
+    costs = experiment.cost_viewer(of_part)
     before, after = (costs(s, look_closer) for s in (first_state(experiment, run), state))
     write_report(
         run / "report.html",
@@ -65,20 +88,68 @@ def evaluate(
         rows=run_directory.read_rows(run / "metrics.jsonl"),
         evaluation=evaluation,
         survey=run_directory.read_json(run / "survey.json"),
-        pictures={
-            heading: [
-                Picture(**examples[i], prediction=np.asarray(judged[i].classes), iou=ious[i]) for i in group
-            ]
-            for heading, group in shown.items()
-        },
+        pictures={heading: pictures(judge, state, examples, group, ious) for heading, group in shown.items()},
         costs=[
             CostPicture(**example, before=first, after=last)
             for example, first, last in zip(look_closer, before, after, strict=True)
         ],
+        predicted_per_second=predicted_per_second(judge, state, examples, experiment.config.batch_size),
     )
-    console.print(table(evaluation))
-    console.print(decided_table(evaluation))
+    for table in tables(evaluation):
+        console.print(table)
     console.print(f"report: {run / 'report.html'}")
+
+
+def chosen_areas(images: Iterable[JudgedImage], num_classes: int) -> list[int]:
+    """The best minimum area of each defect class under the decision thresholds."""
+    counts = [area_counts(image.decided, image.label, num_classes) for image in images]
+    return best_minimum_areas(stack(counts)).tolist()
+
+
+def image_level(scores: np.ndarray, part: Part, classes: Sequence[str]) -> dict[str, Any]:
+    """How well images with a defect are told from those without, as it stands in evaluation.json.
+
+    Args:
+        scores: of `train.ranking.image_scores`, [images, classes].
+        part: the images; those without a labelled pixel are left out.
+        classes: their names.
+    """
+    kept = [i for i, present in enumerate(part.present) if present]
+    scores = scores[kept]
+
+    def of(k: int, positive: Sequence[bool]) -> dict[str, Any]:
+        value = average_precision(scores[:, k], np.array(positive, bool))
+        return {"positive": sum(positive), "average_precision": or_none(float(value))}
+
+    defective = [any(part.present[i]) for i in kept]
+    interval = average_precision_interval(
+        scores[:, 0], np.array(defective, bool), [part.groups[i] for i in kept]
+    )
+    return {
+        "images": len(kept),
+        "any": {**of(0, defective), "interval": interval},
+        "classes": {name: of(k, [k in part.present[i] for i in kept]) for k, name in enumerate(classes) if k},
+    }
+
+
+def pictures(
+    judge: Judge, state: State, examples: Part, places: Sequence[int], ious: Sequence[float]
+) -> list[Picture]:
+    """Some images of a part with their predictions, which are made again."""
+    records = [examples[i] for i in places]
+    return [
+        Picture(**record, prediction=image.classes, iou=ious[i])
+        for i, record, image in zip(places, records, judge(state, records), strict=True)
+    ]
+
+
+def predicted_per_second(judge: Judge, state: State, examples: Part, number: int) -> float:
+    """Images a second that a judge, compiled before, takes from decoded pixels to classes, in one batch."""
+    batch = [examples[i % len(examples)] for i in range(number)]
+    start = time.perf_counter()
+    for _ in judge(state, batch):
+        pass
+    return number / (time.perf_counter() - start)
 
 
 def worst_and_best(ious: Sequence[float]) -> dict[str, list[int]]:

@@ -36,7 +36,6 @@ from train.parallel import (
 from train.patience import check_stopping
 from train.step import (
     AXIS,
-    Judged,
     State,
     cost_step,
     evaluated,
@@ -61,6 +60,24 @@ class Facts(NamedTuple):
     """Of the training images, those that show a defect."""
     fingerprint: str
     """Digest of the data's content."""
+
+
+class JudgedImage(NamedTuple):
+    """What the network makes of one image, beside its label; maps uint8 [h, w] at its own size."""
+
+    label: np.ndarray
+    """Class ids; 255 is void."""
+    classes: np.ndarray
+    """Class ids: the most probable ones."""
+    decided: np.ndarray
+    """The same: those that the decision thresholds lead to."""
+    boundary: np.ndarray
+    """1 where the label touches another class."""
+    scores: np.ndarray
+    """How sure it is of each class, see `train.ranking.image_scores`, float32 [classes]."""
+
+
+Judge = Callable[[State, Examples], Iterator[JudgedImage]]
 
 
 @dataclass(frozen=True)
@@ -146,8 +163,8 @@ class Experiment:
         view = self._viewer(functools.partial(threshold_step, canvas=canvas), canvas)
         return lambda state, examples: best_thresholds(stack([counts for _, counts in view(state, examples)]))
 
-    def judge(self, canvas: Size, thresholds: np.ndarray) -> Callable[[State, Examples], Iterator[Judged]]:
-        """A function `(state, examples)` that yields what the network makes of each, and how right it is.
+    def judge(self, canvas: Size, thresholds: np.ndarray) -> Judge:
+        """A function `(state, examples)` that yields what the network makes of each.
 
         Args:
             canvas: as above.
@@ -155,9 +172,11 @@ class Experiment:
         """
         view = self._viewer(functools.partial(judge_step, canvas=canvas, thresholds=thresholds), canvas)
 
-        def judge(state: State, examples: Examples) -> Iterator[Judged]:
+        def judge(state: State, examples: Examples) -> Iterator[JudgedImage]:
             for example, judged in view(state, examples):
-                yield judged._replace(classes=_cut(judged.classes, example))
+                maps = (example["label"], judged.classes, judged.decided, judged.boundary)
+                label, classes, decided, boundary = (_cut(x, example) for x in maps)
+                yield JudgedImage(label, classes, decided, boundary, judged.scores)
 
         return judge
 

@@ -69,7 +69,7 @@ def export(run: Path, *, out: Path, which: str, size: Size | None, onnx: bool, c
     experiment = Experiment(config, facts)
     network = probabilities(experiment, evaluated(experiment.restore(checkpoints, step)))
     about = contract(experiment)
-    about["thresholds"] = thresholds(run, step)
+    about |= decision(run, step)
     about["run"] = {
         "name": run.resolve().name,
         "config": configfile.digest(config),
@@ -191,13 +191,15 @@ def contract(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def thresholds(run: Path, step: int) -> dict[str, float] | None:
-    """The decision threshold of each defect class, None if this checkpoint was not the one last evaluated."""
+def decision(run: Path, step: int) -> dict[str, dict[str, float] | None]:
+    """The decision threshold and the minimum area of each defect class, by the names they have in model.json.
+
+    None where the last evaluation was of another checkpoint, or did not choose them yet.
+    """
     file = run / "evaluation.json"
-    if not file.exists():
-        return None
-    evaluation = run_directory.read_json(file)
-    return evaluation["decided"]["thresholds"] if evaluation["step"] == step else None
+    evaluation = run_directory.read_json(file) if file.exists() else None
+    decided = evaluation["decided"] if evaluation and evaluation["step"] == step else {}
+    return {name: decided.get(name) for name in ("thresholds", "minimum_areas")}
 
 
 def to_stablehlo(network: Network, channels: int) -> bytes:

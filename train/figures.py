@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
-from rich import box
-from rich.table import Table
 
 from balanced_jax.metrics import ConfusionCounts, dice, iou, precision, recall
 
@@ -65,39 +63,6 @@ def defect_means(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def table(evaluation: Mapping[str, Any]) -> Table:
-    """Figures as a table for the screen."""
-    out = Table(
-        box=box.SIMPLE,  # narrow enough for eighty columns
-        title=f"{evaluation['part']} part, {evaluation['images']} images",
-        caption=f"mean data-set IoU of the defect classes {_text(evaluation['headline'])}, "
-        f"with background {_text(evaluation['mean_with_background'])}",
-    )
-    out.add_column("class", no_wrap=True)
-    for column in (*(f"IoU\n{reading}" for reading in READINGS), "Dice", "precision", "recall"):
-        out.add_column(column, justify="right", no_wrap=True)
-    for name, row in evaluation["classes"].items():
-        out.add_row(name, *map(_text, [*row["iou"].values(), *_ratios(row)]))
-    return out
-
-
-def decided_table(evaluation: Mapping[str, Any]) -> Table:
-    """The data-set figures under decision thresholds as a table for the screen."""
-    decided = evaluation["decided"]
-    out = Table(
-        box=box.SIMPLE,
-        title="the same with thresholds chosen on the validation part",
-        caption=f"mean data-set IoU of the defect classes {_text(decided['headline'])}",
-    )
-    out.add_column("class", no_wrap=True)
-    for column in ("threshold", "IoU", "Dice", "precision", "recall"):
-        out.add_column(column, justify="right", no_wrap=True)
-    for name, threshold in decided["thresholds"].items():
-        row = decided["classes"][name]
-        out.add_row(name, *map(_text, [threshold, row["iou"]["dataset"], *_ratios(row)]))
-    return out
-
-
 def image_iou(counts: ConfusionCounts) -> float:
     """IoU of one image: mean over the defect classes labelled or predicted in it; NaN if there are none."""
     values = iou(jax.tree.map(lambda x: x[None], counts), "union")[1:]
@@ -114,11 +79,3 @@ def or_none(value: float) -> float | None:
 def _mean(values: np.ndarray) -> float | None:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else None
-
-
-def _ratios(row: Mapping[str, Any]) -> list[float | None]:
-    return [row[ratio.__name__] for ratio in RATIOS]
-
-
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -15,6 +15,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from train.bootstrap import RESAMPLES
 from train.charts import INK, holder_curves, learning_curves
 from train.data.builder import VOID, visible
 from train.figures import defect_means
@@ -81,6 +82,7 @@ def write_report(
     survey: Mapping[str, Any],
     pictures: Mapping[str, Sequence[Picture]],
     costs: Sequence[CostPicture],
+    predicted_per_second: float,
 ) -> None:
     """Writes the report, whole or not at all; equal input gives an equal file.
 
@@ -93,6 +95,7 @@ def write_report(
         survey: what `train.survey.survey` found in the training labels.
         pictures: images of the evaluated part, in groups by their heading.
         costs: some of them, with what their pixels cost.
+        predicted_per_second: images that the network takes from pixels to classes.
     """
     colors = [_hex(color) for color in class_colors(len(evaluation["classes"]))]
     findings = [row["findings"] for row in rows if row.get("findings")]
@@ -103,7 +106,7 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": figure, "duration": duration}
+    environment.filters |= {"figure": figure, "percent": percent, "interval": interval, "duration": duration}
     page = environment.get_template("report.html.jinja").render(
         title=title,
         evaluation=evaluation,
@@ -111,6 +114,8 @@ def write_report(
         colors=colors,
         means=defect_means(evaluation),
         decided_means=defect_means(evaluation["decided"]),
+        confusion=confusion_rows(evaluation["confusion"]),
+        components=component_rows(evaluation["components"]),
         groups={heading: [drawn(picture) for picture in group] for heading, group in pictures.items()},
         void_shown=any((picture.label == VOID).any() for group in pictures.values() for picture in group),
         charts=learning_curves(rows, colors),
@@ -126,6 +131,8 @@ def write_report(
         warnings=warnings(survey),
         config=tree("", config).inside,
         timing=timing(rows),
+        predicted_per_second=predicted_per_second,
+        resamples=RESAMPLES,
     )
     write_text(path, page)
 
@@ -137,6 +144,16 @@ def figure(value: float | None, places: int = 3) -> str:
     return f"{value:.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
+def percent(share: float | None) -> str:
+    """A share as a percentage with one place; what rounds to nothing but is something says so."""
+    return "<0.1" if share and share < 0.0005 else figure(share and 100 * share, 1)
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    """From where to where, in two places because more would say nothing; a dash where nobody knows."""
+    return "\N{EN DASH}".join(figure(end, 2) for end in ends) if ends else figure(None)
+
+
 def duration(seconds: float) -> str:
     """A time in the two units that matter."""
     if seconds < 60:
@@ -144,6 +161,24 @@ def duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+# The breakdowns.
+
+
+def confusion_rows(confusion: Sequence[Sequence[int]]) -> list[list[float | None]]:
+    """Each row of a confusion matrix as shares of its pixels; None where it has none."""
+    return [[count / sum(row) if sum(row) else None for count in row] for row in confusion]
+
+
+def component_rows(
+    components: Mapping[str, Mapping[str, Mapping[str, int]]],
+) -> dict[str, list[tuple[str, list[int]]]]:
+    """For each class the ranges of area that hold any component, and its counts."""
+    return {
+        name: [(area, list(kinds.values())) for area, kinds in ranges.items() if any(kinds.values())]
+        for name, ranges in components.items()
+    }
 
 
 # Pictures.

@@ -16,13 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from balanced_jax.masks import valid_mask
+from balanced_jax.masks import boundary_mask, valid_mask
 from balanced_jax.metrics import ConfusionCounts, confusion_counts
 from train.augment import augment
 from train.config import Augmentation, Input, Term
 from train.decision import decide, one_against_all
 from train.findings import Findings, findings
 from train.objective import AUXILIARY, term_sums, total_cost
+from train.ranking import image_scores
 
 AXIS = "batch"
 AUXILIARY_WEIGHT = 0.4
@@ -238,14 +239,16 @@ def threshold_step(
 
 
 class Judged(NamedTuple):
-    """What the network makes of each image, and how right it is."""
+    """What the network makes of each image; maps are meaningful within its size."""
 
     classes: jax.Array
-    """int32 [b, *canvas], the most probable ones; meaningful within each image's size."""
-    counts: ConfusionCounts
-    """Of those classes."""
-    decided: ConfusionCounts
-    """Of the classes that the decision thresholds lead to."""
+    """Class ids, uint8 [b, *canvas]: the most probable ones."""
+    decided: jax.Array
+    """The same: those that the decision thresholds lead to."""
+    boundary: jax.Array
+    """Which pixels of the label touch another class, bool [b, *canvas]."""
+    scores: jax.Array
+    """How sure it is of each class in the image, see `train.ranking.image_scores`, float32 [b, classes]."""
 
 
 def judge_step(
@@ -257,16 +260,20 @@ def judge_step(
     canvas: tuple[int, int],
     thresholds: np.ndarray,
 ) -> Judged:
-    """Predicted classes and their counts against the labels, with and without decision thresholds.
+    """Predicted classes with and without decision thresholds, and what evaluation takes from the labels.
 
     Args:
         state, batch, model, what, canvas: as above.
         thresholds: of each defect class, see `train.decision`.
     """
     scores = _at_own_size(look(state, batch, model=model, what=what), batch, canvas)
-    classes, decided = _classes(scores), decide(jax.nn.softmax(scores), thresholds)
+    decided = decide(jax.nn.softmax(scores), thresholds)
+    classes, label = scores.shape[-1], batch["label"]
     return Judged(
-        classes, *(confusion_counts(x, batch["label"], scores.shape[-1]) for x in (classes, decided))
+        _classes(scores).astype(jnp.uint8),
+        decided.astype(jnp.uint8),
+        boundary_mask(label, classes),
+        image_scores(scores, valid_mask(label, classes)),
     )
 
 

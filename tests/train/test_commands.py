@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from train.__main__ import main
 from train.checkpoints import Checkpoints
 from train.configfile import to_json
 from train.data.folder import Folder
+from train.data.prepare import Part
+from train.experiment import Experiment
 from train.pictures import overlay
 
 ROOT = Path(__file__).parents[2]
@@ -108,7 +111,13 @@ def test_a_run_leaves_all_it_should(run):
     assert "Which pixels hold it" in (run / "report.html").read_text()
     evaluation = json.loads((run / "evaluation.json").read_text())
     assert list(evaluation["classes"]) == ["background", "scratch", "spot", "pit"]
-    assert evaluation["images"] == 8
+    assert evaluation["images"] == evaluation["image_level"]["images"] == 8
+    for found in (evaluation, evaluation["decided"]):
+        assert np.sum(found["confusion"]) == 8 * 32 * 32
+        assert found["intervals"]["groups"] == 8
+        low, high = found["intervals"]["headline"]
+        assert low <= found["headline"] <= high
+    assert list(evaluation["decided"]["minimum_areas"]) == ["scratch", "spot", "pit"]
     assert "epoch 3/3" in (run / "log.txt").read_text()
 
 
@@ -117,6 +126,28 @@ def test_evaluate_gives_the_same_figures_again(run, prepared):
     (run / "evaluation.json").unlink()
     assert main(["evaluate", str(run), "--data-dir", str(prepared)]) == 0
     assert (run / "evaluation.json").read_text() == before
+
+
+def test_evaluation_keeps_no_map_beyond_its_image(run, prepared, monkeypatch):
+    judge_of, alive = Experiment.judge, []
+
+    def watched(self, canvas, thresholds):
+        judge = judge_of(self, canvas, thresholds)
+
+        def watch(state, examples):
+            maps = []
+            for image in judge(state, examples):
+                maps += [weakref.ref(x) for x in image[:4]]
+                yield image
+                if isinstance(examples, Part):  # not the few that are shown
+                    alive.append(sum(ref() is not None for ref in maps))
+
+        return watch
+
+    monkeypatch.setattr(Experiment, "judge", watched)
+    assert main(["evaluate", str(run), "--data-dir", str(prepared)]) == 0
+    assert len(alive) == 4 + 8
+    assert max(alive) <= 4
 
 
 def test_a_finished_run_is_only_evaluated_again(run, prepared):

@@ -1,10 +1,19 @@
-"""Decision thresholds, against counting pixel by pixel."""
+"""Decision thresholds and minimum areas, against counting pixel by pixel."""
 
 import numpy as np
 import pytest
 
-from balanced_jax.metrics import ConfusionCounts
-from train.decision import CANDIDATES, best_thresholds, decide, one_against_all
+from balanced_jax.metrics import ConfusionCounts, confusion_counts
+from train.components import without_small
+from train.decision import (
+    AREAS,
+    CANDIDATES,
+    area_counts,
+    best_minimum_areas,
+    best_thresholds,
+    decide,
+    one_against_all,
+)
 
 
 def surfaces(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -70,3 +79,42 @@ def test_two_classes_at_one_half_are_argmax():
     share = np.linspace(0.01, 0.99, 50, dtype=np.float32).reshape(5, 10)
     probabilities = np.stack([1 - share, share], -1)
     np.testing.assert_array_equal(decide(probabilities, np.array([0.5])), probabilities.argmax(-1))
+
+
+def blots(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A class map [40, 50] with components of many sizes, and labels, some of them void."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.choice(3, (8, 10), p=[0.6, 0.2, 0.2]).repeat(5, 0).repeat(5, 1)
+    predicted = np.where(rng.random(coarse.shape) < 0.05, rng.integers(0, 3, coarse.shape), coarse)
+    label = np.where(rng.random(coarse.shape) < 0.2, rng.integers(0, 3, coarse.shape), coarse)
+    label[:, 22:27] = 255
+    return predicted.astype(np.uint8), label.astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_each_area_counts_as_if_the_smaller_components_were_background(seed):
+    predicted, label = blots(seed)
+    counts = area_counts(predicted, label, 4)
+    assert len({*counts.true_positives[:, 1].tolist()}) > 3
+    assert len({*counts.false_positives[:, 2].tolist()}) > 3
+    for i, area in enumerate(AREAS):
+        kept = without_small(predicted, [int(area)] * 3)
+        for ours, wanted in zip(counts, confusion_counts(kept, label, 4), strict=True):
+            np.testing.assert_array_equal(ours[i, 1:], wanted[1:])
+
+
+def test_a_map_without_a_labelled_pixel_counts_nothing():
+    predicted, _ = blots(0)
+    counts = area_counts(predicted, np.full(predicted.shape, 255, np.uint8), 3)
+    assert not np.any(counts)
+    assert best_minimum_areas(ConfusionCounts(*(count[None] for count in counts))).tolist() == [1, 1]
+
+
+def test_the_best_area_is_that_of_the_whole_set_and_the_smallest_of_equals():
+    hits = np.full((2, AREAS.size, 4), 50)
+    wrong, missed = np.full_like(hits, 50), np.full_like(hits, 50)
+    # One image alone would keep all of class 1, both together lose their false alarms below 32 pixels.
+    wrong[0, 5:, 1], wrong[1, 5:, 1] = 60, 0
+    hits[:, 3:5, 2] = 70  # equal at 8 and at 16
+    hits[..., 3] = 0  # never found
+    assert best_minimum_areas(ConfusionCounts(hits, wrong, missed)).tolist() == [32, 8, 1]

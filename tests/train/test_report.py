@@ -48,13 +48,45 @@ def evaluation(**changes) -> dict:
         "mean_with_background": 0.6333,
         "classes": dict(zip(CLASSES, figures, strict=True)),
     } | changes
-    thresholds = dict(zip(list(found["classes"])[1:], (0.731, 0.269), strict=False))
+    names = list(found["classes"])
+    counts = dict.fromkeys(("labelled", "touched", "half", "false_alarms"), 0)
+    sizes = dict.fromkeys(("1-15", "16-63", "64-255", "256-1023", "1024+"), counts)
+    found = {
+        "intervals": {
+            "groups": 7,
+            "headline": (0.412, 0.588),
+            "classes": dict(zip(names, [(0.87, 0.93), (0.511, 0.689), None], strict=False)),
+        },
+        "confusion": [[9000, 1000, 0], [1, 9999, 0], [0, 0, 0]],
+        "boundary": {
+            name: {"share": 0.125, "recall": 0.25, "recall_inside": 0.75, "false_positives": None}
+            for name in names
+        },
+        "components": {
+            names[1]: sizes
+            | {
+                "16-63": {"labelled": 17, "touched": 13, "half": 11, "false_alarms": 5},
+                "1024+": counts | {"labelled": 3},
+            },
+            **dict.fromkeys(names[2:], sizes),
+        },
+        **found,
+    }
     return {
         "part": "test",
         "checkpoint": "best",
         "step": 60,
         **found,
-        "decided": {"thresholds": thresholds, **found},
+        "image_level": {
+            "images": 9,
+            "any": {"positive": 5, "average_precision": 0.81, "interval": (0.62, 0.97)},
+            "classes": {name: {"positive": 2, "average_precision": 0.43} for name in names[1:]},
+        },
+        "decided": {
+            "thresholds": dict(zip(names[1:], (0.731, 0.269), strict=False)),
+            "minimum_areas": dict(zip(names[1:], (32, 1), strict=False)),
+            **found,
+        },
     }
 
 
@@ -136,6 +168,7 @@ def report(tmp_path):
         "survey": survey([picture("").label], CLASSES, 3),
         "pictures": {"Worst": [picture("one", 0.1)], "Best": [picture("two", 0.9)]},
         "costs": [cost_picture("one")],
+        "predicted_per_second": 123.4,
     }
 
     def write(**changes) -> str:
@@ -161,13 +194,33 @@ def test_the_page_opens_with_the_headline_and_its_meaning(report):
 
 
 def test_every_figure_of_every_class_is_there(report):
-    text = words(report())
-    assert "scratch 0.600 0.550 0.500 0.700" in text
+    text = words(report()).replace("\N{EN DASH}", "-")
+    assert "scratch 0.600 0.51-0.69 0.550 0.500 0.700" in text
+    assert "pit 0.400 0.350" in text
     assert "pit 0.420 0.430 0.440" in text
-    assert "mean of defects 0.500 0.450 0.400 0.600" in text
-    assert "scratch 0.731 0.600" in text
-    assert "pit 0.269 0.400" in text
+    assert "mean of defects 0.500 0.41-0.59 0.450 0.400 0.600" in text
+    assert "scratch 0.731 32 0.600 0.51-0.69 0.620" in text
+    assert "pit 0.269 1 0.400" in text
     assert "is 0.633. Checkpoint: best, step 60" in text
+    assert "95 % interval 0.41-0.59, over 7 groups of images" in text
+    assert "123.4 images of the test part predicted a second" in text
+
+
+def test_the_breakdowns_are_there_with_what_has_no_pixels_as_dashes(report):
+    text = words(report()).replace("\N{EN DASH}", "-")
+    assert "any 5 of 9 0.810 0.62-0.97 scratch 2 of 9 0.430 pit 2 of 9 0.430" in text
+    assert "background 90.0 10.0 0.0 scratch <0.1 100.0 0.0 pit - - -" in text
+    assert "scratch 16-63 17 13 11 5 1024+ 3 0 0 0 pit - -" in text
+    assert "scratch 12.5 0.250 0.750 -" in text
+
+
+def test_one_group_of_images_has_no_interval_and_says_so(report):
+    found = evaluation(intervals={"groups": 1, "headline": None, "classes": dict.fromkeys(CLASSES)})
+    found["image_level"]["any"] = {"positive": 0, "average_precision": None, "interval": None}
+    text = words(report(evaluation=found)).replace("\N{EN DASH}", "-")
+    assert "No intervals: all images show the same item" in text
+    assert "95 % interval" not in text
+    assert "any 0 of 9 - scratch" in text
 
 
 def test_the_page_asks_the_network_for_nothing(report):
@@ -200,7 +253,12 @@ def test_names_from_outside_are_text(report):
 
 
 def test_missing_figures_are_dashes(report):
-    nothing = evaluation(headline=None, mean_with_background=None, classes=dict.fromkeys(CLASSES, NOTHING))
+    nothing = evaluation(
+        headline=None,
+        mean_with_background=None,
+        classes=dict.fromkeys(CLASSES, NOTHING),
+        intervals={"groups": 9, "headline": None, "classes": dict.fromkeys(CLASSES)},
+    )
     text = words(report(evaluation=nothing, rows=[row(1, validation=nothing), row(2, validation=None)]))
     dash = "\N{EN DASH}"
     assert f"quickstart-1f3a {dash} No figure: the test part (9 images) has no defect" in text
@@ -341,6 +399,7 @@ function measure(frame) {
   document.title = JSON.stringify({
     overflow: root.scrollWidth - frame.clientWidth, height: root.scrollHeight,
     images: page.images.length, decoded: seen.length,
+    confusion: page.querySelectorAll(".confusion td").length,
     narrowest: Math.min(...styles.map(style => parseFloat(style.width))),
     pixelated: styles.every(style => style.imageRendering == "pixelated"),
   });
@@ -352,7 +411,19 @@ function measure(frame) {
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_shows_all_of_it_without_scrolling_sideways(report, tmp_path_factory, width):
     long = "a_name_without_any_space_" * 6
+    classes = ("background", long, "blowhole", "break", "crack", "fray", "uneven")
+    figures = evaluation(
+        classes={name: class_figures(0.5) for name in classes},
+        intervals={"groups": 7, "headline": (0.4, 0.6), "classes": dict.fromkeys(classes, (0.4, 0.6))},
+        confusion=(1000 * np.eye(7, dtype=int) + 7).tolist(),
+    )
+    figures["decided"]["thresholds"] = dict.fromkeys(classes[1:], 0.5)
+    figures["decided"]["minimum_areas"] = dict.fromkeys(classes[1:], 4096)
+    held = {name: {"pixels": 1, "loss": 1, "gradient": 1} for name in classes}
+    found = findings(classes=held, mask={"balanced": dict.fromkeys(classes, 1.0)})
     page = report(
+        evaluation=figures,
+        rows=[row(epoch, validation=figures, findings=found) for epoch in (1, 2)],
         title=long,
         pictures={"Worst": [picture(long, 0.1), picture("wide", 0.2, (20, 150))]},
         costs=[cost_picture(long), cost_picture("wide", (20, 150))],
@@ -363,17 +434,20 @@ def test_a_browser_shows_all_of_it_without_scrolling_sideways(report, tmp_path_f
     )
     (directory / "frame.html").write_text(f"<!doctype html>{MEASURE}{frame}</iframe>", encoding="utf-8")
     quiet = ["background-networking", "component-update", "sync", "quic", "gpu"]
-    options = ["headless", "no-sandbox", "no-first-run", *(f"disable-{service}" for service in quiet)]
+    options = ["headless", "no-sandbox", "no-first-run", "enable-logging=stderr"]
+    options += [f"disable-{service}" for service in quiet]
     command = [CHROMIUM, *(f"--{option}" for option in (*options, f"user-data-dir={directory / 'profile'}"))]
     address = f"file://{directory / 'frame.html'}"
-    dom = subprocess.run(
+    browser = subprocess.run(
         [*command, "--dump-dom", address], capture_output=True, text=True, timeout=60, check=True
-    ).stdout
-    title = re.search("<title>(.*?)</title>", dom)
+    )
+    assert "CONSOLE" not in browser.stderr
+    title = re.search("<title>(.*?)</title>", browser.stdout)
     assert title is not None
     seen = json.loads(html.unescape(title[1]))
     assert seen["overflow"] <= 0
     assert seen["height"] > 1500
     assert seen["images"] == seen["decoded"] == 10
+    assert seen["confusion"] == 49
     assert seen["narrowest"] > 80
     assert seen["pixelated"]

@@ -44,6 +44,8 @@ class Example(NamedTuple):
     """The image decoded: uint8 [h, w, c]."""
     label: np.ndarray
     """Class ids, uint8 [h, w]; `VOID` where a pixel has no class."""
+    group: str | None = None
+    """Images of one group show the same item; None where an image stands for itself."""
 
 
 @runtime_checkable  # the command line asks whether a value is one before it shows the value's fields
@@ -81,8 +83,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     """Base of the builders: writes examples, and what is known about them into the metadata.
 
     The metadata holds the class names, the number of channels (1 when every image is grey, 3 when some are
-    RGB, else what all of them have), the fingerprint, and of each example its (height, width) and the classes
-    it shows, so that none has to be decoded to be known.
+    RGB, else what all of them have), the fingerprint, and of each example its (height, width), the classes
+    it shows and its group, so that none has to be decoded to be known.
     """
 
     def __init_subclass__(cls, **options: Any):
@@ -116,7 +118,9 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
                     "name": tfds.features.Text(),
                 }
             ),
-            metadata=tfds.core.MetadataDict(classes=self.classes, channels=1, sizes={}, present={}),
+            metadata=tfds.core.MetadataDict(
+                classes=self.classes, channels=1, sizes={}, present={}, groups={}
+            ),
             # Kept in the order of the names; the pipeline shuffles while it reads.
             disable_shuffling=True,
         )
@@ -136,10 +140,12 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         metadata: Any = self.info.metadata
         sizes = metadata["sizes"][part] = []
         present = metadata["present"][part] = []
+        groups = metadata["groups"][part] = []
         for index, item in enumerate(progress(items, f"Preparing {self.name}, {part}")):
             example = self.example(item)
             sizes.append(example.label.shape)
             present.append(np.setdiff1d(example.label, VOID).tolist())
+            groups.append(example.group or example.name)
             number = example.pixels.shape[-1]
             if number == 3 and is_grey(example.pixels):
                 number = 1

@@ -81,8 +81,8 @@ class Pair(NamedTuple):
 class FolderSurfaces(SegmentationBuilder):
     """Writes the images of a folder, under a key that changes with the options and with any file."""
 
-    VERSION = tfds.core.Version("1.2.0")
-    RELEASE_NOTES: ClassVar = {"1.2.0": "Raised whenever files are read, or described, in another way."}
+    VERSION = tfds.core.Version("1.3.0")
+    RELEASE_NOTES: ClassVar = {"1.3.0": "Raised whenever files are read, or described, in another way."}
     name = "folder"
 
     def __init__(self, data: Folder, *, data_dir: Path):
@@ -110,13 +110,17 @@ class FolderSurfaces(SegmentationBuilder):
                 "pass --data.threshold 127"
             )
         parts = divide(self.data, traits)
-        return {part: [pair for pair in self.pairs if pair.name in names] for part, names in parts.items()}
+        return {
+            part: [(pair, groups[pair.name]) for pair in self.pairs if pair.name in names]
+            for part, names in parts.items()
+        }
 
-    def example(self, item: Pair) -> Example:
-        pixels, encoded = read_picture(item.image, self.data.levels, self.data.channels)
-        label = read_label(self.data, item)
-        check_sizes(item.image, pixels, item.mask, label)
-        return Example(item.name, encoded, pixels, label)
+    def example(self, item: tuple[Pair, str]) -> Example:
+        pair, group = item
+        pixels, encoded = read_picture(pair.image, self.data.levels, self.data.channels)
+        label = read_label(self.data, pair)
+        check_sizes(pair.image, pixels, pair.mask, label)
+        return Example(pair.name, encoded, pixels, label, group)
 
 
 def check_options(data: Folder) -> None:

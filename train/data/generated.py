@@ -37,8 +37,8 @@ class Generated:
 class GeneratedSurfaces(SegmentationBuilder):
     """Writes the pictures of `surface.paint`."""
 
-    VERSION = tfds.core.Version("1.1.0")
-    RELEASE_NOTES: ClassVar = {"1.1.0": "Raised whenever a picture, or what is kept about it, changes."}
+    VERSION = tfds.core.Version("1.2.0")
+    RELEASE_NOTES: ClassVar = {"1.2.0": "Raised whenever a picture, or what is kept about it, changes."}
     name = "generated"
 
     def __init__(self, data: Generated, *, data_dir: Path):

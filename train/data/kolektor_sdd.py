@@ -54,9 +54,9 @@ class KolektorSDD:
 class KolektorSDDSurfaces(SegmentationBuilder):
     """Writes the images of the original, named "kos01/Part0"; copies that lack some are taken as they are."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES: ClassVar = {
-        "1.0.0": "Raised whenever the division into parts, or what is kept about an image, changes."
+        "1.1.0": "Raised whenever the division into parts, or what is kept about an image, changes."
     }
     name = "kolektor_sdd"
 
@@ -78,7 +78,7 @@ class KolektorSDDSurfaces(SegmentationBuilder):
         # Some masks are grey, some have a palette, and one of these has two shades for the defect.
         label = read_threshold(mask, 0)
         check_sizes(image, pixels, mask, label)
-        return Example(name, encoded, pixels, label)
+        return Example(name, encoded, pixels, label, shown_by(name))
 
 
 def divide(split: str, fold: int, items: Collection[int]) -> dict[str, set[int]]:
@@ -88,6 +88,12 @@ def divide(split: str, fold: int, items: Collection[int]) -> dict[str, set[int]]
     rest = {f"{k:02}": Traits(f"{twins.get(k, k):02}", frozenset({0, 1})) for k in items if k not in test}
     validation = {int(k) for k in draw(rest, VALIDATION_SHARE, seed=0)}
     return {"train": {int(k) for k in rest} - validation, "validation": validation, "test": test}
+
+
+def shown_by(name: str) -> str:
+    """The item that an image shows, "kos01"; the same for twins, in the official folds as well."""
+    item = item_of(name)
+    return f"kos{TWINS.get(item, item):02}"
 
 
 def item_of(name: str) -> int:

@@ -39,9 +39,9 @@ class KolektorSDD2:
 class KolektorSDD2Surfaces(SegmentationBuilder):
     """Writes the images of the original, named "train/10000"; what validation has, its train part lacks."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES: ClassVar = {
-        "1.0.0": "Raised whenever the division into parts, or what is kept about an image, changes."
+        "1.1.0": "Raised whenever the division into parts, or what is kept about an image, changes."
     }
     name = "kolektor_sdd2"
 

@@ -48,9 +48,9 @@ class MagneticTileSurfaces(SegmentationBuilder):
     Copies without some of the images in MT_Free are in use; a tile stands on the same side in all of them.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES: ClassVar = {
-        "1.0.0": "Raised whenever the division into parts, or what is kept about an image, changes."
+        "1.1.0": "Raised whenever the division into parts, or what is kept about an image, changes."
     }
     name = "magnetic_tile"
 
@@ -76,7 +76,7 @@ class MagneticTileSurfaces(SegmentationBuilder):
         # An empty mask in the folder of a defect is kept as what it is, a clean image.
         label = read_threshold(mask, THRESHOLD) * class_of(name)
         check_sizes(image, pixels, mask, label)
-        return Example(name, encoded, pixels, label)
+        return Example(name, encoded, pixels, label, self.tiles[name])
 
 
 def divide(tiles: Mapping[str, str]) -> dict[str, set[str]]:

@@ -46,9 +46,9 @@ class NeuSeg:
 class NeuSegSurfaces(SegmentationBuilder):
     """Writes the images of the original, named "training/000201" as the stems occur in both splits."""
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES: ClassVar = {
-        "1.1.0": "Raised whenever the division into parts, or what is kept about an image, changes."
+        "1.2.0": "Raised whenever the division into parts, or what is kept about an image, changes."
     }
     name = "neu_seg"
 
@@ -77,7 +77,7 @@ class NeuSegSurfaces(SegmentationBuilder):
         pixels, encoded = read_picture(image)
         label = read_label(root, name)
         check_sizes(image, pixels, mask, label)
-        return Example(name, encoded, pixels, label)
+        return Example(name, encoded, pixels, label, self.photographs[name])
 
 
 def mask_path(root: Path, name: str) -> Path:

@@ -44,6 +44,8 @@ class Part(Sequence[Record]):
     """(height, width) of each example."""
     present: tuple[tuple[int, ...], ...]
     """Ids of the classes that each example shows."""
+    groups: tuple[str, ...]
+    """What each example shows: those of one name are no independent examples."""
 
     @property
     def defective(self) -> list[bool]:
@@ -159,6 +161,7 @@ def open_prepared(directory: Path) -> Prepared:
                 channels,
                 tuple((h, w) for h, w in metadata["sizes"][part]),
                 tuple(map(tuple, metadata["present"][part])),
+                tuple(metadata["groups"][part]),
             )
             for part in PARTS
         }

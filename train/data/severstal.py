@@ -53,9 +53,9 @@ class SeverstalSurfaces(SegmentationBuilder):
     their rows left out; the rows of images that are there have to be there, which nothing can check.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES: ClassVar = {
-        "1.0.0": "Raised whenever the division into parts, or what is kept about an image, changes."
+        "1.1.0": "Raised whenever the division into parts, or what is kept about an image, changes."
     }
     name = "severstal"
 

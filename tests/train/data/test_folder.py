@@ -334,7 +334,11 @@ def test_images_of_a_group_stay_in_one_part(tmp_path, picture, mask):
     data = prepared(tmp_path, **groups)
     items = {part: {int(name[5:]) // 4 for name in names(data, part)} for part in data.parts}
     assert sorted(item for part in items.values() for item in part) == list(range(6))
+    for part in data.parts.values():
+        assert list(part.groups) == [f"item {int(record['name'][5:]) // 4}" for record in part]
     alone = prepared(tmp_path)
+    for part in alone.parts.values():
+        assert list(part.groups) == [record["name"] for record in part]
     assert alone.fingerprint != data.fingerprint
 
 

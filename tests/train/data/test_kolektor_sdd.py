@@ -88,6 +88,17 @@ def test_grouped_folds_keep_twins_together_and_official_ones_do_not(fold):
     assert sorted(item for test in tests for item in test) == list(ITEMS)
 
 
+@pytest.mark.parametrize("split", ["grouped", "official"])
+def test_images_are_grouped_by_what_they_show(original, split):
+    groups: dict[str, set[int]] = {}
+    for part in prepared(original, split=split).parts.values():
+        for record, group in zip(part, part.groups, strict=True):
+            groups.setdefault(group, set()).add(int(record["name"][3:5]))
+    assert len(groups) == 48
+    assert groups["kos27"] == {27, 34}
+    assert groups["kos26"] == {1, 26}
+
+
 def test_folds_are_prepared_apart(original):
     first, second = prepared(original), prepared(original, fold=1)
     assert not items(first, "test") & items(second, "test")

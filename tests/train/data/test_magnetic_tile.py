@@ -104,6 +104,8 @@ def test_parts_share_no_tile_not_even_one_in_two_folders(original):
     assert not tiles["train"] & tiles["validation"]
     assert not tiles["train"] & tiles["test"]
     assert not tiles["validation"] & tiles["test"]
+    for part in data.parts.values():
+        assert list(part.groups) == [TABLE[example["name"]] for example in part]
 
 
 def test_clean_images_may_be_left_out_and_the_others_stay_in_their_parts(original):

@@ -44,6 +44,8 @@ def test_grouped_parts_share_no_photograph(original):
     assert not photographs["train"] & photographs["validation"]
     assert not photographs["train"] & photographs["test"]
     assert not photographs["validation"] & photographs["test"]
+    for part in data.parts.values():
+        assert list(part.groups) == [TABLE[record["name"]] for record in part]
     assert set.union(*(names(data, part) for part in data.parts)) == TABLE.keys()
     assert data.classes == ("background", "inclusion", "patches", "scratches")
     assert data.channels == 1

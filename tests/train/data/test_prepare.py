@@ -1,3 +1,4 @@
+import json
 import pickle
 import shutil
 import socket
@@ -56,6 +57,24 @@ def test_the_classes_of_each_example_are_known_without_decoding_it(tiny, tmp_pat
     part = prepare(TINY, data_dir=tmp_path).parts["train"]
     assert part.present == ((), (0,), (0, 3), (0,))
     assert part.defective == [False, False, True, False]
+
+
+def test_an_image_without_a_group_is_its_own(tiny):
+    for records in tiny.parts.values():
+        assert list(records.groups) == [record["name"] for record in records]
+
+
+def test_a_set_prepared_before_groups_were_kept_is_to_be_built_again(tiny, tmp_path):
+    copy = tmp_path / "prepared"
+    shutil.copytree(tiny.parts["train"].directory.parents[2], copy)
+    [file] = copy.rglob("metadata.json")
+    old = json.loads(file.read_text())
+    del old["groups"]
+    file.write_text(json.dumps(old))
+    with pytest.raises(UserError, match=r"delete this folder, and the command builds it again"):
+        prepare(TINY, data_dir=copy)
+    shutil.rmtree(file.parent)
+    assert prepare(TINY, data_dir=copy).fingerprint == tiny.fingerprint
 
 
 def test_a_part_travels_to_another_process_without_what_it_has_open(tiny):
@@ -197,7 +216,7 @@ def test_half_a_copy_is_not_taken_for_the_set(tiny, tmp_path, name, keep):
     if keep is not None:
         file.write_bytes(whole[: int(keep * len(whole))])
     with pytest.raises(
-        UserError, match=r"1\.1\.0: .*; delete this folder, and the command builds it again"
+        UserError, match=r"1\.2\.0: .*; delete this folder, and the command builds it again"
     ) as e:
         prepare(TINY, data_dir=copy)
     assert str(file.parent) in str(e.value)

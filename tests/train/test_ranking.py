@@ -1,0 +1,77 @@
+"""Average precision and image scores, against definitions written out."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from train.ranking import average_precision, image_scores
+
+
+def by_thresholds(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Precision times the rise of recall at each threshold, from the highest down."""
+    area, recall_before = 0.0, 0.0
+    for threshold in sorted(set(scores.tolist()), reverse=True):
+        said = [
+            is_positive for score, is_positive in zip(scores, positive, strict=True) if score >= threshold
+        ]
+        recall = sum(said) / positive.sum()
+        area += (recall - recall_before) * sum(said) / len(said)
+        recall_before = recall
+    return area
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("distinct", [2, 7, 1000])
+def test_average_precision_is_the_area_over_all_thresholds(seed, distinct):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, distinct, 40) / 7 - 3
+    positive = rng.random(40) < 0.3
+    assert average_precision(scores, positive) == pytest.approx(by_thresholds(scores, positive), abs=1e-12)
+
+
+def test_weights_count_an_image_so_many_times():
+    rng = np.random.default_rng(0)
+    scores, positive = rng.integers(0, 9, 30), rng.random(30) < 0.4
+    weights = rng.integers(0, 4, (6, 30)).astype(float)
+    weights[5] = ~positive  # no positive image is left
+    found = average_precision(scores, positive, weights)
+    for row, value in zip(weights[:5].astype(int), found, strict=False):
+        repeated = by_thresholds(scores.repeat(row), positive.repeat(row))
+        assert value == pytest.approx(repeated, abs=1e-12)
+    assert np.isnan(found[5])
+
+
+def test_a_perfect_order_scores_1_and_equal_scores_the_share_of_positives():
+    positive = np.array([True, False, True, False, False])
+    assert average_precision(np.array([5, 1, 4, 3, 2]), positive) == 1
+    assert average_precision(np.zeros(5), positive) == pytest.approx(0.4)
+
+
+def test_without_a_positive_image_there_is_none():
+    assert np.isnan(average_precision(np.array([1.0, 2.0]), np.zeros(2, bool)))
+    assert np.isnan(average_precision(np.zeros(0), np.zeros(0, bool)))
+
+
+def test_scores_are_log_odds_of_the_largest_probabilities_over_valid_pixels():
+    rng = np.random.default_rng(0)
+    logits = 2 * rng.standard_normal((3, 4, 5, 3)).astype(np.float32)
+    valid = rng.random((3, 4, 5)) < 0.5
+    valid[2] = False
+    exact = np.exp(logits.astype(float))
+    exact /= exact.sum(-1, keepdims=True)
+    exact[..., 0] = 1 - exact[..., 0]
+    found = np.asarray(image_scores(logits, valid))
+    for i in range(2):
+        largest = exact[i][valid[i]].max(0)
+        np.testing.assert_allclose(found[i], np.log(largest / (1 - largest)), rtol=1e-5, atol=1e-5)
+    assert (found[2] == -np.inf).all()
+
+
+def test_scores_tell_apart_what_rounds_to_certainty():
+    logits = jnp.array([[[[-20.0, 20.0]]], [[[-30.0, 30.0]]], [[[-1e4, 1e4]]]])
+    assert jax.nn.softmax(logits)[0, 0, 0, 1] == jax.nn.softmax(logits)[1, 0, 0, 1] == 1
+    found = image_scores(logits, np.ones((3, 1, 1), bool))
+    np.testing.assert_allclose(found, [[40, 40], [60, 60], [2e4, 2e4]])
+    even = image_scores(jnp.zeros((1, 1, 2)), np.ones((1, 1), bool))
+    np.testing.assert_allclose(even, [0, 0], atol=1e-6)

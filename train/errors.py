@@ -1,5 +1,9 @@
 """The ways in which a command ends early, each with one line for a person."""
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
 
 class UserError(Exception):
     """Something in the configuration, the files or the machine that the user can mend.
@@ -18,3 +22,12 @@ class NotFinite(Exception):
 
 class Stopped(Exception):
     """The run was asked to stop, and did. Its text is one line; the command prints it and exits with 143."""
+
+
+@contextlib.contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Turns what the system says against writing into a folder that the user chose into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); give another --out") from error

@@ -26,7 +26,7 @@ import balanced_jax
 from train import configfile, run_directory
 from train.checkpoints import Checkpoints, chosen
 from train.data.views import Size
-from train.errors import UserError
+from train.errors import UserError, writing
 from train.experiment import Experiment
 from train.step import State, evaluated, look
 
@@ -69,7 +69,8 @@ def export(run: Path, *, out: Path, which: str, size: Size | None, onnx: bool, c
     experiment = Experiment(config, facts)
     network = probabilities(experiment, evaluated(experiment.restore(checkpoints, step)))
     about = contract(experiment)
-    about["thresholds"] = thresholds(run, step)
+    decided = run_directory.decided(run, step)
+    about["thresholds"] = decided and decided["thresholds"]
     about["run"] = {
         "name": run.resolve().name,
         "config": configfile.digest(config),
@@ -191,15 +192,6 @@ def contract(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def thresholds(run: Path, step: int) -> dict[str, float] | None:
-    """The decision threshold of each defect class, None if this checkpoint was not the one last evaluated."""
-    file = run / "evaluation.json"
-    if not file.exists():
-        return None
-    evaluation = run_directory.read_json(file)
-    return evaluation["decided"]["thresholds"] if evaluation["step"] == step else None
-
-
 def to_stablehlo(network: Network, channels: int) -> bytes:
     """The network as `jax.export.deserialize` reads it, for any number of images of any size."""
     shape = jax.export.symbolic_shape(f"batch, height, width, {channels}")
@@ -261,9 +253,7 @@ def write(out: Path, files: dict[str, bytes]) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    try:
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (out / name).write_bytes(content)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); give another --out") from error

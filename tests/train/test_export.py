@@ -22,7 +22,7 @@ from train.__main__ import main
 from train.config import Input
 from train.errors import UserError
 from train.experiment import Experiment, Facts
-from train.export import TOLERANCE, contract, onnx_size, probabilities, thresholds, to_onnx, to_stablehlo
+from train.export import TOLERANCE, contract, onnx_size, probabilities, to_onnx, to_stablehlo
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.py")
@@ -233,11 +233,3 @@ def test_what_onnx_has_no_counterpart_of_is_named():
 
     with pytest.raises(UserError, match=r"the network cannot be converted.*pure_callback.*--no-onnx"):
         to_onnx(host, (8, 8, 1), {})
-
-
-def test_thresholds_are_those_of_the_same_checkpoint(tmp_path):
-    assert thresholds(tmp_path, 6) is None
-    evaluation = {"step": 6, "decided": {"thresholds": {"pit": 0.25}}}
-    (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
-    assert thresholds(tmp_path, 6) == {"pit": 0.25}
-    assert thresholds(tmp_path, 8) is None

@@ -21,7 +21,7 @@ from train.parallel import collect, deal, each_device, images_at_once, replicate
 from train.step import State, evaluated, look, predict_step, window_step
 
 STRIDE = 32
-"""Tiles begin at multiples of it, the side of the largest block of pixels that a network here pools, so that a
+"""Tiles begin at multiples of it: of the side of the largest block of pixels that a network here pools. So a
 tile is pooled in the same blocks as the whole image."""
 
 Flip = tuple[slice, slice]

@@ -1,0 +1,96 @@
+"""Time and memory of a prediction in one large image, as a line of a table in Markdown.
+
+    python -m tests.benchmarks.predict [--side 4096] [--width 16] [--classes 4] [--tile 1024 1024] [--flips]
+
+A grey image of noise goes through `python -m train predict` in a process of its own, whose largest resident
+set counts, imports and compilation included. The network is a U-Net with parameters of the seed, whose
+components are as many as noise has: more than any photograph's.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import tyro
+from PIL import Image
+
+from balanced_jax.models import UNet
+from tests.train.tiny import config
+from train import configfile, run_directory
+from train.checkpoints import Checkpoints
+from train.config import Input
+from train.experiment import Experiment, Facts
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Measures one prediction."""
+
+    side: int = 4096
+    """Height and width of the image."""
+    width: int = 16
+    """Channels of the network's first stage."""
+    classes: int = 4
+    """Of the network, background included."""
+    tile: tuple[int, int] = (1024, 1024)
+    """Height and width of a tile."""
+    size: tuple[int, int] | None = None
+    """Height and width the network sees the image at; None for its own."""
+
+
+class Measured(NamedTuple):
+    """What a command took."""
+
+    seconds: float
+    mebibytes: float
+    """Largest resident set."""
+
+
+def main(benchmark: Benchmark) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(benchmark, Path(folder))
+    print(f"| {benchmark.side} | {benchmark.width} | {benchmark.classes} | {benchmark.tile[0]} | ", end="")
+    print(f"{found.seconds:.0f} s | {found.mebibytes:.0f} MiB |")
+
+
+def measure(benchmark: Benchmark, folder: Path) -> Measured:
+    """Predicts in one image, in a process of its own."""
+    run, image = folder / "run", folder / "image.png"
+    make_run(benchmark, run)
+    pixels = np.random.default_rng(0).integers(0, 256, (benchmark.side, benchmark.side), np.uint8)
+    Image.fromarray(pixels).save(image)
+    command = ["predict", run, image, "--out", folder / "out", "--components", "--tile", *benchmark.tile]
+    begin = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-m", "train", *map(str, command)], cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"predict ended with status {status}")
+    return Measured(time.monotonic() - begin, usage.ru_maxrss / 1024)  # in KiB on Linux
+
+
+def make_run(benchmark: Benchmark, run: Path) -> None:
+    """A run directory with a network that has learnt nothing."""
+    classes = ("background", *(f"defect {k}" for k in range(1, benchmark.classes)))
+    model = UNet(width=benchmark.width)
+    made = replace(config, model=model, input=Input(size=benchmark.size))
+    facts = Facts(classes, 1, 16, 8, "noise")
+    run.mkdir()
+    run_directory.write_json(
+        run / "config.json", {"config": configfile.to_json(made), "data": facts._asdict(), "versions": {}}
+    )
+    (run / "config.py").write_text("")
+    state = jax.device_get(Experiment(made, facts).random_state())
+    Checkpoints(run / "checkpoints").save(1, state, 0.5)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Benchmark))

@@ -65,7 +65,9 @@ def main(benchmark: Benchmark) -> None:
 def measure(benchmark: Benchmark, folder: Path) -> Measured:
     """Predicts in one image, in a process of its own."""
     run, image = folder / "run", folder / "image.png"
-    make_run(benchmark, run)
+    classes = ("background", *(f"defect {k}" for k in range(1, benchmark.classes)))
+    model = UNet(width=benchmark.width)
+    make_run(run, Experiment(replace(config, model=model, input=Input(size=benchmark.size)), facts(classes)))
     pixels = np.random.default_rng(0).integers(0, 256, (benchmark.side, benchmark.side), np.uint8)
     Image.fromarray(pixels).save(image)
     command = ["predict", run, image, "--out", folder / "out", "--components", "--tile", *benchmark.tile]
@@ -77,18 +79,18 @@ def measure(benchmark: Benchmark, folder: Path) -> Measured:
     return Measured(time.monotonic() - begin, usage.ru_maxrss / 1024)  # in KiB on Linux
 
 
-def make_run(benchmark: Benchmark, run: Path) -> None:
+def facts(classes: tuple[str, ...]) -> Facts:
+    """Of grey images."""
+    return Facts(classes, 1, 16, 8, "noise")
+
+
+def make_run(run: Path, experiment: Experiment) -> None:
     """A run directory with a network that has learnt nothing."""
-    classes = ("background", *(f"defect {k}" for k in range(1, benchmark.classes)))
-    model = UNet(width=benchmark.width)
-    made = replace(config, model=model, input=Input(size=benchmark.size))
-    facts = Facts(classes, 1, 16, 8, "noise")
     run.mkdir()
-    run_directory.write_json(
-        run / "config.json", {"config": configfile.to_json(made), "data": facts._asdict(), "versions": {}}
-    )
-    (run / "config.py").write_text("")
-    state = jax.device_get(Experiment(made, facts).random_state())
+    content = {"config": configfile.to_json(experiment.config), "data": experiment.facts._asdict()}
+    run_directory.write_json(run / "config.json", content)
+    (run / "config.py").touch()
+    state = jax.device_get(experiment.random_state())
     Checkpoints(run / "checkpoints").save(1, state, 0.5)
 
 

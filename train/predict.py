@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import grain
+import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 from rich.console import Console
@@ -35,12 +36,16 @@ from train.errors import UserError, writing
 from train.experiment import Experiment
 from train.parallel import on_host
 from train.pictures import overlay
-from train.tiles import FLIPS, Tiling, predictor
+from train.tiles import FLIPS, Predictor, Tiling
 
 READ_AHEAD = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
 """Images decoded while the devices work; more would take memory where they are large."""
 PIXELS = 2**16
 """How many are decided at once."""
+IMAGE = ("image", "score")
+"""Columns of images.csv; then each defect class."""
+COMPONENT = ("image", "class", "area", "top", "left", "height", "width", "probability")
+"""Columns of components.csv."""
 
 Read = Callable[[Path], tuple[np.ndarray, bytes | None]]
 """The pixels of a file, uint8 [h, w, c], and something else."""
@@ -69,15 +74,6 @@ class Decision(NamedTuple):
     """Pixels that a component of each defect class has at least; none where any will do."""
 
 
-MOST_PROBABLE = Decision(on_host(lambda probabilities: probabilities.argmax(-1)), ())
-
-
-IMAGE = ("image", "score")
-"""Columns of images.csv, and then each defect class."""
-COMPONENT = ("image", "class", "area", "top", "left", "height", "width", "probability")
-"""Columns of components.csv."""
-
-
 @dataclass(frozen=True)
 class Files:
     """Image files in random access, as examples without labels."""
@@ -95,10 +91,7 @@ class Files:
         if pixels.shape[-1] != self.channels:  # grey among colours, or the other way round
             image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
             pixels = np.asarray(image.convert("L" if self.channels == 1 else "RGB"))
-        return {
-            "image": pixels.reshape(*pixels.shape[:2], self.channels),
-            "name": self.names[index],
-        }
+        return {"image": pixels.reshape(*pixels.shape[:2], self.channels), "name": self.names[index]}
 
 
 def predict(
@@ -137,10 +130,13 @@ def predict(
     canvas = largest(track(files.paths, "looking", console=console, transient=True), read)
     checkpoints = Checkpoints(run / "checkpoints")
     step = chosen(checkpoints, which, run)
-    decision = chosen_on_validation(run, step, which, facts.classes) if wanted.decide else MOST_PROBABLE
+    if wanted.decide:
+        decision = chosen_on_validation(run, step, which, facts.classes)
+    else:
+        decision = Decision(on_host(functools.partial(jnp.argmax, axis=-1)), ())
     state = experiment.restore(checkpoints, step)
-    look = predictor(experiment, canvas, tiling, FLIPS if wanted.flips else FLIPS[:1])
-    predictions = look(state, grain.MapDataset.source(files).to_iter_dataset(READ_AHEAD))
+    predictor = Predictor(experiment, canvas, tiling, FLIPS if wanted.flips else FLIPS[:1])
+    predictions = predictor(state, grain.MapDataset.source(files).to_iter_dataset(READ_AHEAD))
     progress = Progress(console=console, transient=True)
     task = progress.add_task("predicting", total=len(files))
     with results(out, facts.classes, wanted) as add, progress:
@@ -207,11 +203,12 @@ def largest(paths: Iterable[Path], read: Read) -> Size:
     kinds, sizes = set(), []
     for path in paths:
         head = read_head(path)
-        if head is None or head.kind not in kinds:
-            sizes.append(read(path)[0].shape[:2])
-            kinds.add(head and head.kind)
-        else:
+        if head and head.kind in kinds:
             sizes.append(head.size)
+            continue
+        sizes.append(read(path)[0].shape[:2])
+        if head:
+            kinds.add(head.kind)
     height, width = np.max(sizes, axis=0).tolist()
     return height, width
 

@@ -1,8 +1,9 @@
 """Probabilities of images of any size: what a device sees at a time is bounded, and of one shape.
 
 Small images are one tile. Larger ones are cut into tiles that overlap, and where they do, a tile counts less
-the nearer its border is. An image that the network sees resized is seen whole, and its scores are resized
-back tile by tile.
+the nearer its border is: away from the borders of tiles the result is that of the whole image. (Networks that
+sum up all they see, such as DeepLabV3 by its pooling and PSPNet, see the tile in the place of the image.) An
+image that the network sees resized is seen whole, and its scores are resized back tile by tile.
 """
 
 import functools
@@ -75,76 +76,97 @@ class Piece(NamedTuple):
     """How the tile is mirrored."""
 
 
-Predictor = Callable[[State, Iterable[Example]], Iterator[tuple[Example, np.ndarray]]]
-
-
-def predictor(
-    experiment: Experiment, canvas: Size, tiling: Tiling, flips: Sequence[Flip] = FLIPS[:1]
-) -> Predictor:
+@dataclass(frozen=True)
+class Predictor:
     """A function `(state, examples)` that yields each example and its probabilities, float32 [h, w, classes].
 
     It is compiled once, and holds the probabilities of one example at a time.
-
-    Args:
-        experiment: the run's.
-        canvas: height and width that hold the largest image.
-        tiling: how images larger than a tile are cut.
-        flips: the mean over the image mirrored in these ways is taken.
     """
-    config, size = experiment.config, experiment.config.input.size
-    # No larger than need be, and small images are padded as in evaluation.
-    tile = min(tiling.tile[0], canvas[0]), min(tiling.tile[1], canvas[1])
-    step = predict_step if size is None else look
-    see = each_device(functools.partial(step, model=experiment.model, what=config.input))
-    resize = each_device(lambda _, batch: window_step(batch, canvas=tile))
 
-    def as_they_are(state: State, examples: Iterable[Example]) -> Iterator[tuple[Piece, np.ndarray]]:
-        tiles = (
-            (Piece(number, example, part, flip), {"image": padded(example["image"][part.box][flip], tile, 0)})
-            for number, example in enumerate(examples)
-            for part in cut(example["image"].shape, tiling)
-            for flip in flips
-        )
-        return in_batches(functools.partial(see, state), tiles, images_at_once(config.batch_size, tile))
+    experiment: Experiment
+    canvas: Size
+    """Height and width that hold the largest image."""
+    tiling: Tiling
+    flips: Sequence[Flip] = FLIPS[:1]
+    """The mean over the image mirrored in these ways is taken."""
 
-    def resized(state: State, examples: Iterable[Example], size: Size) -> Iterator[tuple[Piece, np.ndarray]]:
-        wholes = (
-            ((number, example, flip), {"image": image[flip]})
-            for number, example in enumerate(examples)
-            for image in (resized_image(example["image"], size),)
-            for flip in flips
-        )
-        seen = in_batches(functools.partial(see, state), wholes, images_at_once(config.batch_size, size))
-        tiles = (
-            (
-                Piece(number, example, part, FLIPS[0]),
-                {
-                    "scores": scores[flip],
-                    "size": np.array(example["image"].shape[:2], np.float32),
-                    "corner": np.array([side.start for side in part.box], np.float32),
-                },
-            )
-            for (number, example, flip), scores in seen
-            for part in cut(example["image"].shape, Tiling(tiling.tile, 0))
-        )
-        return in_batches(functools.partial(resize, ()), tiles, images_at_once(config.batch_size, tile))
+    def __call__(self, state: State, examples: Iterable[Example]) -> Iterator[tuple[Example, np.ndarray]]:
+        """Of a state that may hold averages: they are taken."""
+        pieces = self._pieces(replicate(evaluated(state)), examples)
+        for (_, example), group in itertools.groupby(pieces, key=lambda pair: pair[0][:2]):
+            yield example, self._blended(example, group)
 
-    def blended(example: Example, pieces: Iterable[tuple[Piece, np.ndarray]]) -> np.ndarray:
-        total = np.zeros((*example["image"].shape[:2], len(experiment.facts.classes)), np.float32)
+    @functools.cached_property
+    def _tile(self) -> Size:
+        """No larger than need be, so that small images are padded as in evaluation."""
+        return min(self.tiling.tile[0], self.canvas[0]), min(self.tiling.tile[1], self.canvas[1])
+
+    @functools.cached_property
+    def _see(self) -> Callable:
+        """Probabilities of tiles, or the scores of whole images that are resized."""
+        config = self.experiment.config
+        step = predict_step if config.input.size is None else look
+        return each_device(functools.partial(step, model=self.experiment.model, what=config.input))
+
+    @functools.cached_property
+    def _resize(self) -> Callable:
+        """Probabilities of tiles, from scores."""
+        return each_device(lambda _, batch: window_step(batch, canvas=self._tile))
+
+    def _pieces(self, state: State, examples: Iterable[Example]) -> Iterator[tuple[Piece, np.ndarray]]:
+        """All pieces of each example and their probabilities, [*tile, classes]."""
+        config, see = self.experiment.config, functools.partial(self._see, state)
+        tiles_at_once = images_at_once(config.batch_size, self._tile)
+        if config.input.size is None:
+            return in_batches(see, self._tiles(examples), tiles_at_once)
+        images = self._resized(examples, config.input.size)
+        seen = in_batches(see, images, images_at_once(config.batch_size, config.input.size))
+        return in_batches(functools.partial(self._resize, ()), self._windows(seen), tiles_at_once)
+
+    def _tiles(self, examples: Iterable[Example]) -> Iterator[tuple[Piece, Batch]]:
+        """What the network sees of images as they are."""
+        for number, example in enumerate(examples):
+            for part, flip in itertools.product(cut(example["image"].shape, self.tiling), self.flips):
+                image = padded(example["image"][part.box][flip], self._tile, 0)
+                yield Piece(number, example, part, flip), {"image": image}
+
+    def _resized(
+        self, examples: Iterable[Example], size: Size
+    ) -> Iterator[tuple[tuple[int, Example, Flip], Batch]]:
+        """What it sees of images of another size."""
+        for number, example in enumerate(examples):
+            image = resized_image(example["image"], size)
+            for flip in self.flips:
+                yield (number, example, flip), {"image": image[flip]}
+
+    def _windows(
+        self, seen: Iterable[tuple[tuple[int, Example, Flip], np.ndarray]]
+    ) -> Iterator[tuple[Piece, Batch]]:
+        """What its scores are resized to, tile by tile."""
+        side_by_side = Tiling(self.tiling.tile, overlap=0)
+        for (number, example, flip), scores in seen:
+            shape = example["image"].shape
+            for part in cut(shape, side_by_side):
+                yield (
+                    Piece(number, example, part, FLIPS[0]),
+                    {
+                        "scores": scores[flip],
+                        "size": np.array(shape[:2], np.float32),
+                        "corner": np.array([side.start for side in part.box], np.float32),
+                    },
+                )
+
+    def _blended(self, example: Example, pieces: Iterable[tuple[Piece, np.ndarray]]) -> np.ndarray:
+        """The mean of an example's pieces by their weights."""
+        shape = (*example["image"].shape[:2], len(self.experiment.facts.classes))
+        total = np.zeros(shape, np.float32)
         for piece, values in pieces:
             height, width = piece.part.weights.shape
             mine = values[:height, :width][piece.flip]
             total[piece.part.box] += piece.part.weights[..., None] * mine
-        total /= len(flips)
-        return total
-
-    def predict(state: State, examples: Iterable[Example]) -> Iterator[tuple[Example, np.ndarray]]:
-        state = replicate(evaluated(state))
-        found = as_they_are(state, examples) if size is None else resized(state, examples, size)
-        for (_, example), pieces in itertools.groupby(found, key=lambda pair: pair[0][:2]):
-            yield example, blended(example, pieces)
-
-    return predict
+        total /= len(self.flips)
+        # Weights add up to 1 but for rounding.
+        return np.minimum(total, 1, out=total)
 
 
 def cut(shape: Sequence[int], tiling: Tiling) -> Iterator[Part]:

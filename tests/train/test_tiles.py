@@ -17,12 +17,12 @@ from train.config import Input
 from train.errors import UserError
 from train.experiment import Experiment, Facts
 from train.step import State
-from train.tiles import FLIPS, STRIDE, Tiling, along, cut, predictor
+from train.tiles import FLIPS, STRIDE, Predictor, Tiling, along, cut
 
 FACTS = Facts(("background", "scratch", "pit"), 1, 16, 8, "abc")
 FIELD = 24
-"""More than the pixels to either side that the small U-Net sees: two convolutions at each of the strides 1, 2,
-4, 2 and 1, and 3 pixels more by its poolings."""
+"""More than the pixels that the small U-Net sees to either side: two convolutions at each of the strides
+1, 2, 4, 2 and 1, and 3 pixels more by its poolings."""
 
 
 class Pointwise(nn.Module):
@@ -84,7 +84,7 @@ def image(*size):
 
 
 def probabilities(made, pixels, tiling, start=NOTHING, flips=FLIPS[:1], canvas=None):
-    look = predictor(made, canvas or pixels.shape[:2], tiling, flips)
+    look = Predictor(made, canvas or pixels.shape[:2], tiling, flips)
     ((example, found),) = look(start, [{"image": pixels}])
     assert example["image"] is pixels
     assert (found.dtype, found.shape) == (np.float32, (*pixels.shape[:2], 3))
@@ -185,7 +185,7 @@ def test_images_of_all_sizes_are_seen_in_one_shape(size):
     made = experiment(Witness(), input=Input(size=size))
     sizes = [(300, 70), (64, 64), (1, 1), (65, 40), (33, 200)]
     pixels = [image(*s) for s in sizes]
-    look = predictor(made, (300, 200), Tiling((64, 64), 16))
+    look = Predictor(made, (300, 200), Tiling((64, 64), 16))
     found = [p for _, p in look(NOTHING, [{"image": x} for x in pixels])]
     assert len(SHOWN) == 1
     assert SHOWN[0][1:] == (64, 64, 1)
@@ -196,9 +196,9 @@ def test_images_of_all_sizes_are_seen_in_one_shape(size):
 
 
 def test_the_host_holds_the_probabilities_of_one_image():
-    images = [image(512, 512) for _ in range(4)]
-    one = 512 * 512 * 3 * 4
-    look = predictor(experiment(Pointwise()), (512, 512), Tiling((64, 64), 0))
+    images = [image(1024, 1024) for _ in range(3)]
+    one = 1024 * 1024 * 3 * 4
+    look = Predictor(experiment(Pointwise()), (1024, 1024), Tiling((64, 64), 0))
     for _, found in look(NOTHING, [{"image": images[0]}]):  # compiles
         del found
     tracemalloc.start()

@@ -1,6 +1,6 @@
 """Time and memory of a prediction in one large image, as a line of a table in Markdown.
 
-    python -m tests.benchmarks.predict [--side 4096] [--width 16] [--classes 4] [--tile 1024 1024] [--flips]
+    python -m tests.benchmarks.predict [--side 4096] [--width 16] [--classes 4] [--tile 1024 1024]
 
 A grey image of noise goes through `python -m train predict` in a process of its own, whose largest resident
 set counts, imports and compilation included. The network is a U-Net with parameters of the seed, whose
@@ -58,8 +58,9 @@ class Measured(NamedTuple):
 def main(benchmark: Benchmark) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = measure(benchmark, Path(folder))
-    print(f"| {benchmark.side} | {benchmark.width} | {benchmark.classes} | {benchmark.tile[0]} | ", end="")
-    print(f"{found.seconds:.0f} s | {found.mebibytes:.0f} MiB |")
+    tile, size = ("x".join(map(str, sides or ("-",))) for sides in (benchmark.tile, benchmark.size))
+    print(f"| {benchmark.side} | {benchmark.width} | {benchmark.classes} | {tile} | {size} ", end="")
+    print(f"| {found.seconds:.0f} s | {found.mebibytes:.0f} MiB |")
 
 
 def measure(benchmark: Benchmark, folder: Path) -> Measured:

@@ -58,7 +58,7 @@ class Measured(NamedTuple):
 def main(benchmark: Benchmark) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = measure(benchmark, Path(folder))
-    tile, size = ("x".join(map(str, sides or ("-",))) for sides in (benchmark.tile, benchmark.size))
+    tile, size = ("x".join(map(str, sides or ("as it is",))) for sides in (benchmark.tile, benchmark.size))
     print(f"| {benchmark.side} | {benchmark.width} | {benchmark.classes} | {tile} | {size} ", end="")
     print(f"| {found.seconds:.0f} s | {found.mebibytes:.0f} MiB |")
 

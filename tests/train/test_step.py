@@ -285,8 +285,8 @@ def test_a_window_shows_probabilities_of_its_part_of_an_image(corner):
     size = (31, 40)
     batch = {
         "scores": scores,
-        "size": np.tile(np.float32(size), (8, 1)),
-        "corner": np.tile(np.float32(corner), (8, 1)),
+        "size": np.tile(np.array(size, np.float32), (8, 1)),
+        "corner": np.tile(np.array(corner, np.float32), (8, 1)),
     }
     found = jax.jit(functools.partial(window_step, canvas=(13, 24)))(batch)
     whole = jax.nn.softmax(jax.image.resize(scores, (8, *size, 3), "linear", antialias=False))

@@ -2,7 +2,7 @@
 
 Small images are one tile. Larger ones are cut into tiles that overlap, and where they do, a tile counts less
 the nearer its border is: away from the borders of tiles the result is that of the whole image. (Networks that
-sum up all they see, such as DeepLabV3 by its pooling and PSPNet, see the tile in the place of the image.) An
+sum up all they see, DeepLabV3 and PSPNet by pooling and all with group norm, sum up the tile instead.) An
 image that the network sees resized is seen whole, and its scores are resized back tile by tile.
 """
 

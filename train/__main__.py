@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -21,10 +21,11 @@ from train.experiment import set_up
 from train.export import export
 from train.fit import fit
 from train.parallel import Process, is_first, join
-from train.predict import predict
+from train.predict import Wanted, predict
 from train.screen import logged, quietly
 from train.statistics import statistics
 from train.statistics_view import show_statistics
+from train.tiles import Tiling
 
 USAGE = """\
 usage: python -m train COMMAND ...
@@ -121,7 +122,10 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Predict:
-    """Class maps (PNG, pixel value = class id) and overlays of images."""
+    """Class maps (PNG, pixel value = class id) and overlays of images, and how sure the network is of each.
+
+    Images of any size: large ones are cut into tiles that overlap.
+    """
 
     run_dir: Annotated[Path, tyro.conf.Positional]
     """What `fit` made."""
@@ -131,6 +135,8 @@ class Predict:
     """Folder the results go to."""
     checkpoint: Literal["best", "latest"] = "best"
     """The best by the validation part, or the latest."""
+    wanted: Annotated[Wanted, tyro.conf.arg(name="")] = field(default_factory=Wanted)
+    tiling: Annotated[Tiling, tyro.conf.arg(name="")] = field(default_factory=Tiling)
 
 
 @dataclass(frozen=True)
@@ -222,7 +228,15 @@ def run_evaluate(arguments: list[str]) -> None:
 def run_predict(arguments: list[str]) -> None:
     """python -m train predict RUN_DIR PATH... --out DIR"""
     command = tyro.cli(Predict, args=arguments, prog="python -m train predict")
-    predict(command.run_dir, command.paths, out=command.out, which=command.checkpoint, console=console)
+    predict(
+        command.run_dir,
+        command.paths,
+        out=command.out,
+        which=command.checkpoint,
+        tiling=command.tiling,
+        wanted=command.wanted,
+        console=console,
+    )
 
 
 def run_export(arguments: list[str]) -> None:

@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator
 
 MAKE_ROOM = "make room, and the same command goes on from what is kept"
-"""What to do about a full disk."""
+"""What to do about a full disk in the middle of a run."""
+ANOTHER_OUT = "make room, or give another --out"
+"""What to do about a folder that the person has chosen."""
 
 
 class UserError(Exception):
@@ -34,9 +36,7 @@ def writing(what: str, remedy: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (
-        Exception
-    ) as error:  # array_record, tensorstore and orbax raise errors of their own over a full disk
+    except Exception as error:  # array_record, tensorstore and orbax have errors of their own for a full disk
         if obstacle := _obstacle(error):
             raise UserError(f"{what}: cannot be written ({obstacle}); {remedy}") from error
         raise

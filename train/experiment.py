@@ -41,7 +41,6 @@ from train.step import (
     evaluated,
     initial_state,
     judge_step,
-    predict_step,
     threshold_step,
     train_step,
     validate_step,
@@ -147,19 +146,14 @@ class Experiment:
             **self._objective,
         )
 
-    def predictor(self, canvas: Size) -> Callable[[State, Examples], Iterator[np.ndarray]]:
-        """A function `(state, examples)` that yields the classes of each example, uint8 at its own size.
+    def chooser(self, canvas: Size) -> Callable[[State, Examples], np.ndarray]:
+        """A function `(state, examples)`: the decision threshold of each defect class.
 
-        It is compiled once, as the next four are.
+        It is compiled once, as the next three are.
 
         Args:
             canvas: height and width that hold the largest image.
         """
-        view = self._viewer(functools.partial(predict_step, canvas=canvas), canvas)
-        return lambda state, examples: (_cut(classes, example) for example, classes in view(state, examples))
-
-    def chooser(self, canvas: Size) -> Callable[[State, Examples], np.ndarray]:
-        """A function `(state, examples)`: the decision threshold of each defect class."""
         view = self._viewer(functools.partial(threshold_step, canvas=canvas), canvas)
         return lambda state, examples: best_thresholds(stack([counts for _, counts in view(state, examples)]))
 

@@ -26,7 +26,7 @@ import balanced_jax
 from train import configfile, run_directory
 from train.checkpoints import Checkpoints, chosen
 from train.data.views import Size
-from train.errors import UserError
+from train.errors import ANOTHER_OUT, UserError, writing
 from train.experiment import Experiment
 from train.step import State, evaluated, look
 
@@ -69,7 +69,8 @@ def export(run: Path, *, out: Path, which: str, size: Size | None, onnx: bool, c
     experiment = Experiment(config, facts)
     network = probabilities(experiment, evaluated(experiment.restore(checkpoints, step)))
     about = contract(experiment)
-    about |= decision(run, step)
+    decided = run_directory.decided(run, step) or {}
+    about |= {name: decided.get(name) for name in ("thresholds", "minimum_areas")}
     about["run"] = {
         "name": run.resolve().name,
         "config": configfile.digest(config),
@@ -191,17 +192,6 @@ def contract(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def decision(run: Path, step: int) -> dict[str, dict[str, float] | None]:
-    """The decision threshold and the minimum area of each defect class, by the names they have in model.json.
-
-    None where the last evaluation was of another checkpoint, or did not choose them yet.
-    """
-    file = run / "evaluation.json"
-    evaluation = run_directory.read_json(file) if file.exists() else None
-    decided = evaluation["decided"] if evaluation and evaluation["step"] == step else {}
-    return {name: decided.get(name) for name in ("thresholds", "minimum_areas")}
-
-
 def to_stablehlo(network: Network, channels: int) -> bytes:
     """The network as `jax.export.deserialize` reads it, for any number of images of any size."""
     shape = jax.export.symbolic_shape(f"batch, height, width, {channels}")
@@ -263,9 +253,7 @@ def write(out: Path, files: dict[str, bytes]) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    try:
+    with writing(f"{out}", ANOTHER_OUT):
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (out / name).write_bytes(content)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); give another --out") from error

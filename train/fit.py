@@ -106,8 +106,8 @@ def train(
     room: int,
     stopping: Callable[[int], bool],
     console: Console,
-    curves: bool,
-    profile: bool,
+    curves: bool = False,
+    profile: bool = False,
 ) -> None:
     """Runs the epochs that are left; arguments as of `fit`, and whether the run is to stop at a step."""
     config, steps = experiment.config, experiment.steps_per_epoch

@@ -5,6 +5,7 @@ only looks at images is mapped over those of each host alone, so that no host wa
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,6 +16,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from train.errors import UserError
 from train.step import AXIS
+
+PIXELS = 2**20
+"""What a device takes at once of several images where nothing is learnt from them: enough to keep it busy."""
 
 Tree = TypeVar("Tree")
 
@@ -87,6 +91,17 @@ def check_batch_size(batch_size: int, accumulation: int) -> None:
             f"accumulation: the {batch_size // devices} images of a device cannot be cut into {accumulation} "
             "equal parts; take a divisor of that number"
         )
+
+
+def images_at_once(batch_size: int, size: tuple[int, int]) -> int:
+    """How many images the devices of this host take together where nothing is learnt from them.
+
+    Args:
+        batch_size: of training, over all devices; large images are fewer.
+        size: their height and width.
+    """
+    devices = jax.local_device_count()
+    return devices * max(1, min(batch_size // devices, PIXELS // math.prod(size)))
 
 
 def over_devices(step: Callable) -> Callable:

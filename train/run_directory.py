@@ -117,6 +117,18 @@ def stored(path: Path) -> tuple[Config, Facts]:
     return configfile.from_json(content["config"], path / "config.py"), facts
 
 
+def decided(path: Path, step: int) -> dict[str, Any] | None:
+    """What the last evaluation decided by; None if it was not of the checkpoint of this step.
+
+    It holds `thresholds` and `minimum_areas` of the defect classes, by their names.
+    """
+    file = path / "evaluation.json"
+    if not file.exists():
+        return None
+    evaluation = read_json(file)
+    return evaluation["decided"] if evaluation["step"] == step else None
+
+
 def write_json(path: Path, value: Any) -> None:
     """Replaces a file by a value as JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=1))

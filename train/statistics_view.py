@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from train.errors import UserError
+from train.errors import ANOTHER_OUT, writing
 from train.pictures import class_colors
 from train.run_directory import write_json
 from train.survey import MUTED
@@ -23,12 +23,10 @@ def show_statistics(found: Mapping[str, Any], out: Path, console: Console) -> No
     """
     for table in tables(found):
         console.print(table)
-    try:
+    with writing(f"{out}", ANOTHER_OUT):
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / "statistics.json", found)
         draw(found).savefig(out / "statistics.png")
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
     console.print(f"{out / 'statistics.json'}, {out / 'statistics.png'}", soft_wrap=True)
 
 

@@ -212,10 +212,40 @@ def _newest(ema: float, step: jax.Array) -> jax.Array:
     return (1 - ema) / -jnp.expm1(step * math.log(ema))
 
 
-def predict_step(
+def predict_step(state: State, batch: Mapping[str, jax.Array], *, model: nn.Module, what: Input) -> jax.Array:
+    """Probabilities of each class, float32 [b, h, w, classes], at the size that the network sees.
+
+    Args:
+        state: its optimizer is not looked at.
+        batch: this device's `image` uint8 [b, h, w, c].
+        model: the network.
+        what: how pixel values are normalised.
+    """
+    return jax.nn.softmax(look(state, batch, model=model, what=what))
+
+
+def window_step(batch: Mapping[str, jax.Array], *, canvas: tuple[int, int]) -> jax.Array:
+    """Probabilities of each class in windows of images that the network has seen at another size.
+
+    Args:
+        batch: this device's `scores` [b, h, w, classes], logits of whole images, `size` float32 [b, 2], the
+            images' own height and width, and `corner` float32 [b, 2], the row and column where the window
+            begins.
+        canvas: height and width of a window.
+
+    Returns:
+        float32 [b, *canvas, classes], meaningful within the image.
+    """
+    scores = batch["scores"]
+    extent = jnp.array(scores.shape[1:3], jnp.float32)
+    resize = functools.partial(_resized, canvas=canvas)
+    return jax.nn.softmax(jax.vmap(resize, (0, None, 0, 0))(scores, extent, batch["size"], batch["corner"]))
+
+
+def threshold_step(
     state: State, batch: Mapping[str, jax.Array], *, model: nn.Module, what: Input, canvas: tuple[int, int]
-) -> jax.Array:
-    """Predicted classes at the images' own sizes.
+) -> ConfusionCounts:
+    """Counts under each threshold that a decision may have, int32 [b, candidates, classes].
 
     Args:
         state: its optimizer is not looked at.
@@ -223,17 +253,7 @@ def predict_step(
         model: the network.
         what: how pixel values are normalised.
         canvas: height and width of the largest image.
-
-    Returns:
-        Classes int32 [b, *canvas], meaningful within each image's size.
     """
-    return _classes(_at_own_size(look(state, batch, model=model, what=what), batch, canvas))
-
-
-def threshold_step(
-    state: State, batch: Mapping[str, jax.Array], *, model: nn.Module, what: Input, canvas: tuple[int, int]
-) -> ConfusionCounts:
-    """Counts under each threshold that a decision may have, int32 [b, candidates, classes]; as above."""
     scores = _at_own_size(look(state, batch, model=model, what=what), batch, canvas)
     return one_against_all(jax.nn.softmax(scores), batch["label"].astype(jnp.int32))
 
@@ -329,18 +349,18 @@ def look(state: State, batch: Mapping[str, jax.Array], *, model: nn.Module, what
 def _at_own_size(logits: jax.Array, batch: Mapping[str, jax.Array], canvas: tuple[int, int]) -> jax.Array:
     """Logits [b, *canvas, classes], each image's at its own size in the top left corner."""
 
-    def resize(scores, extent, size):
-        return jax.image.scale_and_translate(
-            scores,
-            (*canvas, scores.shape[-1]),
-            (0, 1),
-            size / extent,
-            jnp.zeros(2),
-            "linear",
-            antialias=False,
-        )
+    resize = functools.partial(_resized, canvas=canvas)
+    return jax.vmap(resize, (0, 0, 0, None))(logits, batch["extent"], batch["size"], jnp.zeros(2))
 
-    return jax.vmap(resize)(logits, batch["extent"], batch["size"])
+
+def _resized(
+    scores: jax.Array, extent: jax.Array, size: jax.Array, corner: jax.Array, *, canvas: tuple[int, int]
+) -> jax.Array:
+    """What a canvas shows of scores [h, w, classes] whose `extent` is brought to a size, from a corner on."""
+    shape = (*canvas, scores.shape[-1])
+    return jax.image.scale_and_translate(
+        scores, shape, (0, 1), size / extent, -corner, "linear", antialias=False
+    )
 
 
 def _classes(scores: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ from train.data.views import Chosen
 from train.experiment import Experiment
 from train.pictures import overlay
 from train.step import State
+from train.tiles import Predictor, Tiling
 
 CURVES = ("loss", "terms", "learning_rate", "images_per_second", "validation")
 """What of a line of metrics.jsonl becomes curves."""
@@ -35,7 +36,7 @@ def tensorboard(
     validation = data.parts["validation"]
     defective = np.flatnonzero(validation.defective)[:SHOWN].tolist()
     examples = Chosen(validation, defective or [0])
-    predict = experiment.predictor(data.canvas("validation"))
+    predict = Predictor(experiment, data.canvas("validation"), Tiling())
     writer = SummaryWriter(str(directory), purge_step=done + 1)
     for example in examples:
         picture = overlay(example["image"], example["label"])
@@ -44,8 +45,8 @@ def tensorboard(
     def add(row: Mapping[str, Any], state: State) -> None:
         for name, value in curves(row).items():
             writer.add_scalar(name, value, row["step"])
-        for example, classes in zip(examples, predict(state, examples), strict=True):
-            picture = overlay(example["image"], classes)
+        for example, probabilities in predict(state, examples):
+            picture = overlay(example["image"], probabilities.argmax(-1).astype(np.uint8))
             writer.add_image(f"{example['name']}/prediction", picture, row["step"], dataformats="HWC")
         writer.flush()
 

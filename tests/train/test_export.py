@@ -22,7 +22,7 @@ from train.__main__ import main
 from train.config import Input
 from train.errors import UserError
 from train.experiment import Experiment, Facts
-from train.export import TOLERANCE, contract, decision, onnx_size, probabilities, to_onnx, to_stablehlo
+from train.export import TOLERANCE, contract, onnx_size, probabilities, to_onnx, to_stablehlo
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.py")
@@ -234,15 +234,3 @@ def test_what_onnx_has_no_counterpart_of_is_named():
 
     with pytest.raises(UserError, match=r"the network cannot be converted.*pure_callback.*--no-onnx"):
         to_onnx(host, (8, 8, 1), {})
-
-
-def test_the_decision_is_that_of_the_same_checkpoint(tmp_path):
-    nothing = {"thresholds": None, "minimum_areas": None}
-    assert decision(tmp_path, 6) == nothing
-    chosen = {"thresholds": {"pit": 0.25}, "minimum_areas": {"pit": 8}}
-    file = tmp_path / "evaluation.json"
-    file.write_text(json.dumps({"step": 6, "decided": {**chosen, "headline": 0.5}}))
-    assert decision(tmp_path, 6) == chosen
-    assert decision(tmp_path, 8) == nothing
-    file.write_text(json.dumps({"step": 6, "decided": {"thresholds": {"pit": 0.25}}}))  # of earlier runs
-    assert decision(tmp_path, 6) == {"thresholds": {"pit": 0.25}, "minimum_areas": None}

@@ -15,7 +15,7 @@ TINY = Path(__file__).with_name("tiny.py")
 
 def events(directory: Path) -> list:
     """What is in TensorBoard's files: records of a length, its checksum, the event and its checksum."""
-    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
 
     found = []
     for path in sorted(directory.iterdir()):

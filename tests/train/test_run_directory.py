@@ -97,3 +97,11 @@ def test_a_path_that_cannot_be_made_is_named(tmp_path):
         run_directory.claimed(tmp_path / "file" / "run"),
     ):
         pass
+
+
+def test_what_was_decided_is_taken_from_an_evaluation_of_the_same_checkpoint(tmp_path):
+    assert run_directory.decided(tmp_path, 6) is None
+    decided = {"thresholds": {"pit": 0.25}, "minimum_areas": {"pit": 3}}
+    run_directory.write_json(tmp_path / "evaluation.json", {"step": 6, "decided": decided})
+    assert run_directory.decided(tmp_path, 6) == decided
+    assert run_directory.decided(tmp_path, 8) is None

@@ -3,9 +3,10 @@
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -22,6 +23,8 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 # Named, because Pillow would try every format it knows, and one of them runs Ghostscript on the file.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
+"""How whole files end."""
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
 """TIFF's tag for what numbers mean, and one of its values."""
 
@@ -127,6 +130,14 @@ def read_picture(
     Raises:
         UserError: the file is not readable in this way without guessing, or is refused by `open_image`.
     """
+    pixels, own = read_pixels(path, levels, channels)
+    return pixels, own or png_bytes(pixels)
+
+
+def read_pixels(
+    path: Path, levels: tuple[int, int] | None = None, channels: int | None = None
+) -> tuple[np.ndarray, bytes | None]:
+    """The same, but without making a file: where the file's own bytes will not do, there are none."""
     encoded = read_bytes(path)
     own = None
     values = read_channels(path, encoded, channels)
@@ -137,8 +148,38 @@ def read_picture(
         raise UserError(f"{path}: has {number} channels, not the {channels} of --data.channels")
     if channels is None and number not in (1, 3):
         raise UserError(f"{path}: has {number} channels; to use them all pass --data.channels {number}")
-    pixels = to_8_bits(path, values, levels)
-    return pixels, own or png_bytes(pixels)
+    return to_8_bits(path, values, levels), own
+
+
+class Head(NamedTuple):
+    """What the head of a file says of its picture."""
+
+    size: tuple[int, int]
+    """Height and width."""
+    kind: Hashable
+    """Equal for files that `read_picture` takes, or refuses, alike, as far as the head can tell."""
+
+
+def read_head(path: Path) -> Head | None:
+    """The head of a JPEG or PNG; None for other files, and where in doubt: if it may be turned or is cut off.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    encoded = read_bytes(path)
+    try:
+        with damage_refused(path, encoded):
+            image = Image.open(io.BytesIO(encoded), formats=FORMATS)
+            if image.format == "PNG":
+                # Pillow decodes the pixels to see whether there is EXIF behind them.
+                turned = any(chunk in encoded for chunk in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"))
+            else:
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+            kind = (image.format, image.mode, "transparency" in image.info, *(layout(encoded) or ())[2:])
+    except UserError:
+        return None
+    whole = encoded.endswith(ENDS.get(image.format or "", ()))
+    return None if turned or not whole else Head((image.height, image.width), kind)
 
 
 def read_channels(path: Path, encoded: bytes, channels: int | None) -> np.ndarray | None:

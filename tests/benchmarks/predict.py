@@ -1,0 +1,103 @@
+"""Time and memory of a prediction in one large image, as a line of a table in Markdown.
+
+    python -m tests.benchmarks.predict [--side 4096] [--width 16] [--classes 4] [--tile 1024 1024]
+
+A grey image of noise goes through `python -m train predict` in a process of its own, whose largest resident
+set counts, imports and compilation included. The network is a U-Net with parameters of the seed, whose
+components are as many as noise has: more than any photograph's.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import tyro
+from PIL import Image
+
+from balanced_jax.models import UNet
+from tests.train.tiny import config
+from train import configfile, run_directory
+from train.checkpoints import Checkpoints
+from train.config import Input
+from train.experiment import Experiment, Facts
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Measures one prediction."""
+
+    side: int = 4096
+    """Height and width of the image."""
+    width: int = 16
+    """Channels of the network's first stage."""
+    classes: int = 4
+    """Of the network, background included."""
+    tile: tuple[int, int] = (1024, 1024)
+    """Height and width of a tile."""
+    size: tuple[int, int] | None = None
+    """Height and width the network sees the image at; None for its own."""
+
+
+class Measured(NamedTuple):
+    """What a command took."""
+
+    seconds: float
+    mebibytes: float
+    """Largest resident set."""
+
+
+def main(benchmark: Benchmark) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(benchmark, Path(folder))
+    tile, size = ("x".join(map(str, sides or ("as it is",))) for sides in (benchmark.tile, benchmark.size))
+    print(f"| {benchmark.side} | {benchmark.width} | {benchmark.classes} | {tile} | {size} ", end="")
+    print(f"| {found.seconds:.0f} s | {found.mebibytes:.0f} MiB |")
+
+
+def measure(benchmark: Benchmark, folder: Path) -> Measured:
+    """Predicts in one image, in a process of its own."""
+    run, image = folder / "run", folder / "image.png"
+    classes = ("background", *(f"defect {k}" for k in range(1, benchmark.classes)))
+    model = UNet(width=benchmark.width)
+    make_run(run, Experiment(replace(config, model=model, input=Input(size=benchmark.size)), facts(classes)))
+    pixels = np.random.default_rng(0).integers(0, 256, (benchmark.side, benchmark.side), np.uint8)
+    Image.fromarray(pixels).save(image)
+    command = ["predict", run, image, "--out", folder / "out", "--components", "--tile", *benchmark.tile]
+    begin = time.monotonic()
+    # Without the flags of the tests, which make eight devices of a CPU, and so eight tiles at a time.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "train", *map(str, command)], cwd=ROOT, env=os.environ | {"XLA_FLAGS": ""}
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if status:
+        raise RuntimeError(f"predict ended with {process.returncode}")
+    return Measured(time.monotonic() - begin, usage.ru_maxrss / 1024)  # in KiB on Linux
+
+
+def facts(classes: tuple[str, ...]) -> Facts:
+    """Of grey images."""
+    return Facts(classes, 1, 16, 8, "noise")
+
+
+def make_run(run: Path, experiment: Experiment) -> None:
+    """A run directory with a network that has learnt nothing."""
+    run.mkdir()
+    content = {"config": configfile.to_json(experiment.config), "data": experiment.facts._asdict()}
+    run_directory.write_json(run / "config.json", content)
+    (run / "config.py").touch()
+    state = jax.device_get(experiment.random_state())
+    Checkpoints(run / "checkpoints").save(1, state, 0.5)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Benchmark))

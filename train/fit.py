@@ -144,8 +144,10 @@ def train(
     )
     if profile:
         batches = traced(batches, run / "profile")
-    show_epoch = tensorboard(experiment, data, run / "tensorboard", done) if curves and is_first() else None
-    with progress_line(console) as progress:
+    watching = contextlib.nullcontext()
+    if curves and is_first():
+        watching = tensorboard(experiment, data, run / "tensorboard", done)
+    with progress_line(console) as progress, watching as show_epoch:
         task = progress.add_task("training", total=config.epochs * steps, completed=done, note="")
 
         def show(terms: Mapping[str, float]) -> None:

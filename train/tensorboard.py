@@ -1,6 +1,7 @@
 """A run as TensorBoard shows it: every figure as a curve, and predictions on a few images."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ SHOWN = 4
 """Images of the validation part that are shown, of those with a defect."""
 
 
+@contextlib.contextmanager
 def tensorboard(
     experiment: Experiment, data: Prepared, directory: Path, done: int
-) -> Callable[[Mapping[str, Any], State], None]:
+) -> Iterator[Callable[[Mapping[str, Any], State], None]]:
     """A function `(row, state)` that adds an epoch to TensorBoard's files, and its state's predictions.
 
     Args:
@@ -37,10 +39,6 @@ def tensorboard(
     defective = np.flatnonzero(validation.defective)[:SHOWN].tolist()
     examples = Chosen(validation, defective or [0])
     predict = Predictor(experiment, data.canvas("validation"), Tiling())
-    writer = SummaryWriter(str(directory), purge_step=done + 1)
-    for example in examples:
-        picture = overlay(example["image"], example["label"])
-        writer.add_image(f"{example['name']}/label", picture, done, dataformats="HWC")
 
     def add(row: Mapping[str, Any], state: State) -> None:
         for name, value in curves(row).items():
@@ -48,9 +46,13 @@ def tensorboard(
         for example, probabilities in predict(state, examples):
             picture = overlay(example["image"], probabilities.argmax(-1).astype(np.uint8))
             writer.add_image(f"{example['name']}/prediction", picture, row["step"], dataformats="HWC")
-        writer.flush()
 
-    return add
+    # Its thread writes to the disk when so many seconds have passed, and at the end.
+    with SummaryWriter(str(directory), purge_step=done + 1, flush_secs=2) as writer:
+        for example in examples:
+            picture = overlay(example["image"], example["label"])
+            writer.add_image(f"{example['name']}/label", picture, done, dataformats="HWC")
+        yield add
 
 
 def curves(row: Mapping[str, Any]) -> dict[str, float]:

@@ -9,7 +9,10 @@ import functools
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -25,6 +28,9 @@ from train.errors import UserError
 PARTS = ("train", "validation", "test")
 VOID = 255
 """The stored label of a pixel that belongs to no class."""
+
+THREADS = min(16, os.cpu_count() or 1)
+"""That make examples."""
 
 REBUILD = "delete this folder, and the command builds it again"
 """What to do about a prepared set that is not whole."""
@@ -141,8 +147,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         sizes = metadata["sizes"][part] = []
         present = metadata["present"][part] = []
         groups = metadata["groups"][part] = []
-        for index, item in enumerate(progress(items, f"Preparing {self.name}, {part}")):
-            example = self.example(item)
+        examples = ahead(self.example, items)
+        for index, example in enumerate(progress(examples, f"Preparing {self.name}, {part}", len(items))):
             sizes.append(example.label.shape)
             present.append(np.setdiff1d(example.label, VOID).tolist())
             groups.append(example.group or example.name)
@@ -175,10 +181,23 @@ def update_fingerprint(content: Any, part: str, example: Example) -> None:
         content.update(field)
 
 
-def progress(items: Sequence[Any], description: str) -> Iterator[Any]:
+def ahead(make: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """What is made of each item, in order; threads make a few ahead."""
+    with ThreadPoolExecutor(THREADS) as threads:
+        begun: deque[Future] = deque()
+        for item in items:
+            begun.append(threads.submit(make, item))
+            if len(begun) > 2 * THREADS:  # more would fill the memory with large images
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+
+
+def progress(items: Iterable[Any], description: str, total: int | None = None) -> Iterator[Any]:
     """The items, with one line on a terminal that shows how far they got and then vanishes."""
     console = Console(stderr=True)
-    return iter(track(items, description, console=console, transient=True, disable=not console.is_terminal))
+    quiet = not console.is_terminal
+    return iter(track(items, description, total=total, console=console, transient=True, disable=quiet))
 
 
 def is_jpeg(encoded: bytes) -> bool:

@@ -5,17 +5,15 @@ order, its crop, and through `index` its changes on the device), so a run that i
 or is spread over other devices or hosts, sees the same examples.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import grain
 import numpy as np
 
-from train.data.builder import VOID
+from train.data.builder import THREADS, VOID
 from train.data.views import Batch, Examples, Mask, Size, Views, padded, resized_image, resized_label
 
-THREADS = min(16, os.cpu_count() or 1)
 READ_AHEAD = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=2 * THREADS)
 """In batches: grain would keep 500 of them, gigabytes of large images."""
 

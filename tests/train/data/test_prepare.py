@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from train.data import generated
+from train.data.builder import THREADS, ahead
 from train.data.generated import Generated, GeneratedSurfaces
 from train.data.prepare import open_prepared, prepare
 from train.errors import UserError
@@ -163,6 +164,15 @@ def test_two_processes_without_tensorflow_prepare_the_same_set_at_once(tiny, tmp
     assert [process.communicate() for process in both] == [(f"{tiny.fingerprint}\n", "")] * 2
 
 
+def test_examples_are_made_ahead_but_not_all_at_once():
+    made = []
+    stream = ahead(lambda item: made.append(item) or item, range(1000))
+    assert next(stream) == 0
+    assert len(made) <= 2 * THREADS + 1
+    assert list(stream) == list(range(1, 1000))
+    assert sorted(made) == list(range(1000))
+
+
 def test_no_network_is_asked_and_nothing_printed(tmp_path, monkeypatch, capfd):
     def refuse(*args, **kwargs):
         raise AssertionError("a socket was opened")
@@ -186,7 +196,9 @@ def test_a_full_disk_is_a_user_error_and_another_failure_is_not(tmp_path, monkey
         monkeypatch.setattr(GeneratedSurfaces, "download_and_prepare", prepare)
 
     fail("write() failed: No space left on device; writing x")
-    with pytest.raises(UserError, match=r"\(No space left on device\); make room or choose another"):
+    with pytest.raises(
+        UserError, match=r"\(No space left on device\); .*make room"
+    ):
         prepare(TINY, data_dir=tmp_path)
     fail("a bug")
     with pytest.raises(RuntimeError, match="a bug"):

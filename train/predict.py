@@ -3,7 +3,7 @@
     NAME.png                 the class of each pixel, as its value
     NAME_overlay.png         the image with its classes drawn over it
     images.csv               how sure the network is that each image shows a defect
-    components.csv           on request, one line a connected defect
+    components.csv           on request, one line a connected defect; both tables as .jsonl, if wanted
     NAME_probabilities.npz   on request, the probability of each class
 
 All but the tables stand below the folder in which the image stood. An image is done when its line is in
@@ -13,6 +13,7 @@ images.csv; whatever happens then, that stays.
 import contextlib
 import csv
 import functools
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,8 @@ class Wanted:
     """Write NAME_probabilities.npz: `probabilities` float16 [height, width, classes], and `classes`."""
     components: bool = False
     """Write components.csv: class, area, box and mean probability of each connected defect."""
+    json: bool = False
+    """Write the tables as .jsonl, an object with the columns' names a line, in place of .csv."""
 
 
 class Decision(NamedTuple):
@@ -296,20 +299,34 @@ def results(out: Path, names: Sequence[str], wanted: Wanted) -> Iterator[Add]:
     with contextlib.ExitStack() as tables:
         with writing(f"{out}", ANOTHER_OUT):
             out.mkdir(parents=True, exist_ok=True)
-            add_image = tables.enter_context(table(out / "images.csv", [*IMAGE, *names[1:]]))
+            table = json_lines if wanted.json else csv_table
+            add_image = tables.enter_context(table(out / "images", [*IMAGE, *names[1:]]))
             add_component = None
             if wanted.components:
-                add_component = tables.enter_context(table(out / "components.csv", COMPONENT))
+                add_component = tables.enter_context(table(out / "components", COMPONENT))
         yield add
 
 
 @contextlib.contextmanager
-def table(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[Any]], Any]]:
-    """A function that adds a row to a new CSV file, where it stands at once."""
+def csv_table(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[Any]], Any]]:
+    """A function that adds a row to a new CSV file, where it stands at once; `path` lacks the ending."""
     # Names of files may hold bytes that are no text; they are written as they are.
-    with path.open("w", buffering=1, encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with path.with_suffix(".csv").open(
+        "w", buffering=1, encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
         add = csv.writer(file, lineterminator="\n").writerow
         add(columns)
+        yield add
+
+
+@contextlib.contextmanager
+def json_lines(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[Any]], Any]]:
+    """The same with an object a line."""
+    with path.with_suffix(".jsonl").open("w", buffering=1, encoding="utf-8") as file:
+
+        def add(row: Sequence[Any]) -> None:
+            file.write(json.dumps(dict(zip(columns, row, strict=True)), default=float) + "\n")
+
         yield add
 
 

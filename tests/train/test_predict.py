@@ -165,6 +165,13 @@ def test_tables_say_what_stands_in_the_maps(run, folder, tmp_path):
                 assert [int(row[c]) for c in ("area", "top", "left", "height", "width")] == [own.sum(), *box]
                 assert float(row["probability"]) == pytest.approx(maps[..., k][own].mean(), abs=1e-3)
     assert max(int(row["area"]) for row in found) > 5
+    other = predicted(run, folder, tmp_path / "json", "--components", "--json")
+    assert not list(other.glob("*.csv"))
+    for name, table in (("images", list(images.values())), ("components", found)):
+        lines = [json.loads(line) for line in (other / f"{name}.jsonl").read_text().splitlines()]
+        for line, row in zip(lines, table, strict=True):
+            assert list(line) == list(row)
+            assert line == pytest.approx({k: type(line[k])(value) for k, value in row.items()}, rel=1e-6)
     assert not (predicted(run, folder, tmp_path / "bare") / "components.csv").exists()
     assert (tmp_path / "bare" / "images.csv").read_text() == (out / "images.csv").read_text()
 

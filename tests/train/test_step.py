@@ -129,6 +129,13 @@ def test_eight_devices_train_as_one_does():
     chex.assert_trees_all_close((one, losses_of_one), (eight, losses_of_eight), atol=5e-4)
     assert losses_of_one[-1]["dice"] < losses_of_one[0]["dice"]
 
+    def classes_of(state):
+        variables = {"params": state.params, **state.collections}
+        return MODEL.apply(variables, batch(0)["image"] / np.float32(255), train=False).argmax(-1)
+
+    # So the figures are those of all pixels but such as lie between two classes.
+    assert (classes_of(one) == classes_of(eight)).mean() > 0.999
+
 
 def test_a_step_in_parts_is_the_step_of_the_whole_batch():
     # Group norm, because batch norm sees one part at a time; the void of the batch is not evenly shared.

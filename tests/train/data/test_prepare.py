@@ -196,9 +196,7 @@ def test_a_full_disk_is_a_user_error_and_another_failure_is_not(tmp_path, monkey
         monkeypatch.setattr(GeneratedSurfaces, "download_and_prepare", prepare)
 
     fail("write() failed: No space left on device; writing x")
-    with pytest.raises(
-        UserError, match=r"\(No space left on device\); .*make room"
-    ):
+    with pytest.raises(UserError, match=r"\(No space left on device\); .*make room"):
         prepare(TINY, data_dir=tmp_path)
     fail("a bug")
     with pytest.raises(RuntimeError, match="a bug"):

@@ -15,7 +15,6 @@ keeps, checkpoints and the start, it writes as it sees fit.
 """
 
 import contextlib
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -28,6 +27,7 @@ from train import configfile
 from train.config import Config
 from train.errors import MAKE_ROOM, UserError, writing
 from train.experiment import Facts
+from train.locks import locked
 from train.parallel import is_first
 
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
@@ -48,16 +48,14 @@ def claimed(path: Path) -> Iterator[None]:
     if not is_first():
         yield
         return
-    with writing(f"{path}", "give another --run-dir"):
-        path.mkdir(parents=True, exist_ok=True)
-        lock = (path / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"{path}: another run is at work here; wait for it or give another --run-dir"
-            ) from error
+    with contextlib.ExitStack() as held:
+        with writing(f"{path}", "give another --run-dir"):
+            try:
+                held.enter_context(locked(path, wait=False))
+            except BlockingIOError as error:
+                raise UserError(
+                    f"{path}: another run is at work here; wait for it or give another --run-dir"
+                ) from error
         yield
 
 

@@ -1,6 +1,8 @@
 """Run directories: nothing half-written is believed, nothing foreign is gone on with."""
 
 import dataclasses
+import errno
+import os
 import subprocess
 import sys
 
@@ -13,6 +15,7 @@ from train.config import Config, Term
 from train.data.generated import Generated
 from train.errors import UserError
 from train.experiment import Facts
+from train.screen import log
 
 CONFIG = Config(
     data=Generated(), model=UNet(width=4), objective={"ce": Term(softmax_cross_entropy)}, epochs=3
@@ -88,6 +91,18 @@ def test_a_directory_at_work_is_refused_and_free_again_after_a_kill(tmp_path):
         other.wait()
     with run_directory.claimed(tmp_path):
         pass
+
+
+def test_where_there_are_no_locks_this_is_said_and_the_run_goes_on(tmp_path, monkeypatch, caplog):
+    def refuse(*arguments):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    log.addHandler(caplog.handler)
+    with run_directory.claimed(tmp_path):
+        pass
+    log.removeHandler(caplog.handler)
+    assert f"{tmp_path}: cannot be locked (Operation not supported)" in caplog.text
 
 
 def test_a_path_that_cannot_be_made_is_named(tmp_path):

@@ -1,12 +1,11 @@
 """From the data of a configuration to a prepared set: built where it is missing, then opened."""
 
-import fcntl
 import functools
 import io
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -18,6 +17,7 @@ from PIL import Image
 
 from train.data.builder import PARTS, REBUILD, DataSet, SegmentationBuilder, halves_refused
 from train.errors import UserError, writing
+from train.locks import locked
 
 
 class Record(TypedDict):
@@ -117,7 +117,7 @@ def prepare(data: DataSet, *, data_dir: Path, source: Path | None = None) -> Pre
     place = Path(builder.data_path)
     if not place.exists():
         remedy = "prepared data goes there: make room, or choose another --data-dir"
-        with writing(f"{data_dir}", remedy), locked(place.parent):
+        with writing(f"{data_dir}", remedy), locked(place.parent, wait=True):
             if not place.exists():
                 build(builder)
     return open_prepared(place)
@@ -133,15 +133,6 @@ def build(builder: SegmentationBuilder) -> None:
     tfds.disable_progress_bar()
     with redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as downloads:
         builder.download_and_prepare(file_format="array_record", download_dir=downloads)
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Be the only process at work in a directory; the system opens the lock of one that dies."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def open_prepared(directory: Path) -> Prepared:

@@ -41,7 +41,7 @@ def join(process: Process) -> None:
         UserError: the environment does not say who the others are, or they do not come.
     """
     try:
-        # The first host stays to evaluate and draw the report while the others wait for it to finish.
+        # The others may wait at the end for the first, which draws the report.
         jax.distributed.initialize(*process, shutdown_timeout_seconds=24 * 3600)
     except (RuntimeError, ValueError) as error:
         raise UserError(

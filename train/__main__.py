@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeVar
 
 import jax
 import tyro
+from etils import epath
 from rich.console import Console
 from rich.logging import RichHandler
 
@@ -82,7 +83,7 @@ class Fit(_OnConfig):
     A run that was cut off goes on where it was when the same command is given again.
     """
 
-    run_dir: Path | None = None
+    run_dir: epath.Path | None = None
     """Where the run is kept; runs/NAME-DIGEST unless given."""
     memory: float = 4.0
     """GiB for training images kept decoded, of those that have been seen; the rest is decoded each time."""
@@ -108,7 +109,7 @@ class Fit(_OnConfig):
 class Evaluate:
     """Figures of a run on one part of its data, and its report."""
 
-    run_dir: Annotated[Path, tyro.conf.Positional]
+    run_dir: Annotated[epath.Path, tyro.conf.Positional]
     """What `fit` made."""
     part: Literal["test", "validation", "train"] = "test"
     """Which part of the data."""
@@ -127,7 +128,7 @@ class Predict:
     Images of any size: large ones are cut into tiles that overlap.
     """
 
-    run_dir: Annotated[Path, tyro.conf.Positional]
+    run_dir: Annotated[epath.Path, tyro.conf.Positional]
     """What `fit` made."""
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Image files, or folders of them."""
@@ -143,7 +144,7 @@ class Predict:
 class Export:
     """The network of a run as model.stablehlo and model.onnx, which run without this project."""
 
-    run_dir: Annotated[Path, tyro.conf.Positional]
+    run_dir: Annotated[epath.Path, tyro.conf.Positional]
     """What `fit` made."""
     out: Path
     """Folder the files go to, new or empty."""

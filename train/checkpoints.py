@@ -4,7 +4,6 @@ import errno
 import os
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,6 +11,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from train.errors import MAKE_ROOM, UserError, writing
+from train.places import Place
 
 BESIDES = 2**13
 """Bytes that an array takes on the disk besides its values; half of that was seen."""
@@ -20,7 +20,7 @@ BESIDES = 2**13
 class Checkpoints:
     """The checkpoints of one run. A write that is cut off leaves the earlier ones whole."""
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Place):
         keep = checkpoint_managers.AnyPreservationPolicy(
             [
                 checkpoint_managers.LatestN(1),
@@ -88,11 +88,15 @@ def check_room(directory: os.PathLike, state: Any) -> None:
     Before anything is written, because tensorstore's threads print a page of tracebacks over a full disk.
     """
     arrays = jax.tree.leaves(state)
-    if shutil.disk_usage(directory).free < sum(x.nbytes for x in arrays) + BESIDES * len(arrays):
+    try:
+        free = shutil.disk_usage(directory).free
+    except FileNotFoundError:  # on any disk; a bucket is never full
+        return
+    if free < sum(x.nbytes for x in arrays) + BESIDES * len(arrays):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def chosen(checkpoints: Checkpoints, which: str, run: Path) -> int:
+def chosen(checkpoints: Checkpoints, which: str, run: Place) -> int:
     """Step of the checkpoint that is called `best` or `latest`.
 
     Raises:

@@ -10,7 +10,6 @@ import difflib
 import functools
 import hashlib
 import importlib
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ import flax.linen as nn
 
 from train.config import Config
 from train.errors import UserError
+from train.places import Place
 
 OWN_MODULE = "config"
 """Module name under which the functions and classes of a config file itself are kept."""
@@ -89,7 +89,7 @@ def to_json(value: Any, where: str = "config") -> Any:
     )
 
 
-def from_json(value: Any, own_file: Path) -> Any:
+def from_json(value: Any, own_file: Place) -> Any:
     """The inverse of `to_json`; what the config file defined is taken from `own_file`."""
     if isinstance(value, list):
         return tuple(from_json(item, own_file) for item in value)
@@ -140,21 +140,19 @@ def _address(thing: Any, where: str) -> str:
     return address
 
 
-def _find(address: str, own_file: Path) -> Any:
+def _find(address: str, own_file: Place) -> Any:
     module_name, name = address.split(":")
     module = _run(own_file) if module_name == OWN_MODULE else importlib.import_module(module_name)
     return getattr(module, name)
 
 
 @functools.cache
-def _run(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(OWN_MODULE, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+def _run(path: Place) -> ModuleType:
+    module = ModuleType(OWN_MODULE)
+    module.__file__ = str(path)
     sys.modules[OWN_MODULE] = module
     try:
-        spec.loader.exec_module(module)
+        exec(compile(path.read_bytes(), path, "exec"), vars(module))
     except Exception as error:
         raise UserError(f"{path}: {type(error).__name__}: {error}") from error
     return module

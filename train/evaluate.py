@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from train.decision import area_counts, best_minimum_areas
 from train.evaluation_view import tables
 from train.experiment import Experiment, Judge, JudgedImage
 from train.figures import image_iou, or_none, stack
+from train.places import Place
 from train.ranking import average_precision
 from train.report import CostPicture, Picture, write_report
 from train.start import first_state
@@ -30,7 +30,7 @@ COSTS_SHOWN = 2
 
 
 def evaluate(
-    experiment: Experiment, data: Prepared, run: Path, *, part: str, which: str, console: Console
+    experiment: Experiment, data: Prepared, run: Place, *, part: str, which: str, console: Console
 ) -> None:
     """Writes evaluation.json and report.html, and prints the tables of figures.
 

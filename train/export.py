@@ -28,6 +28,7 @@ from train.checkpoints import Checkpoints, chosen
 from train.data.views import Size
 from train.errors import ANOTHER_OUT, UserError, writing
 from train.experiment import Experiment
+from train.places import Place
 from train.step import State, evaluated, look
 
 Network = Callable[[UInt8[Array, "b h w c"]], Float[Array, "b h w classes"]]
@@ -43,7 +44,7 @@ TOLERANCE = 1e-4
 """How much a probability may differ between model.onnx and the network; networks of tests differ by 1e-5."""
 
 
-def export(run: Path, *, out: Path, which: str, size: Size | None, onnx: bool, console: Console) -> None:
+def export(run: Place, *, out: Path, which: str, size: Size | None, onnx: bool, console: Console) -> None:
     """Writes model.stablehlo, model.onnx and model.json.
 
     Args:

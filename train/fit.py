@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -26,7 +25,8 @@ from train.findings import summary
 from train.objective import find_option
 from train.parallel import deal, is_first, over_devices, refused_together, replicate
 from train.patience import stalled
-from train.screen import log, logged, progress_line, timed
+from train.places import Place
+from train.screen import log, logged, progress_line
 from train.start import check_start, first_state
 from train.step import Report, State
 from train.stopping import when_to_stop
@@ -43,7 +43,7 @@ def fit(
     config: Config,
     config_file: Path,
     *,
-    run: Path,
+    run: Place,
     data_dir: Path,
     source: Path | None,
     room: int,
@@ -72,7 +72,7 @@ def fit(
             experiment, data = set_up(config, data_dir=data_dir, source=source)
             check_start(experiment, run)
             held.enter_context(run_directory.claimed(run))
-            held.enter_context(logged(LogFile(run / "log.txt") if is_first() else logging.NullHandler()))
+            held.enter_context(logged(run_directory.LogFile(run / "log.txt")))
             for note in run_directory.start_or_join(run, config, config_file, experiment.facts):
                 log.info("note: %s", note)
         log.info("run directory: %s", run)
@@ -82,7 +82,7 @@ def fit(
         evaluate(experiment, data, run, part="test", which="best", console=console)
 
 
-def look_at_masks(config: Config, data: Prepared, run: Path, console: Console) -> None:
+def look_at_masks(config: Config, data: Prepared, run: Place, console: Console) -> None:
     """Says, once per run, what the confusion mask leaves of each class at the network's input size."""
     if (run / "survey.json").exists():
         return
@@ -102,7 +102,7 @@ def look_at_masks(config: Config, data: Prepared, run: Path, console: Console) -
 def train(
     experiment: Experiment,
     data: Prepared,
-    run: Path,
+    run: Place,
     room: int,
     stopping: Callable[[int], bool],
     console: Console,
@@ -203,7 +203,7 @@ def until(
         yield next(batches)
 
 
-def traced(batches: Iterator[Batch], out: Path) -> Iterator[Batch]:
+def traced(batches: Iterator[Batch], out: Place) -> Iterator[Batch]:
     """The same batches; while the second five of them are worked on, jax's profiler looks on."""
     yield from itertools.islice(batches, TRACED)  # while these are, the step is compiled
     with jax.profiler.trace(out):
@@ -281,14 +281,3 @@ def describe(row: Mapping[str, Any], epochs: int) -> str:
         f"validation IoU {'-' if headline is None else f'{headline:.3f}'}  "
         f"{row['images_per_second']:.0f} images/s"
     )
-
-
-class LogFile(logging.FileHandler):
-    """Keeps what is said in a file, with the time."""
-
-    def __init__(self, path: Path):
-        super().__init__(path, encoding="utf-8")
-        self.setFormatter(timed)
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Nothing: a full disk ends the run where it matters, and in one line."""

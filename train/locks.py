@@ -3,13 +3,13 @@
 import contextlib
 import fcntl
 from collections.abc import Iterator
-from pathlib import Path
 
+from train.places import Place
 from train.screen import log
 
 
 @contextlib.contextmanager
-def locked(directory: Path, *, wait: bool) -> Iterator[None]:
+def locked(directory: Place, *, wait: bool) -> Iterator[None]:
     """Makes a directory and keeps others out of it; the system opens the lock of a process that dies.
 
     Where the file system knows no locks, as in most mounted buckets, this is said, and nobody is kept out.

@@ -37,6 +37,7 @@ from train.errors import ANOTHER_OUT, UserError, writing
 from train.experiment import Experiment
 from train.parallel import on_host
 from train.pictures import overlay
+from train.places import Place
 from train.tiles import FLIPS, Predictor, Tiling
 
 READ_AHEAD = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
@@ -98,7 +99,7 @@ class Files:
 
 
 def predict(
-    run: Path,
+    run: Place,
     paths: Sequence[Path],
     *,
     out: Path,
@@ -216,7 +217,7 @@ def largest(paths: Iterable[Path], read: Read) -> Size:
     return height, width
 
 
-def chosen_on_validation(run: Path, step: int, which: str, classes: Sequence[str]) -> Decision:
+def chosen_on_validation(run: Place, step: int, which: str, classes: Sequence[str]) -> Decision:
     """The decision that the last evaluation has chosen on the validation part.
 
     Args:

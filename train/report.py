@@ -20,6 +20,7 @@ from train.charts import INK, holder_curves, learning_curves
 from train.data.builder import VOID, visible
 from train.figures import defect_means
 from train.pictures import HEAT_TICKS, class_colors, enlarge, heat, heat_color, layer
+from train.places import Place
 from train.run_directory import write_text
 from train.survey import MUTED, warnings
 
@@ -73,7 +74,7 @@ class Node(NamedTuple):
 
 
 def write_report(
-    path: Path,
+    path: Place,
     *,
     title: str,
     config: Mapping[str, Any],

@@ -10,18 +10,22 @@
     report.html       all of it to look at
     log.txt           what was printed
 
-Files are replaced whole, but for log.txt, which grows. Of several hosts the first alone writes; what orbax
-keeps, checkpoints and the start, it writes as it sees fit.
+Files are replaced whole, so that they may lie in a bucket, where nothing can be appended to. Of several hosts
+the first alone writes; what orbax keeps, checkpoints and the start, it writes as it sees fit.
 """
 
 import contextlib
 import importlib.metadata
+import io
 import json
+import logging
 import os
 import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from etils import epath
 
 from train import configfile
 from train.config import Config
@@ -29,17 +33,19 @@ from train.errors import MAKE_ROOM, UserError, writing
 from train.experiment import Facts
 from train.locks import locked
 from train.parallel import is_first
+from train.places import Place
+from train.screen import timed
 
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
 
 
-def default_path(config: Config, name: str) -> Path:
+def default_path(config: Config, name: str) -> epath.Path:
     """Where a run is kept unless told otherwise: `runs/<config's name>-<digest>`."""
-    return Path("runs") / f"{name}-{configfile.digest(config)}"
+    return epath.Path("runs") / f"{name}-{configfile.digest(config)}"
 
 
 @contextlib.contextmanager
-def claimed(path: Path) -> Iterator[None]:
+def claimed(path: Place) -> Iterator[None]:
     """Makes the directory and keeps other runs out of it for the time of the context.
 
     Raises:
@@ -59,7 +65,7 @@ def claimed(path: Path) -> Iterator[None]:
         yield
 
 
-def start_or_join(path: Path, config: Config, config_file: Path, facts: Facts) -> list[str]:
+def start_or_join(path: Place, config: Config, config_file: Path, facts: Facts) -> list[str]:
     """Writes down what a new run is; of one that is there already, checks that it is the same.
 
     Args:
@@ -89,7 +95,7 @@ def start_or_join(path: Path, config: Config, config_file: Path, facts: Facts) -
     return notes
 
 
-def check_data(path: Path, facts: Facts) -> None:
+def check_data(path: Place, facts: Facts) -> None:
     """Refuses data that is not what a run was made with.
 
     Raises:
@@ -102,7 +108,7 @@ def check_data(path: Path, facts: Facts) -> None:
         )
 
 
-def stored(path: Path) -> tuple[Config, Facts]:
+def stored(path: Place) -> tuple[Config, Facts]:
     """The config of a run directory, and what its data said.
 
     Raises:
@@ -115,7 +121,7 @@ def stored(path: Path) -> tuple[Config, Facts]:
     return configfile.from_json(content["config"], path / "config.py"), facts
 
 
-def decided(path: Path, step: int) -> dict[str, Any] | None:
+def decided(path: Place, step: int) -> dict[str, Any] | None:
     """What the last evaluation decided by; None if it was not of the checkpoint of this step.
 
     It holds `thresholds` and `minimum_areas` of the defect classes, by their names.
@@ -127,17 +133,17 @@ def decided(path: Path, step: int) -> dict[str, Any] | None:
     return evaluation["decided"] if evaluation["step"] == step else None
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Place, value: Any) -> None:
     """Replaces a file by a value as JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=1))
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Place) -> Any:
     """The value that a JSON file holds."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Place, text: str) -> None:
     """Replaces a file by a text, whole or not at all, and sees it to the disk."""
     if not is_first():
         return
@@ -146,20 +152,37 @@ def write_text(path: Path, text: str) -> None:
         with new.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            with contextlib.suppress(io.UnsupportedOperation):  # of what lies in a bucket
+                os.fsync(file.fileno())
         new.replace(path)
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+def write_rows(path: Place, rows: Sequence[dict[str, Any]]) -> None:
     """Replaces a .jsonl file, whole or not at all."""
     write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Place) -> list[dict[str, Any]]:
     """The lines of a .jsonl file; none where there is no file."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+class LogFile(logging.Handler):
+    """Keeps what is said in a file, with the time, after what is there."""
+
+    def __init__(self, path: Place):
+        super().__init__()
+        self.setFormatter(timed)
+        self._path = path
+        self._text = path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes all of it anew."""
+        self._text += f"{self.format(record)}\n"
+        with contextlib.suppress(UserError):  # a full disk ends the run where it matters, and in one line
+            write_text(self._path, self._text)
 
 
 def _versions() -> dict[str, str]:

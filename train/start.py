@@ -1,11 +1,11 @@
 """What training starts from: the seed alone, pretrained weights, or the best state of another run."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+from etils import epath
 from flax import traverse_util
 
 from balanced_jax.models import load_pretrained
@@ -13,11 +13,12 @@ from train import run_directory
 from train.checkpoints import Checkpoints, chosen
 from train.errors import UserError
 from train.experiment import Experiment
+from train.places import Place
 from train.screen import log
 from train.step import State, evaluated, state_before
 
 
-def first_state(experiment: Experiment, run: Path) -> State:
+def first_state(experiment: Experiment, run: Place) -> State:
     """The state before the first step.
 
     A start that does not follow from the seed is read once and kept in the run directory, so that to go on
@@ -40,7 +41,7 @@ def first_state(experiment: Experiment, run: Path) -> State:
     return state_before(variables, experiment.transformation, experiment.config.ema)
 
 
-def check_start(experiment: Experiment, run: Path) -> None:
+def check_start(experiment: Experiment, run: Place) -> None:
     """Refuses a start that cannot be read or does not fit the network, before anything is compiled.
 
     Raises:
@@ -57,14 +58,14 @@ def _given(experiment: Experiment) -> bool:
     return experiment.config.pretrained is not None or experiment.config.init_from is not None
 
 
-def _kept(run: Path) -> Path:
+def _kept(run: Place) -> Place:
     return run.absolute() / "start"
 
 
 def _started(experiment: Experiment, variables: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """A network's variables with those of the start in their place, and where they are from."""
     if experiment.config.init_from is not None:
-        return of_run(Path(experiment.config.init_from), variables, experiment.facts.classes)
+        return of_run(epath.Path(experiment.config.init_from), variables, experiment.facts.classes)
     try:
         path = str(experiment.config.pretrained)
         return load_pretrained(path, variables), path
@@ -72,7 +73,7 @@ def _started(experiment: Experiment, variables: dict[str, Any]) -> tuple[dict[st
         raise UserError(f"pretrained: {' '.join(str(error).split())}") from error
 
 
-def of_run(run: Path, variables: Mapping[str, Any], classes: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+def of_run(run: Place, variables: Mapping[str, Any], classes: tuple[str, ...]) -> tuple[dict[str, Any], str]:
     """A network's variables with those of a run's best checkpoint in their place, and where they are from.
 
     What has another shape there for no other reason than another number of classes stays, and is named.

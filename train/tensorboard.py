@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from train.data.prepare import Prepared
 from train.data.views import Chosen
 from train.experiment import Experiment
 from train.pictures import overlay
+from train.places import Place
 from train.step import State
 from train.tiles import Predictor, Tiling
 
@@ -23,7 +23,7 @@ SHOWN = 4
 
 @contextlib.contextmanager
 def tensorboard(
-    experiment: Experiment, data: Prepared, directory: Path, done: int
+    experiment: Experiment, data: Prepared, directory: Place, done: int
 ) -> Iterator[Callable[[Mapping[str, Any], State], None]]:
     """A function `(row, state)` that adds an epoch to TensorBoard's files, and its state's predictions.
 

@@ -11,7 +11,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from train.errors import MAKE_ROOM, UserError, writing
-from train.places import Place
+from train.places import Place, absolute
 
 BESIDES = 2**13
 """Bytes that an array takes on the disk besides its values; half of that was seen."""
@@ -28,7 +28,7 @@ class Checkpoints:
             ]
         )
         self._manager = ocp.CheckpointManager(
-            directory.absolute(),
+            absolute(directory),
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=keep,
                 best_fn=_headline,

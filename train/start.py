@@ -13,7 +13,7 @@ from train import run_directory
 from train.checkpoints import Checkpoints, chosen
 from train.errors import UserError
 from train.experiment import Experiment
-from train.places import Place
+from train.places import Place, absolute
 from train.screen import log
 from train.step import State, evaluated, state_before
 
@@ -59,7 +59,7 @@ def _given(experiment: Experiment) -> bool:
 
 
 def _kept(run: Place) -> Place:
-    return run.absolute() / "start"
+    return absolute(run) / "start"
 
 
 def _started(experiment: Experiment, variables: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -1,5 +1,7 @@
 """A run directory in a bucket: what the project itself reads and writes there; orbax has ways of its own."""
 
+import os
+
 import fsspec
 import pytest
 from etils import epath
@@ -7,6 +9,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from train import configfile, run_directory
 from train.experiment import Facts
+from train.places import absolute
 from train.screen import log, logged
 
 FACTS = Facts(("background", "pit"), 1, 16, 8, "f00d")
@@ -56,6 +59,11 @@ def test_what_a_run_is_comes_back_from_a_bucket(run, tmp_path):
     assert (configfile.to_json(config), facts) == (wanted, FACTS)
     said = [line.split(" ", 2)[2] for line in (run / "log.txt").read_text().splitlines()]
     assert said == ["begun", "gone on with"]
+
+
+def test_an_address_is_no_path_from_here(run):
+    assert absolute(run / "start") == epath.Path("s3://bucket/runs/one/start")
+    assert str(absolute(epath.Path("runs"))) == os.path.abspath("runs")
 
 
 def test_lines_of_figures_are_replaced_whole(run):

@@ -1,6 +1,6 @@
 """A run directory in a bucket: what the project itself reads and writes there; orbax has ways of its own."""
 
-import os
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -63,7 +63,7 @@ def test_what_a_run_is_comes_back_from_a_bucket(run, tmp_path):
 
 def test_an_address_is_no_path_from_here(run):
     assert absolute(run / "start") == epath.Path("s3://bucket/runs/one/start")
-    assert str(absolute(epath.Path("runs"))) == os.path.abspath("runs")
+    assert str(absolute(epath.Path("runs"))) == str(Path("runs").absolute())
 
 
 def test_lines_of_figures_are_replaced_whole(run):

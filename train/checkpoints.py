@@ -90,7 +90,7 @@ def check_room(directory: os.PathLike, state: Any) -> None:
     arrays = jax.tree.leaves(state)
     try:
         free = shutil.disk_usage(directory).free
-    except FileNotFoundError:  # on any disk; a bucket is never full
+    except FileNotFoundError:  # it is no disk but a bucket, which is never full
         return
     if free < sum(x.nbytes for x in arrays) + BESIDES * len(arrays):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

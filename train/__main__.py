@@ -16,6 +16,7 @@ from train import configfile, run_directory
 from train.config import Config
 from train.data.leaks import find_leaks, summary, write_table
 from train.data.prepare import prepare
+from train.display.statistics import show_statistics
 from train.errors import NotFinite, Stopped, UserError
 from train.evaluate import evaluate
 from train.experiment import set_up
@@ -25,7 +26,6 @@ from train.parallel import Process, is_first, join
 from train.predict import Wanted, predict
 from train.screen import logged, quietly
 from train.statistics import statistics
-from train.statistics_view import show_statistics
 from train.tiles import Tiling
 
 USAGE = """\

@@ -8,18 +8,18 @@ import numpy as np
 from rich.console import Console
 
 from train import configfile, run_directory
-from train.bootstrap import average_precision_interval
-from train.breakdown import Breakdown, summary
 from train.checkpoints import Checkpoints, chosen
-from train.components import without_small
 from train.data.prepare import Part, Prepared
-from train.decision import area_counts, best_minimum_areas
-from train.evaluation_view import tables
+from train.display.evaluation import tables
+from train.display.report import CostPicture, Picture, write_report
 from train.experiment import Experiment, Judge, JudgedImage
-from train.figures import image_iou, or_none, stack
+from train.measures.bootstrap import average_precision_interval
+from train.measures.breakdown import Breakdown, summary
+from train.measures.components import without_small
+from train.measures.decision import area_counts, best_minimum_areas
+from train.measures.figures import image_iou, or_none, stack
+from train.measures.ranking import average_precision
 from train.places import Place
-from train.ranking import average_precision
-from train.report import CostPicture, Picture, write_report
 from train.start import first_state
 from train.step import State
 
@@ -110,7 +110,7 @@ def image_level(scores: np.ndarray, part: Part, classes: Sequence[str]) -> dict[
     """How well images with a defect are told from those without, as it stands in evaluation.json.
 
     Args:
-        scores: of `train.ranking.image_scores`, [images, classes].
+        scores: of `train.measures.ranking.image_scores`, [images, classes].
         part: the images; those without a labelled pixel are left out.
         classes: their names.
     """

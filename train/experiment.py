@@ -18,10 +18,10 @@ from train.config import Config
 from train.data.pipeline import evaluation_batches, images_of_a_pass
 from train.data.prepare import Prepared, prepare
 from train.data.views import Batch, Chosen, Examples, Size
-from train.decision import best_thresholds
 from train.errors import UserError
-from train.figures import stack
-from train.findings import Findings
+from train.measures.decision import best_thresholds
+from train.measures.figures import stack
+from train.measures.findings import Findings
 from train.objective import check_objective
 from train.parallel import (
     batch_size_here,
@@ -73,7 +73,7 @@ class JudgedImage(NamedTuple):
     boundary: np.ndarray
     """1 where the label touches another class."""
     scores: np.ndarray
-    """How sure it is of each class, see `train.ranking.image_scores`, float32 [classes]."""
+    """How sure it is of each class, see `train.measures.ranking.image_scores`, float32 [classes]."""
 
 
 Judge = Callable[[State, Examples], Iterator[JudgedImage]]

@@ -17,11 +17,12 @@ from train.config import Config
 from train.data.pipeline import training_batches
 from train.data.prepare import Part, Prepared
 from train.data.views import Batch, resized_label
+from train.display.tensorboard import tensorboard
 from train.errors import NotFinite, Stopped
 from train.evaluate import evaluate
 from train.experiment import Experiment, set_up
-from train.figures import figures
-from train.findings import summary
+from train.measures.figures import figures
+from train.measures.findings import summary
 from train.objective import find_option
 from train.parallel import deal, is_first, over_devices, refused_together, replicate
 from train.patience import stalled
@@ -33,7 +34,6 @@ from train.stopping import when_to_stop
 from train.stored import stored_masks
 from train.survey import survey, warnings
 from train.survey import table as survey_table
-from train.tensorboard import tensorboard
 
 TRACED = 5
 """Steps that a profile shows, after as many that it does not."""

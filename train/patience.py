@@ -10,7 +10,7 @@ from flax import traverse_util
 from balanced_jax.metrics import ConfusionCounts
 from train.config import Config
 from train.errors import UserError
-from train.figures import figures
+from train.measures.figures import figures
 
 
 def stalled(rows: Sequence[Mapping[str, Any]], patience: int | None, name: str) -> bool:

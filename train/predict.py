@@ -28,15 +28,15 @@ from rich.progress import Progress, track
 
 from train import run_directory
 from train.checkpoints import Checkpoints, chosen
-from train.components import components, without_small
 from train.data.files import SUFFIXES, read_head, read_pixels
 from train.data.folder import Folder
 from train.data.views import Size, padded
-from train.decision import decide
+from train.display.pictures import overlay
 from train.errors import ANOTHER_OUT, UserError, writing
 from train.experiment import Experiment
+from train.measures.components import components, without_small
+from train.measures.decision import decide
 from train.parallel import on_host
-from train.pictures import overlay
 from train.places import Place
 from train.tiles import FLIPS, Predictor, Tiling
 

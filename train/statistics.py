@@ -9,11 +9,11 @@ import numpy as np
 from scipy import ndimage
 
 from balanced_jax.masks import class_weight_mask
-from train.components import Component, components
 from train.config import Config, Term
 from train.data.builder import PARTS, VOID, progress
 from train.data.prepare import Prepared
 from train.data.views import resized_label
+from train.measures.components import Component, components
 from train.objective import find_option
 from train.survey import MUTED, Mask, class_sums, mean_over_images, purity, rescaled
 

@@ -20,10 +20,10 @@ from balanced_jax.masks import boundary_mask, valid_mask
 from balanced_jax.metrics import ConfusionCounts, confusion_counts
 from train.augment import augment
 from train.config import Augmentation, Input, Term
-from train.decision import decide, one_against_all
-from train.findings import Findings, findings
+from train.measures.decision import decide, one_against_all
+from train.measures.findings import Findings, findings
+from train.measures.ranking import image_scores
 from train.objective import AUXILIARY, term_sums, total_cost
-from train.ranking import image_scores
 
 AXIS = "batch"
 AUXILIARY_WEIGHT = 0.4
@@ -268,7 +268,7 @@ class Judged(NamedTuple):
     boundary: jax.Array
     """Which pixels of the label touch another class, bool [b, *canvas]."""
     scores: jax.Array
-    """How sure it is of each class in the image, see `train.ranking.image_scores`, float32 [b, classes]."""
+    """How sure it is of each class in the image, see `train.measures.ranking`, float32 [b, classes]."""
 
 
 def judge_step(
@@ -284,7 +284,7 @@ def judge_step(
 
     Args:
         state, batch, model, what, canvas: as above.
-        thresholds: of each defect class, see `train.decision`.
+        thresholds: of each defect class, see `train.measures.decision`.
     """
     scores = _at_own_size(look(state, batch, model=model, what=what), batch, canvas)
     decided = decide(jax.nn.softmax(scores), thresholds)

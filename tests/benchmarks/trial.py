@@ -19,7 +19,7 @@ from typing import Annotated
 import tyro
 
 from configs.objectives import OBJECTIVES
-from train.figures import defect_means
+from train.measures.figures import defect_means
 
 
 @dataclass(frozen=True)

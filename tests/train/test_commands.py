@@ -21,8 +21,8 @@ from train.checkpoints import Checkpoints
 from train.configfile import to_json
 from train.data.folder import Folder
 from train.data.prepare import Part
+from train.display.pictures import overlay
 from train.experiment import Experiment
-from train.pictures import overlay
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.py")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from train.__main__ import main
+from train.display.tensorboard import curves
 from train.run_directory import read_rows
-from train.tensorboard import curves
 
 TINY = Path(__file__).with_name("tiny.py")
 

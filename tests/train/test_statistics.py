@@ -10,12 +10,12 @@ from rich.console import Console
 
 from balanced_jax.masks import class_weight_mask, confusion_mask
 from configs.folder import config as folder
-from train.components import components
 from train.data.folder import Folder
 from train.data.prepare import Prepared, prepare
+from train.display.statistics import show_statistics, tables
 from train.errors import UserError
+from train.measures.components import components
 from train.statistics import Components, statistics
-from train.statistics_view import show_statistics, tables
 
 HEIGHT, WIDTH = 40, 60
 

@@ -20,9 +20,9 @@ from balanced_jax.models import UNet
 from balanced_jax.models.layers import Convolution, Dropout, Mode
 from train.config import Augmentation, Input, Ramp, Term
 from train.data.builder import VOID
-from train.decision import decide, one_against_all
+from train.measures.decision import decide, one_against_all
+from train.measures.ranking import image_scores
 from train.parallel import collect, deal, each_device, over_devices, replicate
-from train.ranking import image_scores
 from train.step import (
     AXIS,
     cost_step,

@@ -15,11 +15,11 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from train.bootstrap import RESAMPLES
-from train.charts import INK, holder_curves, learning_curves
 from train.data.builder import VOID, visible
-from train.figures import defect_means
-from train.pictures import HEAT_TICKS, class_colors, enlarge, heat, heat_color, layer
+from train.display.charts import INK, holder_curves, learning_curves
+from train.display.pictures import HEAT_TICKS, class_colors, enlarge, heat, heat_color, layer
+from train.measures.bootstrap import RESAMPLES
+from train.measures.figures import defect_means
 from train.places import Place
 from train.run_directory import write_text
 from train.survey import MUTED, warnings

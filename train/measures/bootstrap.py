@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from balanced_jax.metrics import ConfusionCounts
-from train.ranking import average_precision
+from train.measures.ranking import average_precision
 
 RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)

@@ -9,7 +9,7 @@ import numpy as np
 
 from balanced_jax.diagnostics import Diagnostics, Holdings, densities, diagnose, group_sums, means, shares
 from train.config import Term
-from train.figures import or_none
+from train.measures.figures import or_none
 from train.objective import term_mask, thresholds, total_cost
 
 BRANCHES = ("easy", "critical", "hard")

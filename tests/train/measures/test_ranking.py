@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train.ranking import average_precision, image_scores
+from train.measures.ranking import average_precision, image_scores
 
 
 def by_thresholds(scores: np.ndarray, positive: np.ndarray) -> float:

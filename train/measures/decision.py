@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from balanced_jax.masks import valid_mask
 from balanced_jax.metrics import ConfusionCounts, iou
-from train.components import components
+from train.measures.components import components
 
 CANDIDATES = 1 / (1 + np.exp(-np.linspace(-5, 5, 41)))
 """The thresholds that are tried: .0067 to .9933, evenly spaced in log-odds."""

@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from train.report import (
+from train.display.report import (
     CostPicture,
     Picture,
     duration,

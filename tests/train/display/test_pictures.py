@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.pictures import class_colors, enlarge, heat, heat_color, layer, overlay
+from train.display.pictures import class_colors, enlarge, heat, heat_color, layer, overlay
 
 
 def grey(height: int = 40, width: int = 60, channels: int = 1) -> np.ndarray:

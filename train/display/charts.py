@@ -11,7 +11,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from train.figures import defect_means
+from train.measures.figures import defect_means
 
 INK = "#010203"
 """Stands in a chart for the colour of the page's text, which is another one in the dark."""

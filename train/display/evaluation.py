@@ -6,7 +6,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from train.figures import RATIOS, READINGS
+from train.measures.figures import RATIOS, READINGS
 
 
 def tables(evaluation: Mapping[str, Any]) -> list[Table]:

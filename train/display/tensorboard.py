@@ -9,8 +9,8 @@ from flax import traverse_util
 
 from train.data.prepare import Prepared
 from train.data.views import Chosen
+from train.display.pictures import overlay
 from train.experiment import Experiment
-from train.pictures import overlay
 from train.places import Place
 from train.step import State
 from train.tiles import Predictor, Tiling

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from train.display.pictures import class_colors
 from train.errors import ANOTHER_OUT, writing
-from train.pictures import class_colors
 from train.run_directory import write_json
 from train.survey import MUTED
 

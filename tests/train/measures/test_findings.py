@@ -9,7 +9,7 @@ import pytest
 from balanced_jax.losses import softmax_cross_entropy, softmax_truncated_cross_entropy
 from balanced_jax.masks import class_weight_mask
 from train.config import Ramp, Term
-from train.findings import findings, summary
+from train.measures.findings import findings, summary
 
 CLASSES = ("background", "crack", "pit")
 RAREST_FIRST = {

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from train.components import components, without_small
+from train.measures.components import components, without_small
 
 CLASSES = np.array(
     [

@@ -5,8 +5,8 @@ import pytest
 
 from balanced_jax.masks import boundary_mask
 from balanced_jax.metrics import ConfusionCounts, confusion_counts
-from train.breakdown import KINDS, RANGES, Breakdown, confusion_matrices, counts_of, summary
-from train.figures import figures
+from train.measures.breakdown import KINDS, RANGES, Breakdown, confusion_matrices, counts_of, summary
+from train.measures.figures import figures
 
 CLASSES = ("background", "crack", "pit")
 

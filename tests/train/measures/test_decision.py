@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from balanced_jax.metrics import ConfusionCounts, confusion_counts
-from train.components import without_small
-from train.decision import (
+from train.measures.components import without_small
+from train.measures.decision import (
     AREAS,
     CANDIDATES,
     area_counts,

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from balanced_jax.metrics import ConfusionCounts
-from train.bootstrap import iou_intervals
-from train.components import Component, components
-from train.figures import figures, stack
+from train.measures.bootstrap import iou_intervals
+from train.measures.components import Component, components
+from train.measures.figures import figures, stack
 
 SIZES = (16, 64, 256, 1024)
 """Areas in pixels at which a new range of components begins; the first range begins at 1."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from balanced_jax.metrics import ConfusionCounts
-from train.figures import figures, image_iou, stack
+from train.measures.figures import figures, image_iou, stack
 
 PERFECT = ConfusionCounts(np.array([90, 10, 0]), np.array([0, 0, 0]), np.array([0, 0, 0]))
 FALSE_ALARM = ConfusionCounts(np.array([80, 0, 0]), np.array([0, 20, 0]), np.array([20, 0, 0]))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from balanced_jax.metrics import ConfusionCounts, iou
-from train.bootstrap import RESAMPLES, average_precision_interval, iou_intervals, resamples
-from train.ranking import average_precision
+from train.measures.bootstrap import RESAMPLES, average_precision_interval, iou_intervals, resamples
+from train.measures.ranking import average_precision
 
 GROUPS = ["b", "a", "b", "c", "a", "d"]
 CLASSES = ("background", "crack", "pit")

@@ -1,0 +1,1 @@
+"""Display: the report, tables, charts and TensorBoard, from what has been measured."""

@@ -1,6 +1,6 @@
 """What `fit` adds to the bare step, and how long its first step takes to come.
 
-    python -m tests.benchmarks.loop [--config configs/quickstart.py] [--epochs 12]
+    python -m tests.benchmarks.loop [--config configs/quickstart.py] [--epochs 31]
 
 After each epoch of a run of `fit` the bare compiled step takes as many steps on one batch, so both see the
 same machine. An epoch counts with all that belongs to it but the look at the validation part: reading images,
@@ -50,7 +50,7 @@ class Benchmark:
 
     config: Path = Path("configs/quickstart.py")
     """What is trained."""
-    epochs: int = 12
+    epochs: int = 31
     """Of the run; the first is not counted."""
     starts: int = 3
     """How often each start is timed."""

@@ -1,5 +1,6 @@
 """Evaluation of a run: figures on one part of its data, and the report."""
 
+import dataclasses
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -84,7 +85,7 @@ def evaluate(
     write_report(
         run / "report.html",
         title=run.name,
-        config=configfile.to_json(experiment.config),
+        config=configfile.to_json(dataclasses.replace(experiment.config, model=experiment.model)),
         rows=run_directory.read_rows(run / "metrics.jsonl"),
         evaluation=evaluation,
         survey=run_directory.read_json(run / "survey.json"),

@@ -108,7 +108,9 @@ def test_a_run_leaves_all_it_should(run):
             for kind in ("pixels", "loss", "gradient"):
                 assert sum(group[kind] for group in found[division].values()) == pytest.approx(1)
         assert list(found["mask"]) == ["balanced"]
-    assert "Which pixels hold it" in (run / "report.html").read_text()
+    report = (run / "report.html").read_text()
+    assert "Which pixels hold it" in report
+    assert re.search(r"num_classes</span>\s*<span>4<", report)
     evaluation = json.loads((run / "evaluation.json").read_text())
     assert list(evaluation["classes"]) == ["background", "scratch", "spot", "pit"]
     assert evaluation["images"] == evaluation["image_level"]["images"] == 8

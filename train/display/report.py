@@ -107,7 +107,13 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": figure, "percent": percent, "interval": interval, "duration": duration}
+    environment.filters |= {
+        "figure": figure,
+        "digits": digits,
+        "percent": percent,
+        "interval": interval,
+        "duration": duration,
+    }
     page = environment.get_template("report.html.jinja").render(
         title=title,
         evaluation=evaluation,
@@ -143,6 +149,13 @@ def figure(value: float | None, places: int = 3) -> str:
     if value is None or math.isnan(value):
         return "\N{EN DASH}"
     return f"{value:.{places}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def digits(value: float, count: int) -> str:
+    """A number of any size in so many digits that count, no power of ten; a dash where there is none."""
+    if math.isnan(value):
+        return figure(value)
+    return np.format_float_positional(value, precision=count, fractional=False, trim="-")
 
 
 def percent(share: float | None) -> str:

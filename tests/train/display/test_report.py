@@ -13,6 +13,7 @@ import pytest
 from train.display.report import (
     CostPicture,
     Picture,
+    digits,
     duration,
     figure,
     half_of_the_cost,
@@ -323,9 +324,14 @@ def test_pictures_show_which_pixels_hold_the_loss_before_and_after(report):
     shown = cost_picture("one")._replace(before=cost, after=np.zeros((48, 64)))
     text = words(report(costs=[shown]))
     dash = "\N{EN DASH}"
-    assert f"one before: loss {24 / 3072:.3f}, half of it on {600 / 3072:.1f} % of the pixels" in text
-    assert f"after: loss 0.000, half of it on {dash} % of the pixels" in text
+    assert "one before: loss 0.00781, half of it on 0.2 % of the pixels" in text
+    assert f"after: loss 0, half of it on {dash} % of the pixels" in text
     assert "After: the best checkpoint, step 60" in text
+
+
+def test_small_numbers_keep_their_digits():
+    shown = [digits(value, 3) for value in (1.40449, 0.000034567, 0.0, 49.64, 1234567.0, math.nan)]
+    assert shown == ["1.4", "0.0000346", "0", "49.6", "1230000", "\N{EN DASH}"]
 
 
 def test_half_of_the_cost_lies_on_the_dearest_pixels():

@@ -116,20 +116,23 @@ def image_level(scores: np.ndarray, part: Part, classes: Sequence[str]) -> dict[
         classes: their names.
     """
     kept = [i for i, present in enumerate(part.present) if present]
-    scores = scores[kept]
+    groups = [part.groups[i] for i in kept]
 
-    def of(k: int, positive: Sequence[bool]) -> dict[str, Any]:
-        value = average_precision(scores[:, k], np.array(positive, bool))
-        return {"positive": sum(positive), "average_precision": or_none(float(value))}
+    def of(scores: np.ndarray, positive: Sequence[bool]) -> dict[str, Any]:
+        shown = np.array(positive, bool)
+        return {
+            "positive": sum(positive),
+            "average_precision": or_none(float(average_precision(scores, shown))),
+            "interval": average_precision_interval(scores, shown, groups),
+        }
 
-    defective = [any(part.present[i]) for i in kept]
-    interval = average_precision_interval(
-        scores[:, 0], np.array(defective, bool), [part.groups[i] for i in kept]
-    )
+    surest = scores[kept].T
     return {
         "images": len(kept),
-        "any": {**of(0, defective), "interval": interval},
-        "classes": {name: of(k, [k in part.present[i] for i in kept]) for k, name in enumerate(classes) if k},
+        "any": of(surest[0], [any(part.present[i]) for i in kept]),
+        "classes": {
+            name: of(surest[k], [k in part.present[i] for i in kept]) for k, name in enumerate(classes) if k
+        },
     }
 
 

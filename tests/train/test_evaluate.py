@@ -36,11 +36,21 @@ def test_images_are_ranked_by_class_and_by_any_defect():
     assert found["images"] == 5
     assert found["any"]["positive"] == 3
     assert found["any"]["average_precision"] == pytest.approx((1 + 1 + 3 / 4) / 3)
-    assert found["any"]["interval"] is not None
-    assert found["classes"] == {
-        "crack": {"positive": 2, "average_precision": pytest.approx((1 + 2 / 5) / 2)},
-        "pit": {"positive": 2, "average_precision": pytest.approx((1 + 2 / 4) / 2)},
-    }
+    crack, pit = found["classes"]["crack"], found["classes"]["pit"]
+    assert crack["positive"] == pit["positive"] == 2
+    assert crack["average_precision"] == pytest.approx((1 + 2 / 5) / 2)
+    assert pit["average_precision"] == pytest.approx((1 + 2 / 4) / 2)
+    for row in (found["any"], crack, pit):
+        low, high = row["interval"]
+        assert 0 < low < row["average_precision"] < high <= 1
+    assert found["any"]["interval"][0] > crack["interval"][0]
+
+
+def test_a_class_that_one_group_shows_has_no_interval():
+    scores = np.array([[9, 9, 0], [8, 1, 8], [7, 3, 9]])
+    found = image_level(scores, part([(0, 1), (0, 2), (0, 2)], "aab"), CLASSES)
+    assert found["classes"]["crack"]["interval"] is None
+    assert found["classes"]["pit"]["interval"] == (1, 1)
 
 
 def test_an_image_of_void_alone_is_neither_positive_nor_negative():
@@ -53,8 +63,8 @@ def test_an_image_of_void_alone_is_neither_positive_nor_negative():
 @pytest.mark.parametrize("present", [[(0,), (0,)], [(), ()]])
 def test_without_a_defect_there_is_no_average_precision(present):
     found = image_level(np.zeros((2, 3)), part(present, "ab"), CLASSES)
-    nothing = {"positive": 0, "average_precision": None}
-    assert found["any"] == nothing | {"interval": None}
+    nothing = {"positive": 0, "average_precision": None, "interval": None}
+    assert found["any"] == nothing
     assert found["classes"] == {"crack": nothing, "pit": nothing}
 
 

@@ -66,7 +66,7 @@ def images_table(evaluation: Mapping[str, Any]) -> Table:
             str(found["images"]),
             str(row["positive"]),
             _text(row["average_precision"]),
-            _interval(row.get("interval")),
+            _interval(row["interval"]),
         )
     return out
 

@@ -81,7 +81,10 @@ def evaluation(**changes) -> dict:
         "image_level": {
             "images": 9,
             "any": {"positive": 5, "average_precision": 0.81, "interval": (0.62, 0.97)},
-            "classes": {name: {"positive": 2, "average_precision": 0.43} for name in names[1:]},
+            "classes": {
+                name: {"positive": 2, "average_precision": 0.43, "interval": (0.212, 0.658)}
+                for name in names[1:]
+            },
         },
         "decided": {
             "thresholds": dict(zip(names[1:], (0.731, 0.269), strict=False)),
@@ -209,7 +212,7 @@ def test_every_figure_of_every_class_is_there(report):
 
 def test_the_breakdowns_are_there_with_what_has_no_pixels_as_dashes(report):
     text = words(report()).replace("\N{EN DASH}", "-")
-    assert "any 5 of 9 0.810 0.62-0.97 scratch 2 of 9 0.430 pit 2 of 9 0.430" in text
+    assert "any 5 of 9 0.810 0.62-0.97 scratch 2 of 9 0.430 0.21-0.66 pit 2 of 9 0.430 0.21-0.66" in text
     assert "background 90.0 10.0 0.0 scratch <0.1 100.0 0.0 pit - - -" in text
     assert "scratch 16-63 17 13 11 5 1024+ 3 0 0 0 pit - -" in text
     assert "scratch 12.5 0.250 0.750 -" in text

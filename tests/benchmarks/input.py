@@ -13,7 +13,7 @@ import gc
 import itertools
 import multiprocessing
 import os
-import resource
+import re
 import statistics
 import tempfile
 import time
@@ -104,8 +104,17 @@ def three_passes(data: Folder, data_dir: Path, size: tuple[int, int], batch: int
     for _ in range(3):
         for _ in range(len(part) // batch):
             next(batches)
-        memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        memory.append(largest_resident())
     return start, memory
+
+
+def largest_resident() -> int:
+    """Bytes that this process has held at most, on Linux.
+
+    Not `ru_maxrss`, which counts what the process that started this one held as well.
+    """
+    [kibibytes] = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    return 1024 * int(kibibytes)
 
 
 def rate(batches: Iterator[Any], benchmark: Benchmark) -> float:

@@ -30,6 +30,16 @@ from train.experiment import Experiment, Facts
 
 ROOT = Path(__file__).parents[2]
 
+LARGEST = """
+import resource, subprocess, sys
+subprocess.run([sys.executable, *sys.argv[1:]], check=True, stdout=sys.stderr)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+"""Runs Python and prints its largest resident set, in KiB on Linux.
+
+A small process of its own, because Linux counts what the process that starts another holds as the other's.
+"""
+
 
 @dataclass(frozen=True)
 class Benchmark:
@@ -72,16 +82,21 @@ def measure(benchmark: Benchmark, folder: Path) -> Measured:
     pixels = np.random.default_rng(0).integers(0, 256, (benchmark.side, benchmark.side), np.uint8)
     Image.fromarray(pixels).save(image)
     command = ["predict", run, image, "--out", folder / "out", "--components", "--tile", *benchmark.tile]
+    return measured("-m", "train", *map(str, command))
+
+
+def measured(*arguments: str) -> Measured:
+    """Runs Python with these arguments."""
     begin = time.monotonic()
     # Without the flags of the tests, which make eight devices of a CPU, and so eight tiles at a time.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "train", *map(str, command)], cwd=ROOT, env=os.environ | {"XLA_FLAGS": ""}
+    process = subprocess.run(
+        [sys.executable, "-c", LARGEST, *arguments],
+        cwd=ROOT,
+        env=os.environ | {"XLA_FLAGS": ""},
+        check=True,
+        stdout=subprocess.PIPE,
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if status:
-        raise RuntimeError(f"predict ended with {process.returncode}")
-    return Measured(time.monotonic() - begin, usage.ru_maxrss / 1024)  # in KiB on Linux
+    return Measured(time.monotonic() - begin, int(process.stdout) / 1024)
 
 
 def facts(classes: tuple[str, ...]) -> Facts:

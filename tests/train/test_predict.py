@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from balanced_jax.models import UNet
-from tests.benchmarks.predict import Benchmark, facts, make_run, measure
+from tests.benchmarks.predict import Benchmark, facts, make_run, measure, measured
 from tests.train.tiny import config as tiny
 from train.__main__ import main
 from train.config import Input
@@ -344,6 +344,13 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(run, folder, tmp_pat
     Image.fromarray(pixels("one")).save(folder / "one_overlay.png")
     assert "would both be written to one_overlay.png" in refused([run, folder, *out], capsys)
     assert not (tmp_path / "out").exists()
+
+
+def test_memory_is_measured_without_that_of_the_process_that_measures():
+    ballast = np.ones(2**25)  # 256 MiB
+    assert measured("-c", "pass").mebibytes < 128
+    assert measured("-c", "b'1' * 2**27").mebibytes > 128
+    assert ballast.all()
 
 
 @pytest.mark.slow

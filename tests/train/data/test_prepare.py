@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from train.data import generated
-from train.data.builder import THREADS, ahead
+from train.data.builder import THREADS, Example, ahead
 from train.data.generated import Generated, GeneratedSurfaces
 from train.data.prepare import open_prepared, prepare
 from train.errors import UserError
@@ -51,10 +51,15 @@ def test_the_classes_of_each_example_are_known_without_decoding_it(tiny, tmp_pat
         assert list(records.present) == [tuple(np.unique(record["label"])) for record in records]
         assert records.defective == [bool(record["label"].any()) for record in records]
     assert {True, False} == {shows for records in tiny.parts.values() for shows in records.defective}
-    surfaces = iter([np.full((32, 32), 255), np.zeros((32, 32)), np.eye(32) * 3, *[np.eye(32) * 255] * 6])
-    monkeypatch.setattr(
-        generated, "paint", lambda rng, size: (np.zeros((32, 32), np.uint8), next(surfaces).astype(np.uint8))
+    labels = np.array(
+        [np.full((32, 32), 255), np.zeros((32, 32)), np.eye(32) * 3, np.eye(32) * 255], np.uint8
     )
+
+    def example(self, item):  # by several threads, in any order
+        part, index = item
+        return Example(f"{part}/{index}", b"", np.zeros((32, 32, 1), np.uint8), labels[index])
+
+    monkeypatch.setattr(GeneratedSurfaces, "example", example)
     part = prepare(TINY, data_dir=tmp_path).parts["train"]
     assert part.present == ((), (0,), (0, 3), (0,))
     assert part.defective == [False, False, True, False]
@@ -115,7 +120,7 @@ from train.data.prepare import open_prepared, prepare
 painted = []
 def paint(rng, size, paint=generated.paint):
     painted.append(size)
-    if len(painted) == 6:
+    if len(painted) >= 6:  # several threads paint
         os.kill(os.getpid(), signal.SIGKILL)
     return paint(rng, size)
 generated.paint = paint

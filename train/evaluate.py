@@ -14,7 +14,7 @@ from train.data.prepare import Part, Prepared
 from train.display.evaluation import tables
 from train.display.report import CostPicture, Picture, write_report
 from train.experiment import Experiment, Judge, JudgedImage
-from train.measures.bootstrap import average_precision_interval
+from train.measures.bootstrap import average_precision_intervals
 from train.measures.breakdown import Breakdown, summary
 from train.measures.components import without_small
 from train.measures.decision import area_counts, best_minimum_areas
@@ -116,23 +116,23 @@ def image_level(scores: np.ndarray, part: Part, classes: Sequence[str]) -> dict[
         classes: their names.
     """
     kept = [i for i, present in enumerate(part.present) if present]
-    groups = [part.groups[i] for i in kept]
-
-    def of(scores: np.ndarray, positive: Sequence[bool]) -> dict[str, Any]:
-        shown = np.array(positive, bool)
-        return {
-            "positive": sum(positive),
-            "average_precision": or_none(float(average_precision(scores, shown))),
-            "interval": average_precision_interval(scores, shown, groups),
+    shown = [part.present[i] for i in kept]
+    # In the place of the background: any defect.
+    positive = np.array([[any(p), *(k in p for k in range(1, len(classes)))] for p in shown], bool)
+    positive, scores = positive.reshape(-1, len(classes)), scores[kept]
+    intervals = average_precision_intervals(scores, positive, [part.groups[i] for i in kept])
+    any_defect, *by_class = (
+        {
+            "positive": int(has_it.sum()),
+            "average_precision": or_none(float(average_precision(surest, has_it))),
+            "interval": interval,
         }
-
-    surest = scores[kept].T
+        for surest, has_it, interval in zip(scores.T, positive.T, intervals, strict=True)
+    )
     return {
         "images": len(kept),
-        "any": of(surest[0], [any(part.present[i]) for i in kept]),
-        "classes": {
-            name: of(surest[k], [k in part.present[i] for i in kept]) for k, name in enumerate(classes) if k
-        },
+        "any": any_defect,
+        "classes": dict(zip(classes[1:], by_class, strict=True)),
     }
 
 

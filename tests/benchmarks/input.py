@@ -13,7 +13,6 @@ import gc
 import itertools
 import multiprocessing
 import os
-import re
 import statistics
 import tempfile
 import time
@@ -27,6 +26,7 @@ import torch  # pyright: ignore[reportMissingImports]
 import tyro
 from PIL import Image
 
+from tests.benchmarks.memory import largest_resident
 from train.data.folder import Folder
 from train.data.pipeline import training_batches
 from train.data.prepare import Part, prepare
@@ -106,15 +106,6 @@ def three_passes(data: Folder, data_dir: Path, size: tuple[int, int], batch: int
             next(batches)
         memory.append(largest_resident())
     return start, memory
-
-
-def largest_resident() -> int:
-    """Bytes that this process has held at most, on Linux.
-
-    Not `ru_maxrss`, which counts what the process that started this one held as well.
-    """
-    [kibibytes] = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    return 1024 * int(kibibytes)
 
 
 def rate(batches: Iterator[Any], benchmark: Benchmark) -> float:

@@ -30,14 +30,13 @@ from train.experiment import Experiment, Facts
 
 ROOT = Path(__file__).parents[2]
 
-LARGEST = """
-import resource, subprocess, sys
-subprocess.run([sys.executable, *sys.argv[1:]], check=True, stdout=sys.stderr)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-"""
-"""Runs Python and prints its largest resident set, in KiB on Linux.
-
-A small process of its own, because Linux counts what the process that starts another holds as the other's.
+PREDICT = """
+import sys
+from tests.benchmarks.memory import largest_resident
+from train.__main__ import main
+status = main(sys.argv[1:])
+print(largest_resident())
+sys.exit(status)
 """
 
 
@@ -82,21 +81,18 @@ def measure(benchmark: Benchmark, folder: Path) -> Measured:
     pixels = np.random.default_rng(0).integers(0, 256, (benchmark.side, benchmark.side), np.uint8)
     Image.fromarray(pixels).save(image)
     command = ["predict", run, image, "--out", folder / "out", "--components", "--tile", *benchmark.tile]
-    return measured("-m", "train", *map(str, command))
-
-
-def measured(*arguments: str) -> Measured:
-    """Runs Python with these arguments."""
     begin = time.monotonic()
     # Without the flags of the tests, which make eight devices of a CPU, and so eight tiles at a time.
     process = subprocess.run(
-        [sys.executable, "-c", LARGEST, *arguments],
+        [sys.executable, "-c", PREDICT, *map(str, command)],
         cwd=ROOT,
         env=os.environ | {"XLA_FLAGS": ""},
         check=True,
         stdout=subprocess.PIPE,
+        text=True,
     )
-    return Measured(time.monotonic() - begin, int(process.stdout) / 1024)
+    *_, resident = process.stdout.splitlines()
+    return Measured(time.monotonic() - begin, int(resident) / 2**20)
 
 
 def facts(classes: tuple[str, ...]) -> Facts:

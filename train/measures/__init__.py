@@ -1,1 +1,1 @@
-"""Measures: what predictions on a part of a data set are worth, and how to decide by them; pure functions."""
+"""Measures: what predictions are worth on a part of a data set, how to decide by them, who holds the loss."""

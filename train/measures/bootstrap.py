@@ -22,7 +22,7 @@ Interval = tuple[float, float]
 def resamples(groups: Sequence[str]) -> np.ndarray:
     """How often each image stands in each resample, float64 [resamples, images]; always the same draws."""
     names, group = np.unique(np.asarray(groups), return_inverse=True)
-    drawn = np.random.default_rng(0).integers(len(names), size=(RESAMPLES, len(names)))
+    drawn = np.random.default_rng(0).integers(len(names) or 1, size=(RESAMPLES, len(names)))
     times = [np.bincount(draw, minlength=len(names)) for draw in drawn]
     return np.stack(times).astype(float)[:, group]  # floats, because only their products are fast
 
@@ -56,13 +56,24 @@ def iou_intervals(counts: ConfusionCounts, groups: Sequence[str], classes: Seque
     }
 
 
-def average_precision_interval(
+def average_precision_intervals(
     scores: np.ndarray, positive: np.ndarray, groups: Sequence[str]
-) -> Interval | None:
-    """Interval of `average_precision`; None where fewer than two groups have a positive image."""
-    if not _differ(groups, positive):
-        return None
-    return _interval(average_precision(scores, positive, resamples(groups)))
+) -> list[Interval | None]:
+    """Intervals of `average_precision`, one for each thing that is looked for.
+
+    Args:
+        scores: of each image, the surest highest, [images, things].
+        positive: which images have it, bool [images, things].
+        groups: of each image.
+
+    Returns:
+        None where fewer than two groups have a positive image.
+    """
+    times = resamples(groups)
+    return [
+        _interval(average_precision(of_thing, has_it, times)) if _differ(groups, has_it) else None
+        for of_thing, has_it in zip(scores.T, positive.T, strict=True)
+    ]
 
 
 def _differ(groups: Sequence[str], shown: np.ndarray) -> bool:

@@ -1,186 +1,30 @@
-"""The report: complete, self-contained, safe against its own input, and readable at any width."""
+"""The report: complete, self-contained, and safe against its own input."""
 
 import html
-import json
 import math
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 
-from train.display.report import (
-    CostPicture,
-    Picture,
-    digits,
-    duration,
-    figure,
-    half_of_the_cost,
-    timing,
-    tree,
-    write_report,
+from tests.train.display.inputs import (
+    CLASSES,
+    class_figures,
+    cost_picture,
+    evaluation,
+    findings,
+    picture,
+    row,
 )
+from train.display.report import CostPicture, digits, duration, figure, half_of_the_cost, timing, tree
 from train.survey import survey
 
-CLASSES = ("background", "scratch", "pit")
 NOTHING = {
     "iou": dict.fromkeys(("dataset", "present", "union", "all")),
     "dice": None,
     "precision": None,
     "recall": None,
 }
-
-
-def class_figures(iou: float) -> dict:
-    return {
-        "iou": {"dataset": iou, "present": iou - 0.05, "union": iou - 0.1, "all": iou + 0.1},
-        "dice": iou + 0.02,
-        "precision": iou + 0.03,
-        "recall": iou + 0.04,
-    }
-
-
-def evaluation(**changes) -> dict:
-    figures = [class_figures(iou) for iou in (0.9, 0.6, 0.4)]
-    found = {
-        "images": 9,
-        "headline": 0.5,
-        "mean_with_background": 0.6333,
-        "classes": dict(zip(CLASSES, figures, strict=True)),
-    } | changes
-    names = list(found["classes"])
-    counts = dict.fromkeys(("labelled", "touched", "half", "false_alarms"), 0)
-    sizes = dict.fromkeys(("1-15", "16-63", "64-255", "256-1023", "1024+"), counts)
-    found = {
-        "intervals": {
-            "groups": 7,
-            "headline": (0.412, 0.588),
-            "classes": dict(zip(names, [(0.87, 0.93), (0.511, 0.689), None], strict=False)),
-        },
-        "confusion": [[9000, 1000, 0], [1, 9999, 0], [0, 0, 0]],
-        "boundary": {
-            name: {"share": 0.125, "recall": 0.25, "recall_inside": 0.75, "false_positives": None}
-            for name in names
-        },
-        "components": {
-            names[1]: sizes
-            | {
-                "16-63": {"labelled": 17, "touched": 13, "half": 11, "false_alarms": 5},
-                "1024+": counts | {"labelled": 3},
-            },
-            **dict.fromkeys(names[2:], sizes),
-        },
-        **found,
-    }
-    return {
-        "part": "test",
-        "checkpoint": "best",
-        "step": 60,
-        **found,
-        "image_level": {
-            "images": 9,
-            "any": {"positive": 5, "average_precision": 0.81, "interval": (0.62, 0.97)},
-            "classes": {
-                name: {"positive": 2, "average_precision": 0.43, "interval": (0.212, 0.658)}
-                for name in names[1:]
-            },
-        },
-        "decided": {
-            "thresholds": dict(zip(names[1:], (0.731, 0.269), strict=False)),
-            "minimum_areas": dict(zip(names[1:], (32, 1), strict=False)),
-            **found,
-        },
-    }
-
-
-def findings(**changes) -> dict:
-    held = {"pixels": 0.9, "loss": 0.4, "gradient": 0.3}
-    return {
-        "thresholds": {"term": "balanced", "eps_inf": 0.3, "eps_sup": 0.7},
-        "histogram": {"pixels": [0.05] * 20, "loss": [0.1] * 10 + [0.0] * 10, "gradient": [None] * 20},
-        "error": dict.fromkeys(("easy", "critical", "hard"), held),
-        "classes": dict.fromkeys(CLASSES, held),
-        "boundary": dict.fromkeys(("boundary", "inside"), held),
-        "boundary_to_inside": {"loss": 7.25, "gradient": None},
-        "mask": {"balanced": {"background": 1.0, "scratch": 5.0, "pit": None}},
-    } | changes
-
-
-def row(epoch: int, **changes) -> dict:
-    return {
-        "step": 30 * epoch,
-        "epoch": epoch,
-        "progress": epoch / 3,
-        "loss": 0.9 / epoch,
-        "terms": {"balanced": 0.6 / epoch, "dice": 0.3 / epoch},
-        "learning_rate": 1e-3,
-        "seconds": 12.0,
-        "images_per_second": 40.0,
-        "validation": evaluation(),
-        "findings": findings(),
-    } | changes
-
-
-def picture(name: str, iou: float = 0.5, size: tuple[int, int] = (48, 64), channels: int = 1) -> Picture:
-    label = np.zeros(size, np.uint8)
-    label[5:20, 7] = 1
-    label[:9, 30:] = 255
-    image = np.random.default_rng(0).integers(0, 255, (*size, channels)).astype(np.uint8)
-    return Picture(name, image, label, np.where(label == 255, 2, label).astype(np.uint8), iou)
-
-
-def cost_picture(name: str, size: tuple[int, int] = (48, 64)) -> CostPicture:
-    _, image, label, *_ = picture(name, size=size)
-    cost = np.random.default_rng(1).exponential(size=(40, 50))
-    cost[:5] = np.nan
-    return CostPicture(name, image, label, cost, np.where(np.isnan(cost), cost, 0.0))
-
-
-CONFIG = {
-    "@type": "train.config:Config",
-    "objective": {
-        "balanced": {
-            "@type": "train.config:Term",
-            "loss": {"@function": "balanced_jax.losses:balanced_loss"},
-            "options": {
-                "eps_sup": {
-                    "@type": "train.config:Ramp",
-                    "start": 1.0,
-                    "end": 0.7,
-                    "begin": 0.0,
-                    "until": 1 / 3,
-                }
-            },
-            "weights": None,
-            "weights_options": {},
-        }
-    },
-    "input": {"@type": "train.config:Input", "size": None, "crop": [64, 64]},
-    "name": "<script>alert('config')</script>",
-}
-
-
-@pytest.fixture
-def report(tmp_path):
-    """A function that writes a report from usual input, less what it is given, and returns its text."""
-    usual = {
-        "title": "quickstart-1f3a",
-        "config": CONFIG,
-        "rows": [row(epoch) for epoch in (1, 2, 3)],
-        "evaluation": evaluation(),
-        "survey": survey([picture("").label], CLASSES, 3),
-        "pictures": {"Worst": [picture("one", 0.1)], "Best": [picture("two", 0.9)]},
-        "costs": [cost_picture("one")],
-        "predicted_per_second": 123.4,
-    }
-
-    def write(**changes) -> str:
-        write_report(tmp_path / "report.html", **usual | changes)
-        assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
-        return (tmp_path / "report.html").read_text(encoding="utf-8")
-
-    return write
 
 
 def words(page: str) -> str:
@@ -397,66 +241,3 @@ def test_numbers_and_times_are_readable():
     assert figure(-0.25, 2) == "\N{MINUS SIGN}0.25"
     assert [duration(s) for s in (0.04, 59.5, 61, 3725)] == ["0.0 s", "59.5 s", "1 min 1 s", "1 h 2 min"]
     assert timing([]) is None
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-MEASURE = """<script>
-function measure(frame) {
-  const page = frame.contentDocument, root = page.documentElement;
-  const seen = [...page.images].filter(image => image.complete && image.naturalWidth > 0);
-  const styles = [...page.querySelectorAll(".view")].map(view => frame.contentWindow.getComputedStyle(view));
-  document.title = JSON.stringify({
-    overflow: root.scrollWidth - frame.clientWidth, height: root.scrollHeight,
-    images: page.images.length, decoded: seen.length,
-    confusion: page.querySelectorAll(".confusion td").length,
-    narrowest: Math.min(...styles.map(style => parseFloat(style.width))),
-    pixelated: styles.every(style => style.imageRendering == "pixelated"),
-  });
-}
-</script>"""
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-@pytest.mark.parametrize("width", [390, 1280])
-def test_a_browser_shows_all_of_it_without_scrolling_sideways(report, tmp_path_factory, width):
-    long = "a_name_without_any_space_" * 6
-    classes = ("background", long, "blowhole", "break", "crack", "fray", "uneven")
-    figures = evaluation(
-        classes={name: class_figures(0.5) for name in classes},
-        intervals={"groups": 7, "headline": (0.4, 0.6), "classes": dict.fromkeys(classes, (0.4, 0.6))},
-        confusion=(1000 * np.eye(7, dtype=int) + 7).tolist(),
-    )
-    figures["decided"]["thresholds"] = dict.fromkeys(classes[1:], 0.5)
-    figures["decided"]["minimum_areas"] = dict.fromkeys(classes[1:], 4096)
-    held = {name: {"pixels": 1, "loss": 1, "gradient": 1} for name in classes}
-    found = findings(classes=held, mask={"balanced": dict.fromkeys(classes, 1.0)})
-    page = report(
-        evaluation=figures,
-        rows=[row(epoch, validation=figures, findings=found) for epoch in (1, 2)],
-        title=long,
-        pictures={"Worst": [picture(long, 0.1), picture("wide", 0.2, (20, 150))]},
-        costs=[cost_picture(long), cost_picture("wide", (20, 150))],
-    )
-    directory = tmp_path_factory.mktemp("browser")
-    frame = (
-        f'<iframe width={width} height=800 frameborder=0 onload="measure(this)" srcdoc="{html.escape(page)}">'
-    )
-    (directory / "frame.html").write_text(f"<!doctype html>{MEASURE}{frame}</iframe>", encoding="utf-8")
-    quiet = ["background-networking", "component-update", "sync", "quic", "gpu"]
-    options = ["headless", "no-sandbox", "no-first-run", "enable-logging=stderr"]
-    options += [f"disable-{service}" for service in quiet]
-    command = [CHROMIUM, *(f"--{option}" for option in (*options, f"user-data-dir={directory / 'profile'}"))]
-    address = f"file://{directory / 'frame.html'}"
-    browser = subprocess.run(
-        [*command, "--dump-dom", address], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert "CONSOLE" not in browser.stderr
-    title = re.search("<title>(.*?)</title>", browser.stdout)
-    assert title is not None
-    seen = json.loads(html.unescape(title[1]))
-    assert seen["overflow"] <= 0
-    assert seen["height"] > 1500
-    assert seen["images"] == seen["decoded"] == 10
-    assert seen["confusion"] == 49
-    assert seen["narrowest"] > 80
-    assert seen["pixelated"]

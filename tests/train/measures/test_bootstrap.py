@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from balanced_jax.metrics import ConfusionCounts, iou
-from train.measures.bootstrap import RESAMPLES, average_precision_interval, iou_intervals, resamples
+from train.measures.bootstrap import RESAMPLES, average_precision_intervals, iou_intervals, resamples
 from train.measures.ranking import average_precision
 
 GROUPS = ["b", "a", "b", "c", "a", "d"]
@@ -72,14 +72,15 @@ def test_where_fewer_than_two_groups_bear_on_a_figure_there_is_no_interval():
 def test_average_precision_has_one_if_two_groups_have_a_positive_image():
     scores = np.array([6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
     positive = np.array([True, False, False, True, False, False])
-    low, high = average_precision_interval(scores, positive, GROUPS) or (0, 0)
+    both = np.stack([positive, np.arange(6) == 0], 1)
+    found, one_group = average_precision_intervals(np.stack([scores, scores], 1), both, GROUPS)
+    low, high = found or (0, 0)
     assert low < average_precision(scores, positive) < high <= 1
     values = average_precision(scores, positive, resamples(GROUPS))
     assert np.isnan(values).any()
     assert (low, high) == pytest.approx(np.nanpercentile(values, (2.5, 97.5)))
-    positive[3] = False
-    assert average_precision_interval(scores, positive, GROUPS) is None
-    assert average_precision_interval(np.zeros(0), np.zeros(0, bool), []) is None
+    assert one_group is None
+    assert average_precision_intervals(np.zeros((0, 2)), np.zeros((0, 2), bool), []) == [None, None]
 
 
 def test_severstals_test_part_takes_little_time():
@@ -88,5 +89,5 @@ def test_severstals_test_part_takes_little_time():
     groups = [str(i) for i in range(images)]
     start = time.process_time()
     iou_intervals(counts(images=images), groups, CLASSES)
-    average_precision_interval(rng.random(images), rng.random(images) < 0.3, groups)
+    average_precision_intervals(rng.random((images, 1)), rng.random((images, 1)) < 0.3, groups)
     assert time.process_time() - start < 5  # seen .6

@@ -12,21 +12,22 @@ from etils import epath
 from rich.console import Console
 from rich.logging import RichHandler
 
-from train import configfile, run_directory
+from train import configfile
+from train.commands.evaluate import evaluate
+from train.commands.export import export
+from train.commands.predict import Wanted, predict
 from train.config import Config
-from train.data.leaks import find_leaks, summary, write_table
 from train.data.prepare import prepare
-from train.display.statistics import show_statistics
+from train.display.label_statistics import show_statistics
 from train.errors import NotFinite, Stopped, UserError
-from train.evaluate import evaluate
-from train.experiment import set_up
-from train.export import export
-from train.fit import fit
+from train.inference.tiles import Tiling
+from train.inspection.label_statistics import statistics
+from train.inspection.leaks import find_leaks, summary, write_table
 from train.parallel import Process, is_first, join
-from train.predict import Wanted, predict
-from train.screen import logged, quietly
-from train.statistics import statistics
-from train.tiles import Tiling
+from train.run import directory as run_directory
+from train.run.log import logged, quietly
+from train.training.experiment import set_up
+from train.training.loop import fit
 
 USAGE = """\
 usage: python -m train COMMAND ...

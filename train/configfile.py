@@ -20,7 +20,7 @@ import flax.linen as nn
 
 from train.config import Config
 from train.errors import UserError
-from train.places import Place
+from train.paths import Place
 
 OWN_MODULE = "config"
 """Module name under which the functions and classes of a config file itself are kept."""

@@ -15,7 +15,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from train.errors import UserError
-from train.step import AXIS
+from train.training.step import AXIS
 
 PIXELS = 2**20
 """What a device takes at once of several images where nothing is learnt from them: enough to keep it busy."""

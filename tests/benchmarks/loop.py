@@ -24,22 +24,22 @@ import jax
 import tyro
 from rich.console import Console
 
-import train.fit
+import train.training.loop
 from tests.benchmarks.step import batches
-from train.checkpoints import Checkpoints
 from train.configfile import load
-from train.experiment import set_up
 from train.parallel import deal, over_devices, replicate
-from train.run_directory import read_rows
+from train.run.checkpoints import Checkpoints
+from train.run.directory import read_rows
+from train.training.experiment import set_up
 
 FIRST_STEP = """
-import os, sys, train.fit
+import os, sys, train.training.loop
 from train.__main__ import main
-take_steps = train.fit.take_steps
+take_steps = train.training.loop.take_steps
 def one_step(step, state, batches, skip, show):
     take_steps(step, state, [next(batches)], skip, show)
     os._exit(0)
-train.fit.take_steps = one_step
+train.training.loop.take_steps = one_step
 main(sys.argv[1:])
 """
 
@@ -115,8 +115,8 @@ def epochs(benchmark: Benchmark, folder: Path) -> tuple[list[float], list[float]
             bare.append(bare_steps() / steps)
 
     run = folder / "run"
-    with mock.patch.object(train.fit, "Checkpoints", Watched):
-        train.fit.fit(
+    with mock.patch.object(train.training.loop, "Checkpoints", Watched):
+        train.training.loop.fit(
             config,
             benchmark.config,
             run=run,

@@ -22,11 +22,12 @@ import tyro
 from PIL import Image
 
 from balanced_jax.models import UNet
-from tests.train.tiny import config
-from train import configfile, run_directory
-from train.checkpoints import Checkpoints
+from tests.tiny import config
+from train import configfile
 from train.config import Input
-from train.experiment import Experiment, Facts
+from train.run import directory as run_directory
+from train.run.checkpoints import Checkpoints
+from train.training.experiment import Experiment, Facts
 
 ROOT = Path(__file__).parents[2]
 

@@ -26,8 +26,8 @@ import tyro
 from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, UNet
 from configs import neu_seg, severstal
 from train.config import Config
-from train.experiment import Experiment, Facts
 from train.parallel import over_devices
+from train.training.experiment import Experiment, Facts
 
 NETWORKS = {kind.__name__.lower(): kind() for kind in (UNet, FCN8s, SegNet, DeepLabV3, PSPNet)}
 FEWEST_STEPS = 10

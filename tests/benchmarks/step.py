@@ -26,14 +26,14 @@ import tyro
 from balanced_jax.masks import confusion_mask
 from configs import quickstart
 from tests.benchmarks.timing import Candidate, alternate, ratio
-from train.augment import augment
 from train.config import Input
-from train.data.generated import Generated
 from train.data.pipeline import training_batches
 from train.data.prepare import Prepared
-from train.experiment import Experiment, set_up
-from train.fit import take_steps
+from train.data.sets.generated import Generated
 from train.parallel import deal, over_devices, replicate
+from train.training.augment import augment
+from train.training.experiment import Experiment, set_up
+from train.training.loop import take_steps
 
 WINDOW = 7
 """Of the confusion mask: the paper's."""

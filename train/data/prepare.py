@@ -17,7 +17,7 @@ from PIL import Image
 
 from train.data.builder import PARTS, REBUILD, DataSet, SegmentationBuilder, halves_refused
 from train.errors import UserError, writing
-from train.locks import locked
+from train.run.lock import locked
 
 
 class Record(TypedDict):

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from flax import traverse_util
 
+from train.data.cache import Chosen
 from train.data.prepare import Prepared
-from train.data.views import Chosen
 from train.display.pictures import overlay
-from train.experiment import Experiment
-from train.places import Place
-from train.step import State
-from train.tiles import Predictor, Tiling
+from train.inference.tiles import Predictor, Tiling
+from train.paths import Place
+from train.training.experiment import Experiment
+from train.training.step import State
 
 CURVES = ("loss", "terms", "learning_rate", "images_per_second", "validation")
 """What of a line of metrics.jsonl becomes curves."""

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.train.data.image_files import save
+
 Draw = Callable[..., Path]
 
 
@@ -31,9 +33,3 @@ def mask(tmp_path: Path) -> Draw:
         return save(Image.fromarray(labels), tmp_path / name)
 
     return write
-
-
-def save(image: Image.Image, path: Path, **options) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, **options)
-    return path

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.data import generated
 from train.data.builder import THREADS, Example, ahead
-from train.data.generated import Generated, GeneratedSurfaces
 from train.data.prepare import open_prepared, prepare
+from train.data.sets import generated
+from train.data.sets.generated import Generated, GeneratedSurfaces
 from train.errors import UserError
 
 TINY = Generated(train=4, validation=2, test=3, size=32)
@@ -115,7 +115,7 @@ def test_equal_content_has_an_equal_fingerprint_and_other_content_another(tiny, 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from train.data import generated
+from train.data.sets import generated
 from train.data.prepare import open_prepared, prepare
 painted = []
 def paint(rng, size, paint=generated.paint):
@@ -150,10 +150,10 @@ def test_an_error_in_the_middle_leaves_nothing_either(tiny, tmp_path, monkeypatc
 ALONE = """
 import sys
 from pathlib import Path
-from train.data.generated import Generated
-from train.data.folder import Folder
-from train.data.magnetic_tile import MagneticTile
-from train.data.neu_seg import NeuSeg
+from train.data.sets.generated import Generated
+from train.data.sets.folder import Folder
+from train.data.sets.magnetic_tile import MagneticTile
+from train.data.sets.neu_seg import NeuSeg
 from train.data.prepare import open_prepared, prepare
 data = prepare(Generated(train=4, validation=2, test=3, size=32), data_dir=Path(sys.argv[1]))
 data.parts["train"][0]

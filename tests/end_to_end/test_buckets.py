@@ -1,0 +1,75 @@
+"""A run directory in a bucket: what the project itself reads and writes there; orbax has ways of its own."""
+
+from pathlib import Path
+
+import fsspec
+import pytest
+from etils import epath
+from fsspec.implementations.memory import MemoryFileSystem
+
+from train import configfile
+from train.paths import absolute
+from train.run import directory as run_directory
+from train.run.log import log, logged
+from train.training.experiment import Facts
+
+FACTS = Facts(("background", "pit"), 1, 16, 8, "f00d")
+CONFIG = """
+import dataclasses
+from tests.tiny import config as tiny
+from train.config import Term
+
+def of_my_own(logits, labels, *, weights=None):
+    return weights
+
+config = dataclasses.replace(tiny, objective={"mine": Term(of_my_own)})
+"""
+
+
+class Bucket(MemoryFileSystem):
+    """A bucket that is gone with the process; like a real one it appends to nothing and locks nothing."""
+
+    protocol = "s3"
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return "/" + path.removeprefix("s3://").strip("/")
+
+    def _open(self, path, mode="rb", block_size=None, autocommit=True, cache_options=None, **kwargs):
+        assert "a" not in mode
+        return super()._open(path, mode, block_size, autocommit, cache_options, **kwargs)
+
+
+@pytest.fixture
+def run():
+    fsspec.register_implementation("s3", Bucket, clobber=True)
+    Bucket.store.clear()
+    return epath.Path("s3://bucket/runs/one")
+
+
+def test_what_a_run_is_comes_back_from_a_bucket(run, tmp_path):
+    file = tmp_path / "config.py"
+    file.write_text(CONFIG)
+    mine = configfile.load(file)
+    wanted = configfile.to_json(mine)
+    for begun in ("begun", "gone on with"):
+        with run_directory.claimed(run), logged(run_directory.LogFile(run / "log.txt")):
+            assert run_directory.start_or_join(run, mine, file, FACTS) == []
+            log.info(begun)
+    config, facts = run_directory.stored(run)  # its loss is taken from the file in the bucket
+    assert (configfile.to_json(config), facts) == (wanted, FACTS)
+    said = [line.split(" ", 2)[2] for line in (run / "log.txt").read_text().splitlines()]
+    assert said == ["begun", "gone on with"]
+
+
+def test_an_address_is_no_path_from_here(run):
+    assert absolute(run / "start") == epath.Path("s3://bucket/runs/one/start")
+    assert str(absolute(epath.Path("runs"))) == str(Path("runs").absolute())
+
+
+def test_lines_of_figures_are_replaced_whole(run):
+    rows = [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25}]
+    for length in (2, 1):
+        run_directory.write_rows(run / "metrics.jsonl", rows[:length])
+        assert run_directory.read_rows(run / "metrics.jsonl") == rows[:length]
+    assert [path.name for path in run.iterdir()] == ["metrics.jsonl"]

@@ -1,0 +1,379 @@
+"""The commands as a person runs them: from a config to a report, through kills and mistakes."""
+
+import contextlib
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import train.training.loop
+from tests.end_to_end.runs import rows
+from tests.tiny import TINY
+from train.__main__ import main
+from train.configfile import to_json
+from train.data.prepare import Part
+from train.data.sets.folder import Folder
+from train.display.pictures import overlay
+from train.run.checkpoints import Checkpoints
+from train.training.experiment import Experiment
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return tmp_path_factory.mktemp("prepared")
+
+
+def command(run: Path, prepared: Path, *options: str) -> list[str]:
+    return ["fit", str(TINY), "--run-dir", str(run), "--data-dir", str(prepared), *options]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, prepared):
+    """A run that nothing disturbed."""
+    path = tmp_path_factory.mktemp("runs") / "undisturbed"
+    assert main(command(path, prepared)) == 0
+    return path
+
+
+def test_prepare_counts_the_parts_and_finds_no_leak(prepared, capsys):
+    for _ in range(2):  # again the same
+        assert main(["prepare", str(TINY), "--data-dir", str(prepared)]) == 0
+        out = capsys.readouterr().out
+        assert "train: " in out
+        assert "no image stands in two parts" in out
+
+
+def test_prepare_says_which_images_leak(tmp_path, capsys):
+    for part in ("train", "val", "test"):
+        for k in range(2):
+            pixels = np.random.default_rng(k if part == "train" else ord(part[0]) + k).integers(
+                0, 255, (40, 50)
+            )
+            if (part, k) == ("test", 1):
+                pixels = np.random.default_rng(1).integers(0, 255, (40, 50))[::-1]
+            label = np.zeros((40, 50), np.uint8)
+            label[:5, :5] = 1
+            for kind, values in (("images", pixels.astype(np.uint8)), ("masks", label)):
+                path = tmp_path / kind / part / f"{k}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(values).save(path)
+    images, masks, place = (str(tmp_path / name) for name in ("images", "masks", "prepared"))
+    data = ["--data.images", images, "--data.masks", masks]
+    assert main(["prepare", str(ROOT / "configs/folder.py"), *data, "--data-dir", place]) == 0
+    out = capsys.readouterr().out
+    assert "1 of 2 images of the test part show what images of the train part show: test/1 is train/1" in out
+    [table] = tmp_path.glob("prepared/**/leaks.csv")
+    assert str(table) in out
+    assert table.read_text().splitlines() == [
+        "part,name,other_part,other_name", "train,train/1,test,test/1",
+    ]  # fmt: skip
+
+
+def test_stats_prints_tables_and_leaves_two_files(prepared, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["stats", str(TINY), "--data-dir", str(prepared), "--out", str(out)]) == 0
+    assert "recommended" in capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} == {"statistics.json", "statistics.png"}
+
+
+def test_a_run_leaves_all_it_should(run):
+    names = {path.name for path in run.iterdir() if not path.name.startswith(".")}
+    assert names == {
+        "config.py", "config.json", "metrics.jsonl", "survey.json", "checkpoints", "evaluation.json",
+        "report.html", "log.txt",
+    }  # fmt: skip
+    assert [row["epoch"] for row in rows(run)] == [1, 2, 3]
+    for row in rows(run):
+        found = row["findings"]
+        assert found["thresholds"]["term"] == "balanced"
+        assert found["thresholds"]["eps_sup"] == pytest.approx(1 - row["epoch"] / 10)
+        assert list(found["classes"]) == ["background", "scratch", "spot", "pit"]
+        for division in ("error", "classes", "boundary"):
+            for kind in ("pixels", "loss", "gradient"):
+                assert sum(group[kind] for group in found[division].values()) == pytest.approx(1)
+        assert list(found["mask"]) == ["balanced"]
+    report = (run / "report.html").read_text()
+    assert "Which pixels hold it" in report
+    assert re.search(r"num_classes</span>\s*<span>4<", report)
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert list(evaluation["classes"]) == ["background", "scratch", "spot", "pit"]
+    assert evaluation["images"] == evaluation["image_level"]["images"] == 8
+    for found in (evaluation, evaluation["decided"]):
+        assert np.sum(found["confusion"]) == 8 * 32 * 32
+        assert found["intervals"]["groups"] == 8
+        low, high = found["intervals"]["headline"]
+        assert low <= found["headline"] <= high
+    assert list(evaluation["decided"]["minimum_areas"]) == ["scratch", "spot", "pit"]
+    assert "epoch 3/3" in (run / "log.txt").read_text()
+
+
+def test_evaluate_gives_the_same_figures_again(run, prepared):
+    before = (run / "evaluation.json").read_text()
+    (run / "evaluation.json").unlink()
+    assert main(["evaluate", str(run), "--data-dir", str(prepared)]) == 0
+    assert (run / "evaluation.json").read_text() == before
+
+
+def test_evaluation_keeps_no_map_beyond_its_image(run, prepared, monkeypatch):
+    judge_of, alive = Experiment.judge, []
+
+    def watched(self, canvas, thresholds):
+        judge = judge_of(self, canvas, thresholds)
+
+        def watch(state, examples):
+            maps = []
+            for image in judge(state, examples):
+                maps += [weakref.ref(x) for x in image[:4]]
+                yield image
+                if isinstance(examples, Part):  # not the few that are shown
+                    alive.append(sum(ref() is not None for ref in maps))
+
+        return watch
+
+    monkeypatch.setattr(Experiment, "judge", watched)
+    assert main(["evaluate", str(run), "--data-dir", str(prepared)]) == 0
+    assert len(alive) == 4 + 8
+    assert max(alive) <= 4
+
+
+def test_a_finished_run_is_only_evaluated_again(run, prepared):
+    before = (run / "metrics.jsonl").read_text(), (run / "evaluation.json").read_text()
+    assert main(command(run, prepared)) == 0
+    assert ((run / "metrics.jsonl").read_text(), (run / "evaluation.json").read_text()) == before
+
+
+def test_a_killed_run_ends_as_if_nothing_had_been(run, prepared, tmp_path):
+    again = tmp_path / "killed"
+    arguments = [sys.executable, "-m", "train", *command(again, prepared)]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 300
+        while not (again / "metrics.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert len(rows(again)) < 3
+    assert not (again / "evaluation.json").exists()
+    assert main(command(again, prepared)) == 0
+    assert rows(again) == rows(run)
+    assert (again / "evaluation.json").read_text() == (run / "evaluation.json").read_text()
+
+
+def test_a_balanced_run_has_the_steps_of_its_sampling_and_can_be_evaluated(prepared, tmp_path):
+    # Of these 16 images 5 show a defect, so an epoch has 10, which make one step of 8.
+    options = ["--data.seed", "5", "--sampling.balanced", "--sampling.centred", "0.5", "--epochs", "2"]
+    assert main(command(tmp_path / "run", prepared, *options)) == 0
+    assert [row["step"] for row in rows(tmp_path / "run")] == [1, 2]
+    before = (tmp_path / "run" / "evaluation.json").read_text()
+    assert main(["evaluate", str(tmp_path / "run"), "--data-dir", str(prepared)]) == 0
+    assert (tmp_path / "run" / "evaluation.json").read_text() == before
+
+
+def test_predict_writes_class_maps_and_overlays(run, tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "images"
+    (folder / "deep").mkdir(parents=True)
+    sizes = {"one.png": (40, 30), "deep/two.jpg": (25, 33)}
+    for name, (height, width) in sizes.items():
+        Image.fromarray(rng.integers(0, 255, (height, width), np.uint8)).save(folder / name)
+    out = tmp_path / "out"
+    assert main(["predict", str(run), str(folder), "--out", str(out)]) == 0
+    for name, (height, width) in sizes.items():
+        stem = Path(name).with_suffix("")
+        with Image.open(out / f"{stem}.png") as image:
+            classes = np.asarray(image)
+        assert classes.shape == (height, width)
+        assert classes.dtype == np.uint8
+        assert classes.max() < 4
+        with Image.open(out / f"{stem}_overlay.png") as image:
+            assert (image.mode, image.size) == ("RGB", (width, height))
+
+
+def test_predict_reads_images_as_the_folder_was_told_to(run, tmp_path, capsys):
+    """A run on a folder with levels, made of one that was not: predict needs no more of its data."""
+    told = shutil.copytree(run, tmp_path / "run")
+    content = json.loads((told / "config.json").read_text())
+    content["config"]["data"] = to_json(Folder(levels=(1000, 3550)))
+    (told / "config.json").write_text(json.dumps(content))
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "8.png")
+    Image.fromarray(1000 + 10 * pixels.astype(np.uint16)).save(tmp_path / "16.png")
+    paths = [str(tmp_path / "8.png"), str(tmp_path / "16.png")]
+    out = tmp_path / "out"
+    assert main(["predict", str(told), *paths, "--out", str(out)]) == 0
+    for end in ("", "_overlay"):
+        assert (out / f"8{end}.png").read_bytes() == (out / f"16{end}.png").read_bytes()
+    assert main(["predict", str(run), *paths, "--out", str(out)]) == 2
+    assert "16.png: has more than 8 bits" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_channels_of_16_bits_go_from_a_folder_to_predictions(tmp_path, capsys):
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    label = np.zeros((32, 32), np.uint8)
+    values = np.zeros((32, 32), np.uint16)
+    for k in range(16):
+        label[:8, :8] = k % 2
+        Image.fromarray(label).save(tmp_path / "masks" / f"{k}.png")
+        values = 2000 * label.astype(np.uint16) + 95 * k
+        pages = [Image.fromarray(values), Image.fromarray(values // 2)]
+        pages[0].save(tmp_path / "images" / f"{k}.tif", save_all=True, append_images=pages[1:])
+    run, folder = str(tmp_path / "run"), str(tmp_path / "images")
+    data = {"images": folder, "masks": str(tmp_path / "masks"), "channels": "2"}
+    small = {"model.width": "2", "model.depth": "1", "epochs": "1", "batch-size": "8", "run-dir": run}
+    options = small | {"data-dir": str(tmp_path / "prepared")} | {f"data.{k}": v for k, v in data.items()}
+    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+    arguments += ["--data.levels", "0", "4095", "--input.crop", "16", "16"]
+    assert main(["fit", str(ROOT / "configs/folder.py"), *arguments]) == 0
+    assert main(["predict", run, folder, "--out", str(tmp_path / "out")]) == 0
+    drawn, classes = (np.asarray(Image.open(tmp_path / "out" / f"15{end}.png")) for end in ("_overlay", ""))
+    first_page = np.round(values * (255 / 4095)).astype(np.uint8)
+    np.testing.assert_array_equal(drawn, overlay(first_page[..., None], classes))
+    Image.fromarray(label).save(tmp_path / "images" / "grey.png")
+    capsys.readouterr()
+    assert main(["predict", run, folder, "--out", str(tmp_path / "out")]) == 2
+    assert "grey.png: has 1 channels, not the 2 of --data.channels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit"], "needs a config file"),
+        (["fit", "nowhere.py"], "nowhere.py: no such config file"),
+        (["dance"], "dance: no such command"),
+        (["evaluate", "nowhere"], "nowhere: not a run directory"),
+        (["fit", str(TINY), "--batch-size", "7"], "batch_size: 7 images cannot be shared"),
+        (["fit", str(TINY), "--batch-size", "0"], "batch_size: is 0, takes at least 1"),
+        (["fit", str(TINY), "--accumulation", "0"], "accumulation: is 0, takes at least 1"),
+        (
+            ["fit", str(TINY), "--accumulation", "2"],
+            "accumulation: the 1 images of a device cannot be cut into 2",
+        ),
+        (["fit", str(TINY), "--epochs", "0"], "epochs: is 0, takes at least 1"),
+        (["fit", str(TINY), "--input.crop", "24", "0"], "input.crop: is 24 0, takes at least 1"),
+        (["fit", str(TINY), "--objective.balanced.options.eps-inf.until", "2"], "begin < until <= 1"),
+        (["fit", str(TINY), "--batch-size", "32"], "batch_size: 32 is more than the 16 training images"),
+        (
+            ["fit", str(TINY), "--sampling.balanced", "--data.seed", "5", "--batch-size", "16"],
+            "batch_size: 16 is more than the 10 training images of a pass",
+        ),
+        (["fit", str(TINY), "--sampling.centred", "2"], "sampling.centred: 2.0 is no chance"),
+        (["fit", str(TINY), "--objective.balanced.options.window", "4"], "window"),
+        (["fit", str(TINY), "--model.num-classes", "3"], "model.num_classes: is 3, but the data has 4"),
+        (["fit", str(TINY), "--model.axis-name", "x"], "model.axis_name: is 'x'"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_exit_code_2(arguments, message, prepared, capsys, tmp_path):
+    if len(arguments) > 2:
+        arguments = [*arguments, "--data-dir", str(prepared), "--run-dir", str(tmp_path / "run")]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_lambda_in_a_config_is_refused(tmp_path, prepared, capsys):
+    config = tmp_path / "mine.py"
+    config.write_text(TINY.read_text().replace("dice_loss, scale", "lambda z, y, weights: z[..., 0], scale"))
+    assert main(["fit", str(config), "--run-dir", str(tmp_path / "run"), "--data-dir", str(prepared)]) == 2
+    assert "objective.dice.loss: <lambda> cannot be found again" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_another_config_is_refused(run, prepared, capsys):
+    before = (run / "metrics.jsonl").read_text()
+    assert main(command(run, prepared, "--seed", "1")) == 2
+    assert "belongs to another config (seed: 0 -> 1)" in capsys.readouterr().err
+    assert (run / "metrics.jsonl").read_text() == before
+
+
+def test_an_unknown_override_is_an_exit_2_with_a_hint(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit", str(TINY), "--model.widht", "3"])
+    assert stopped.value.code == 2
+    assert "--model.width" in capsys.readouterr().err
+
+
+def test_help_shows_every_field_with_the_files_own_value(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit", str(TINY), "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for wanted in (
+        "--data.size",
+        "--model.width",
+        "--objective.balanced.options.beta",
+        "--objective.dice.scale",
+        "--data-dir",
+        "--epochs",
+    ):
+        assert wanted in text
+    assert "(default: 0.9)" in text
+
+
+def test_predict_names_a_bad_image(run, tmp_path, capsys):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert main(["predict", str(run), str(bad), "--out", str(tmp_path / "out")]) == 2
+    assert "bad.png" in capsys.readouterr().err
+    assert main(["predict", str(run), str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 2
+    assert "none: no such file or folder" in capsys.readouterr().err
+    assert main(["predict", str(run), "--out", str(tmp_path / "out")]) == 2
+    assert "no images given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 5])
+def test_a_run_that_was_asked_to_stop_ends_as_if_nothing_had_been(
+    step, run, prepared, tmp_path, monkeypatch, capsys
+):
+    again = tmp_path / "stopped"
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            train.training.loop, "when_to_stop", lambda: contextlib.nullcontext(lambda at: at == step)
+        )
+        assert main(command(again, prepared)) == 143
+    assert f"stopped after step {step} of 6; the same command goes on" in capsys.readouterr().err
+    assert main(command(again, prepared)) == 0
+    assert rows(again) == rows(run)
+    assert (again / "evaluation.json").read_text() == (run / "evaluation.json").read_text()
+
+
+def test_sigterm_is_answered_between_steps_with_a_checkpoint(prepared, tmp_path):
+    arguments = [sys.executable, "-m", "train", *command(tmp_path / "run", prepared, "--epochs", "1000")]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while not (tmp_path / "run" / "metrics.jsonl").exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.terminate()
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == 143
+    done = Checkpoints(tmp_path / "run" / "checkpoints").latest()
+    assert error.decode() == f"stopped after step {done} of 2000; the same command goes on from there\n"
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_says_where(prepared, tmp_path, capsys):
+    options = ["--optimizer.learning-rate.initial", "1e30"]
+    assert main(command(tmp_path / "run", prepared, *options)) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.match(
+        r"error: stopped after step (\d) of 6: the loss \(balanced .*, dice .*is not finite", error
+    )
+    assert len(re.findall(r"train/\d{5}", error)) == 8  # the images of the batch
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints")
+    done = checkpoints.latest()
+    assert f"after step {done} of" in error
+    assert main(command(tmp_path / "run", prepared, *options)) == 1  # the same step fails again
+    assert capsys.readouterr().err == error

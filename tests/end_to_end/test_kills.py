@@ -1,0 +1,87 @@
+"""Runs that are killed at any moment, while a checkpoint is written too, end as if nothing had been."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from tests.tiny import TINY
+from train.__main__ import main
+from train.run.checkpoints import Checkpoints
+from train.run.directory import read_rows
+
+ROOT = Path(__file__).parents[2]
+EPOCHS = 12
+KILLS = 20
+IN_THE_SUITE = 3
+
+
+def command(run: Path, prepared: Path) -> list[str]:
+    arguments = ["fit", str(TINY), "--run-dir", str(run), "--data-dir", str(prepared)]
+    return [*arguments, "--epochs", str(EPOCHS)]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return tmp_path_factory.mktemp("prepared")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, prepared):
+    path = tmp_path_factory.mktemp("runs") / "undisturbed"
+    assert main(command(path, prepared)) == 0
+    return path
+
+
+def left(run: Path) -> tuple:
+    """All that a run leaves but the clock: figures by epoch, evaluation, and the last state."""
+    rows = read_rows(run / "metrics.jsonl")
+    for row in rows:
+        del row["seconds"], row["images_per_second"]
+    checkpoints = Checkpoints(run / "checkpoints")
+    step = checkpoints.latest()
+    with ocp.StandardCheckpointer() as reader:
+        state = reader.restore((run / "checkpoints" / str(step) / "default").absolute())
+    return rows, json.loads((run / "evaluation.json").read_text()), step, checkpoints.best(), state
+
+
+def kill(run: Path, prepared: Path, moment: random.Random) -> None:
+    """Starts a run and kills it after some epochs: a little later, or while a checkpoint is written."""
+    epochs, later, writing = moment.randrange(EPOCHS), moment.uniform(0, 0.5), moment.random() < 0.5
+    with subprocess.Popen(
+        [sys.executable, "-m", "train", *command(run, prepared)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        while process.poll() is None and len(read_rows(run / "metrics.jsonl")) < epochs:
+            time.sleep(0.005)
+        if writing:
+            while process.poll() is None and not any((run / "checkpoints").glob("*tmp*")):
+                time.sleep(0.001)
+        else:
+            time.sleep(later)
+        process.kill()
+        assert process.wait() in (-signal.SIGKILL, 0)
+
+
+@pytest.mark.parametrize(
+    "seed", [k if k < IN_THE_SUITE else pytest.param(k, marks=pytest.mark.slow) for k in range(KILLS)]
+)
+def test_a_run_killed_twice_ends_in_the_same_bits(seed, undisturbed, prepared, tmp_path):
+    moment = random.Random(seed)
+    for _ in range(2):
+        kill(tmp_path / "run", prepared, moment)
+    assert main(command(tmp_path / "run", prepared)) == 0
+    *figures, state = left(tmp_path / "run")
+    *wanted_figures, wanted = left(undisturbed)
+    assert figures == wanted_figures
+    assert jax.tree.all(jax.tree.map(np.array_equal, state, wanted))

@@ -1,0 +1,79 @@
+"""Each network from a config to a report, and from pretrained weights."""
+
+import dataclasses
+import json
+
+import chex
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from tests.balanced_jax.test_pretrained import encoder
+from tests.end_to_end.runs import rows
+from tests.tiny import TINY, configs
+from train.__main__ import main
+from train.training.experiment import Experiment, Facts
+from train.training.initial import check_start, first_state
+
+ARGUMENTS = ["--epochs", "1", "--objective.balanced.options.window", "3"]
+
+
+@pytest.fixture
+def resnet(tmp_path):
+    """A file in torchvision's layout, of the tiny networks' encoder for colour images."""
+    path = tmp_path / "resnet.safetensors"
+    tensors = {
+        name: x for name, x in encoder("deeplabv3").items() if ".1." not in name.replace("downsample.1", "")
+    }
+    save_file(tensors, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", [x if x == "deeplabv3" else pytest.param(x, marks=pytest.mark.slow) for x in configs]
+)
+def test_a_network_is_trained_evaluated_and_reported(name, tmp_path, resnet):
+    run = tmp_path / "run"
+    arguments = ["fit", f"{TINY}:{name}", "--run-dir", str(run), "--data-dir", str(tmp_path), *ARGUMENTS]
+    pretrained = ["--pretrained", str(resnet)] if name in ("deeplabv3", "pspnet") else []
+    assert main([*arguments, *pretrained]) == 0
+    (row,) = rows(run)
+    assert ("auxiliary" in row["terms"]) == (name in ("deeplabv3", "pspnet"))
+    assert row["loss"] == pytest.approx(sum(row["terms"].values()))
+    assert json.loads((run / "evaluation.json").read_text())["images"] == 8
+    assert (run / "report.html").exists()
+
+
+def test_training_starts_from_the_pretrained_weights_and_keeps_them(resnet, tmp_path):
+    config = dataclasses.replace(configs["pspnet"], pretrained=str(resnet))
+    experiment = Experiment(config, Facts(("background", "defect"), 1, 50, 20, "abc"))
+    check_start(experiment, tmp_path)
+    state, random = first_state(experiment, tmp_path), experiment.random_state()
+    theirs = encoder("deeplabv3")
+    stem = state.params["backbone"]["stem"]
+    wanted = theirs["conv1.weight"].transpose(2, 3, 1, 0).sum(2, keepdims=True)
+    np.testing.assert_allclose(stem["conv"]["kernel"], wanted, atol=1e-6)
+    np.testing.assert_array_equal(
+        state.collections["batch_stats"]["backbone"]["stem"]["norm"]["mean"], theirs["bn1.running_mean"]
+    )
+    np.testing.assert_array_equal(state.params["logits"]["kernel"], random.params["logits"]["kernel"])
+    resnet.unlink()
+    check_start(experiment, tmp_path)
+    chex.assert_trees_all_equal(first_state(experiment, tmp_path), state)
+
+
+@pytest.mark.parametrize(
+    ("pretrained", "message"),
+    [
+        ("nowhere.pth", "pretrained: [Errno 2] No such file or directory: 'nowhere.pth'"),
+        (str(TINY), "tiny.py: is no file of tensors by name in PyTorch's format"),
+        (None, "does not fit the network: bn1.bias: (4,) in the file, (8,) in the network"),
+    ],
+)
+def test_pretrained_weights_that_do_not_fit_are_an_exit_2(pretrained, message, resnet, tmp_path, capsys):
+    arguments = ["fit", f"{TINY}:pspnet", "--run-dir", str(tmp_path / "run"), "--data-dir", str(tmp_path)]
+    assert main([*arguments, "--model.width", "8", "--pretrained", pretrained or str(resnet)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()

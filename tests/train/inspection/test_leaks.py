@@ -1,0 +1,114 @@
+"""What stands on two sides of a split, under the changes that data sets hide it by."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.data.prepare import prepare
+from train.data.sets.folder import Folder
+from train.inspection import leaks
+from train.inspection.leaks import Leak, find_leaks, summary
+
+SIZE = (60, 80)
+
+
+def surface(seed: int, shape=SIZE) -> np.ndarray:
+    """Grain of a few pixels under a slope of light that all surfaces share."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.normal(0, 25, (shape[0] // 2, shape[1] // 2)).repeat(2, 0).repeat(2, 1)
+    light = np.linspace(-40, 40, shape[1])
+    return np.clip(128 + light + coarse, 0, 255).astype(np.uint8)
+
+
+def jpeg(pixels: np.ndarray) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="JPEG", quality=85)
+    return np.asarray(Image.open(file))
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """Prepares a folder whose parts are given as arrays by name."""
+
+    def build(**parts: dict[str, np.ndarray]):
+        for part, images in parts.items():
+            for name, pixels in images.items():
+                label = np.zeros(pixels.shape[:2], np.uint8)
+                label[:3, :5] = 1
+                for kind, picture in (("images", pixels), ("masks", label)):
+                    path = tmp_path / kind / part / f"{name}.png"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(picture).save(path)
+        data = Folder(images=str(tmp_path / "images"), masks=str(tmp_path / "masks"))
+        return prepare(data, data_dir=tmp_path / "prepared")
+
+    return build
+
+
+def others(first: int, count: int = 3) -> dict[str, np.ndarray]:
+    return {f"other {k}": surface(first + k) for k in range(count)}
+
+
+CHANGES = {
+    "equal": lambda x: x,
+    "turned": lambda x: np.rot90(x),
+    "turned and coded anew": lambda x: jpeg(np.rot90(x, 3)),
+    "mirrored and coded anew": lambda x: jpeg(x[:, ::-1]),
+    "upside down": lambda x: np.rot90(x, 2),
+    "transposed": lambda x: x.T,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_changed_copy_is_found_and_nothing_else(prepared, change):
+    data = prepared(
+        train=others(0) | {"a": surface(50)},
+        val=others(10),
+        test=others(20) | {"b": np.ascontiguousarray(change(surface(50)))},
+    )
+    found = find_leaks(data)
+    assert found == [Leak("train", "train/a", "test", "test/b")]
+    assert summary(found, data) == [
+        "1 of 4 images of the test part show what images of the train part show: test/b is train/a"
+    ]
+
+
+def test_all_three_parts_are_compared_and_colour_is_read(prepared):
+    coloured = np.stack([surface(50), surface(51), surface(52)], -1)
+    data = prepared(
+        train=others(0) | {"a": coloured},
+        val=others(10) | {"b": np.ascontiguousarray(coloured[::-1])},
+        test=others(20) | {"c": coloured},
+    )
+    assert {(leak.part, leak.other_part) for leak in find_leaks(data)} == {
+        ("train", "validation"), ("train", "test"), ("validation", "test"),
+    }  # fmt: skip
+    assert len(summary(find_leaks(data), data)) == 3
+
+
+def test_the_same_light_on_other_surfaces_is_no_leak(prepared, monkeypatch):
+    """Their block means agree to more than .995, the grain does not."""
+
+    def smooth(seed: int) -> np.ndarray:
+        fine = np.random.default_rng(seed).normal(0, 3, SIZE)
+        return np.clip(128 + np.linspace(-60, 60, SIZE[1]) + fine, 0, 255).astype(np.uint8)
+
+    parts = {
+        part: {f"{k}": smooth(10 * i + k) for k in range(3)}
+        for i, part in enumerate(("train", "val", "test"))
+    }
+    data = prepared(**parts)
+    assert find_leaks(data) == []
+    monkeypatch.setattr(leaks, "SAME_DETAIL", -1)
+    assert len(find_leaks(data)) == 27  # all pairs came that far
+
+
+def test_black_images_are_told_apart_only_by_their_bytes(prepared):
+    black, speck = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
+    speck[5, 5] = 1
+    data = prepared(
+        train=others(0) | {"a": black}, val=others(10) | {"b": speck}, test=others(20) | {"c": black}
+    )
+    assert find_leaks(data) == [Leak("train", "train/a", "test", "test/c")]

@@ -1,0 +1,1 @@
+"""Readers of image files, label images and annotation files."""

@@ -1,0 +1,1 @@
+"""The data sets: one builder a file."""

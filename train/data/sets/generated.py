@@ -1,0 +1,60 @@
+"""The data set that needs no files: photographs of metal, painted when it is prepared."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from train.data.builder import PARTS, Example, Items, SegmentationBuilder, png_bytes
+from train.data.keys import key_of
+from train.data.sets.surface import paint
+from train.errors import UserError
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Grey machined metal with scratches, spots and pits, and clean surfaces (2 of 5)."""
+
+    train: int = 480
+    """Images to train on."""
+    validation: int = 80
+    """Images to choose by."""
+    test: int = 160
+    """Images to report on."""
+    size: int = 128
+    """Height and width in pixels."""
+    seed: int = 0
+    """Another seed, other pictures."""
+
+    def builder(self, *, data_dir: Path, source: Path | None) -> "GeneratedSurfaces":
+        """The builder of these pictures; `source` is not used."""
+        return GeneratedSurfaces(self, data_dir=data_dir)
+
+
+class GeneratedSurfaces(SegmentationBuilder):
+    """Writes the pictures of `surface.paint`."""
+
+    VERSION = tfds.core.Version("1.2.0")
+    RELEASE_NOTES: ClassVar = {"1.2.0": "Raised whenever a picture, or what is kept about it, changes."}
+    name = "generated"
+
+    def __init__(self, data: Generated, *, data_dir: Path):
+        self.data = data
+        if min(data.train, data.validation, data.test) < 1 or data.size < 32:
+            raise UserError(
+                f"data: {data} cannot be painted; every part takes at least 1 image and size at least 32"
+            )
+        classes = ("background", "scratch", "spot", "pit")
+        super().__init__(classes, data_dir=data_dir / key_of(dataclasses.asdict(data)))
+
+    def items(self) -> Items:
+        return {part: [(part, index) for index in range(getattr(self.data, part))] for part in PARTS}
+
+    def example(self, item: tuple[str, int]) -> Example:
+        part, index = item
+        rng = np.random.default_rng((self.data.seed, PARTS.index(part), index))
+        image, label = paint(rng, self.data.size)
+        return Example(f"{part}/{index:05d}", png_bytes(image), image[..., None], label)

@@ -1,0 +1,1 @@
+"""Inference: what is computed from images with a trained state."""

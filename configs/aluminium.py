@@ -8,7 +8,7 @@ Four classes of defects, whose names you give with `--data.classes`; of 830 imag
 from balanced_jax.models import UNet
 from configs.objectives import OBJECTIVES, compared
 from train.config import Config, Input
-from train.data.sets.folder import Folder
+from train.data.sets import Folder
 
 config = Config(
     data=Folder(

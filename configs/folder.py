@@ -10,7 +10,7 @@ from balanced_jax.models import UNet
 from configs.objectives import compared
 from configs.quickstart import config as quickstart
 from train.config import Adam, Config, CosineDecay, Input
-from train.data.sets.folder import Folder
+from train.data.sets import Folder
 
 config = Config(
     data=Folder(),

@@ -9,7 +9,7 @@ ones do not, and `--data.split official` is there to compare with published numb
 from balanced_jax.models import UNet
 from configs.objectives import OBJECTIVES, compared
 from train.config import Config, Input, Sampling
-from train.data.sets.kolektor_sdd import KolektorSDD
+from train.data.sets import KolektorSDD
 
 config = Config(
     data=KolektorSDD(),

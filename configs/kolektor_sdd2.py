@@ -8,7 +8,7 @@ The official division; a part of its training images is for validation.
 from balanced_jax.models import UNet
 from configs.objectives import OBJECTIVES, compared
 from train.config import Config, Input
-from train.data.sets.kolektor_sdd2 import KolektorSDD2
+from train.data.sets import KolektorSDD2
 
 config = Config(
     data=KolektorSDD2(),

@@ -10,7 +10,7 @@ former on a defect.
 from balanced_jax.models import UNet
 from configs.objectives import OBJECTIVES, compared
 from train.config import Config, Input, Sampling
-from train.data.sets.magnetic_tile import MagneticTile
+from train.data.sets import MagneticTile
 
 config = Config(
     data=MagneticTile(),

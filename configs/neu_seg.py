@@ -9,7 +9,7 @@ come from the leaking official one, add `--data.split official`.
 from balanced_jax.models import UNet
 from configs.objectives import OBJECTIVES, compared
 from train.config import Config
-from train.data.sets.neu_seg import NeuSeg
+from train.data.sets import NeuSeg
 
 config = Config(
     data=NeuSeg(),

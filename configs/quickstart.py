@@ -8,7 +8,7 @@ from balanced_jax.masks import balance_mask
 from balanced_jax.models import UNet
 from configs.objectives import compared
 from train.config import Adam, Config, CosineDecay, Input, Ramp, Term
-from train.data.sets.generated import Generated
+from train.data.sets import Generated
 
 config = Config(
     data=Generated(),

@@ -9,7 +9,7 @@ of the same sheet may stand on both sides, since nothing says which these are.
 from balanced_jax.models import UNet
 from configs.objectives import OBJECTIVES, compared
 from train.config import Config, Input
-from train.data.sets.severstal import Severstal
+from train.data.sets import Severstal
 
 config = Config(
     data=Severstal(),

@@ -6,7 +6,7 @@ from pathlib import Path
 from balanced_jax.losses import balanced_loss, dice_loss
 from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, UNet
 from train.config import Adam, Config, CosineDecay, Input, Ramp, Term
-from train.data.sets.generated import Generated
+from train.data.sets import Generated
 
 TINY = Path(__file__)
 """This file, as commands take it."""

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import optax
 
-from train.data.builder import DataSet
+from train.data.example import DataSet
 from train.errors import UserError
 
 

@@ -29,7 +29,7 @@ from PIL import Image
 from tests.benchmarks.memory import largest_resident
 from train.data.pipeline import training_batches
 from train.data.prepare import Part, prepare
-from train.data.sets.folder import Folder
+from train.data.sets import Folder
 
 SIZES = {"200x200": (200, 200), "512x512": (512, 512), "256x1600": (256, 1600)}
 """Height and width of the photographs; half of that is what the network sees."""

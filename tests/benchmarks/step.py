@@ -29,7 +29,7 @@ from tests.benchmarks.timing import Candidate, alternate, ratio
 from train.config import Input
 from train.data.pipeline import training_batches
 from train.data.prepare import Prepared
-from train.data.sets.generated import Generated
+from train.data.sets import Generated
 from train.parallel import deal, over_devices, replicate
 from train.training.augment import augment
 from train.training.experiment import Experiment, set_up

@@ -21,7 +21,7 @@ from tests.tiny import TINY
 from train.__main__ import main
 from train.configfile import to_json
 from train.data.prepare import Part
-from train.data.sets.folder import Folder
+from train.data.sets import Folder
 from train.display.pictures import overlay
 from train.run.checkpoints import Checkpoints
 from train.training.experiment import Experiment

@@ -14,7 +14,7 @@ from balanced_jax.models import UNet
 from configs.objectives import OBJECTIVES
 from train import configfile
 from train.config import Config, Ramp, Term
-from train.data.sets.generated import Generated
+from train.data.sets import Generated
 from train.errors import UserError
 from train.training.objective import check_objective
 
@@ -29,7 +29,7 @@ from balanced_jax.losses import softmax_cross_entropy
 from balanced_jax.models import UNet
 from configs.objectives import OBJECTIVES
 from train.config import Config, Term
-from train.data.sets.generated import Generated
+from train.data.sets import Generated
 
 def own_loss(logits, labels, *, weights=None):
     return softmax_cross_entropy(logits, labels, weights=weights)

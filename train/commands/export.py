@@ -24,7 +24,7 @@ from rich.console import Console
 
 import balanced_jax
 from train import configfile
-from train.data.cache import Size
+from train.data.resize import Size
 from train.errors import ANOTHER_OUT, UserError, writing
 from train.paths import Place
 from train.run import directory as run_directory

@@ -26,9 +26,8 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import Progress, track
 
-from train.data.cache import Size, padded
 from train.data.formats.images import SUFFIXES, read_head, read_pixels
-from train.data.sets.folder import Folder
+from train.data.resize import Size, padded
 from train.display.pictures import overlay
 from train.errors import ANOTHER_OUT, UserError, writing
 from train.inference.tiles import FLIPS, Predictor, Tiling
@@ -127,9 +126,7 @@ def predict(
     experiment = Experiment(config, facts)
     named = named_images(paths)
     check_results(named, out)
-    data, read = config.data, read_pixels
-    if isinstance(data, Folder):  # which says how images are read
-        read = functools.partial(read_pixels, levels=data.levels, channels=data.channels)
+    read = functools.partial(read_pixels, decoding=config.data.decoding)
     files = Files(list(named.values()), list(named), facts.channels, read)
     canvas = largest(track(files.paths, "looking", console=console, transient=True), read)
     checkpoints = Checkpoints(run / "checkpoints")

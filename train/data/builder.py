@@ -15,19 +15,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from train.data.example import PARTS, VOID, Example
+from train.data.pixels import is_grey, is_jpeg, png_bytes
 from train.errors import UserError
-
-PARTS = ("train", "validation", "test")
-VOID = 255
-"""The stored label of a pixel that belongs to no class."""
 
 THREADS = min(16, os.cpu_count() or 1)
 """That make examples."""
@@ -37,30 +34,6 @@ REBUILD = "delete this folder, and the command builds it again"
 
 Items = Mapping[str, Sequence[Any]]
 """For each part the items that a builder turns into examples."""
-
-
-class Example(NamedTuple):
-    """One picture and its labels, checked and ready to be stored."""
-
-    name: str
-    """Unique within the set, relative, with "/" between folders, without file extension."""
-    image: bytes
-    """A JPEG or PNG file of 8 bits a channel: grey or RGB; of other channels `png_bytes`."""
-    pixels: np.ndarray
-    """The image decoded: uint8 [h, w, c]."""
-    label: np.ndarray
-    """Class ids, uint8 [h, w]; `VOID` where a pixel has no class."""
-    group: str | None = None
-    """Images of one group show the same item; None where an image stands for itself."""
-
-
-@runtime_checkable  # the command line asks whether a value is one before it shows the value's fields
-class DataSet(Protocol):
-    """What a configuration holds as its data: a frozen dataclass of plain fields."""
-
-    def builder(self, *, data_dir: Path, source: Path | None) -> "SegmentationBuilder":
-        """The builder of this set, prepared or not, under `data_dir`."""
-        ...
 
 
 class OfflineInfo(tfds.core.DatasetInfo):
@@ -198,28 +171,3 @@ def progress(items: Iterable[Any], description: str, total: int | None = None) -
     console = Console(stderr=True)
     quiet = not console.is_terminal
     return iter(track(items, description, total=total, console=console, transient=True, disable=quiet))
-
-
-def is_jpeg(encoded: bytes) -> bool:
-    """Whether a file begins as JPEG files do."""
-    return encoded.startswith(b"\xff\xd8")
-
-
-def is_grey(pixels: np.ndarray) -> bool:
-    """Whether an image [h, w, c] has equal channels everywhere."""
-    return bool((pixels == pixels[..., :1]).all())
-
-
-def png_bytes(pixels: np.ndarray) -> bytes:
-    """A PNG file of uint8 [h, w] or [h, w, c]: grey or RGB, or c channels one below the other in grey."""
-    file = io.BytesIO()
-    if pixels.ndim == 3 and pixels.shape[-1] != 3:
-        pixels = np.moveaxis(pixels, -1, 0).reshape(-1, pixels.shape[1])
-    Image.fromarray(pixels).save(file, format="PNG", compress_level=4)
-    return file.getvalue()
-
-
-def visible(pixels: np.ndarray) -> np.ndarray:
-    """What can be looked at, [h, w, 1 or 3]: the first of two channels, the first three of more."""
-    number = pixels.shape[-1]
-    return pixels if number in (1, 3) else pixels[..., : 3 if number > 3 else 1]

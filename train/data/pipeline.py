@@ -11,8 +11,10 @@ from typing import Any
 import grain
 import numpy as np
 
-from train.data.builder import THREADS, VOID
-from train.data.cache import Batch, Examples, Mask, Size, Views, padded, resized_image, resized_label
+from train.data.builder import THREADS
+from train.data.cache import Batch, Examples, Mask, Views
+from train.data.example import VOID
+from train.data.resize import Size, padded, resized_image, resized_label
 
 READ_AHEAD = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=2 * THREADS)
 """In batches: grain would keep 500 of them, gigabytes of large images."""

@@ -15,7 +15,8 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader
 from PIL import Image
 
-from train.data.builder import PARTS, REBUILD, DataSet, SegmentationBuilder, halves_refused
+from train.data.builder import REBUILD, SegmentationBuilder, halves_refused
+from train.data.example import PARTS, DataSet
 from train.errors import UserError, writing
 from train.run.lock import locked
 

@@ -4,7 +4,8 @@ import matplotlib
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from train.data.builder import VOID, visible
+from train.data.example import VOID
+from train.data.pixels import visible
 
 # Okabe and Ito's palette, which colour-blind people can tell apart, less black.
 PALETTE = np.array(

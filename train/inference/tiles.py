@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from train.data.cache import Batch, Size, padded, resized_image
+from train.data.cache import Batch
+from train.data.resize import Size, padded, resized_image
 from train.errors import UserError
 from train.parallel import collect, deal, each_device, images_at_once, replicate_here
 from train.training.experiment import Experiment

@@ -10,9 +10,10 @@ from scipy import ndimage
 
 from balanced_jax.masks import class_weight_mask
 from train.config import Config, Term
-from train.data.builder import PARTS, VOID, progress
-from train.data.cache import resized_label
+from train.data.builder import progress
+from train.data.example import PARTS, VOID
 from train.data.prepare import Prepared
+from train.data.resize import resized_label
 from train.inspection.muting import MUTED, Mask, class_sums, mean_over_images, purity, rescaled
 from train.measures.components import Component, components
 from train.training.objective import find_option

@@ -10,7 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from train.data.builder import PARTS, progress, visible
+from train.data.builder import progress
+from train.data.example import PARTS
+from train.data.pixels import visible
 from train.data.prepare import Part, Prepared, Record
 
 BLOCKS = 20

@@ -12,7 +12,7 @@ import numpy as np
 from rich.table import Table
 
 from balanced_jax.masks import confusion_mask
-from train.data.builder import VOID
+from train.data.example import VOID
 
 MUTED = 0.5
 """A class whose rescaled mask is below this loses most of its weight."""

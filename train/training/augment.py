@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from train.config import Augmentation
-from train.data.builder import VOID
+from train.data.example import VOID
 
 
 def augment(

@@ -14,9 +14,10 @@ import optax
 
 from balanced_jax.metrics import ConfusionCounts
 from train.config import Config
-from train.data.cache import Batch, Chosen, Examples, Size
+from train.data.cache import Batch, Chosen, Examples
 from train.data.pipeline import evaluation_batches, images_of_a_pass
 from train.data.prepare import Prepared, prepare
+from train.data.resize import Size
 from train.errors import UserError
 from train.measures.decision import best_thresholds
 from train.measures.figures import stack

@@ -13,9 +13,10 @@ from rich.console import Console
 
 from train.commands.evaluate import evaluate
 from train.config import Config
-from train.data.cache import Batch, resized_label
+from train.data.cache import Batch
 from train.data.pipeline import training_batches
 from train.data.prepare import Part, Prepared
+from train.data.resize import resized_label
 from train.display.tensorboard import tensorboard
 from train.errors import NotFinite, Stopped
 from train.inspection.muting import survey, warnings

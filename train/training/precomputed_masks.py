@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from train.config import Term
-from train.data.builder import VOID
-from train.data.cache import Mask, Size, padded
+from train.data.cache import Mask
+from train.data.example import VOID
+from train.data.resize import Size, padded
 from train.parallel import on_host
 
 

@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from train.data.builder import VOID
-from train.data.cache import resized_label
+from train.data.example import VOID
 from train.data.pipeline import evaluation_batches, images_of_a_pass, training_batches
+from train.data.resize import resized_label
 
 
 def examples(count=10, height=8, width=8, channels=1):

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.data.builder import THREADS, Example, ahead
+from train.data.builder import THREADS, ahead
+from train.data.example import Example
 from train.data.prepare import open_prepared, prepare
 from train.data.sets import generated
 from train.data.sets.generated import Generated, GeneratedSurfaces
@@ -150,10 +151,10 @@ def test_an_error_in_the_middle_leaves_nothing_either(tiny, tmp_path, monkeypatc
 ALONE = """
 import sys
 from pathlib import Path
-from train.data.sets.generated import Generated
-from train.data.sets.folder import Folder
-from train.data.sets.magnetic_tile import MagneticTile
-from train.data.sets.neu_seg import NeuSeg
+from train.data.sets import Generated
+from train.data.sets import Folder
+from train.data.sets import MagneticTile
+from train.data.sets import NeuSeg
 from train.data.prepare import open_prepared, prepare
 data = prepare(Generated(train=4, validation=2, test=3, size=32), data_dir=Path(sys.argv[1]))
 data.parts["train"][0]

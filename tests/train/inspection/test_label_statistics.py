@@ -11,7 +11,7 @@ from rich.console import Console
 from balanced_jax.masks import class_weight_mask, confusion_mask
 from configs.folder import config as folder
 from train.data.prepare import Prepared, prepare
-from train.data.sets.folder import Folder
+from train.data.sets import Folder
 from train.display.label_statistics import show_statistics, tables
 from train.errors import UserError
 from train.inspection.label_statistics import Components, statistics

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from train.data.prepare import prepare
-from train.data.sets.folder import Folder
+from train.data.sets import Folder
 from train.inspection import leaks
 from train.inspection.leaks import Leak, find_leaks, summary
 

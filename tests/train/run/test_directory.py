@@ -11,7 +11,7 @@ import pytest
 from balanced_jax.losses import softmax_cross_entropy
 from balanced_jax.models import UNet
 from train.config import Config, Term
-from train.data.sets.generated import Generated
+from train.data.sets import Generated
 from train.errors import UserError
 from train.run import directory as run_directory
 from train.run.log import log

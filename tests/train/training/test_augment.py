@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from train.config import Augmentation
-from train.data.builder import VOID
+from train.data.example import VOID
 from train.training.augment import augment
 
 STILL = Augmentation(flip=False, rotation=0.0, brightness=0.0, contrast=0.0)

@@ -5,8 +5,8 @@ import numpy as np
 from balanced_jax.losses import softmax_cross_entropy
 from balanced_jax.masks import confusion_mask
 from train.config import Term
-from train.data.builder import VOID
 from train.data.cache import Views
+from train.data.example import VOID
 from train.data.pipeline import training_batches
 from train.training.precomputed_masks import stored_masks
 

@@ -19,7 +19,7 @@ from balanced_jax.metrics import confusion_counts
 from balanced_jax.models import UNet
 from balanced_jax.models.layers import Convolution, Dropout, Mode
 from train.config import Augmentation, Input, Ramp, Term
-from train.data.builder import VOID
+from train.data.example import VOID
 from train.measures.decision import decide, one_against_all
 from train.measures.ranking import image_scores
 from train.parallel import collect, deal, each_device, over_devices, replicate

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from train.data.builder import is_jpeg, png_bytes
+from train.data.example import Decoding
 from train.data.formats.deep_images import layout, read_samples
+from train.data.pixels import is_jpeg, png_bytes
 from train.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -23,6 +24,7 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 # Named, because Pillow would try every format it knows, and one of them runs Ghostscript on the file.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+_DEFAULT = Decoding()
 ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 """How whole files end."""
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
@@ -111,17 +113,14 @@ def complaint(encoded: bytes, error: Exception) -> str:
     return f"is damaged ({error})"
 
 
-def read_picture(
-    path: Path, levels: tuple[int, int] | None = None, channels: int | None = None
-) -> tuple[np.ndarray, bytes]:
+def read_picture(path: Path, decoding: Decoding = _DEFAULT) -> tuple[np.ndarray, bytes]:
     """A photograph as viewers show it, turned as its EXIF orientation says.
 
     Args:
         path: of the file.
-        levels: of images with more than 8 bits, the values that become 0 and 255, those between in even
-            steps. Without it such images are refused, because cameras fill 10, 12 or 16 of 16 bits.
-        channels: how many there have to be, taken as they stand: alpha is one of them, and so is each page
-            of a TIFF. Without it the picture has to be grey or RGB.
+        decoding: with `levels`, values between them become 1 to 254 in even steps; without, images of more
+            than 8 bits are refused, because cameras fill 10, 12 or 16 of 16 bits. With `channels`, the file
+            must have that number, alpha and each page of a TIFF being one; without, it must be grey or RGB.
 
     Returns:
         pixels: uint8 [h, w, 1] for grey pictures, [h, w, 3] for RGB; [h, w, channels] where that is given.
@@ -130,16 +129,14 @@ def read_picture(
     Raises:
         UserError: the file is not readable in this way without guessing, or is refused by `open_image`.
     """
-    pixels, own = read_pixels(path, levels, channels)
+    pixels, own = read_pixels(path, decoding)
     return pixels, own or png_bytes(pixels)
 
 
-def read_pixels(
-    path: Path, levels: tuple[int, int] | None = None, channels: int | None = None
-) -> tuple[np.ndarray, bytes | None]:
+def read_pixels(path: Path, decoding: Decoding = _DEFAULT) -> tuple[np.ndarray, bytes | None]:
     """The same, but without making a file: where the file's own bytes will not do, there are none."""
     encoded = read_bytes(path)
-    own = None
+    own, channels = None, decoding.channels
     values = read_channels(path, encoded, channels)
     if values is None:
         values, own = read_shown(path, encoded, as_they_stand=channels is not None)
@@ -148,7 +145,7 @@ def read_pixels(
         raise UserError(f"{path}: has {number} channels, not the {channels} of --data.channels")
     if channels is None and number not in (1, 3):
         raise UserError(f"{path}: has {number} channels; to use them all pass --data.channels {number}")
-    return to_8_bits(path, values, levels), own
+    return to_8_bits(path, values, decoding.levels), own
 
 
 class Head(NamedTuple):

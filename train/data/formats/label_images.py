@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from train.data.builder import VOID, is_grey
+from train.data.example import VOID
 from train.data.formats.images import describe_mode, opaque, open_image
+from train.data.pixels import is_grey
 from train.errors import UserError
 
 

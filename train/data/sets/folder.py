@@ -14,7 +14,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import VOID, Example, Items, SegmentationBuilder, progress
+from train.data.builder import Items, SegmentationBuilder, progress
+from train.data.example import VOID, DataSet, Decoding, Example
 from train.data.formats.images import SUFFIXES, check_sizes, read_bytes, read_picture
 from train.data.formats.label_images import read_colors, read_ids, read_threshold
 from train.data.formats.polygons import Coco, read_labelme
@@ -35,7 +36,7 @@ PART_FOLDERS = {
 
 
 @dataclass(frozen=True)
-class Folder:
+class Folder(DataSet):
     """Images and masks of the same names in two folders, or side by side in one."""
 
     images: str = ""
@@ -68,6 +69,11 @@ class Folder:
     def builder(self, *, data_dir: Path, source: Path | None) -> "FolderSurfaces":
         """The builder of the folder as it is now; `source` is not used."""
         return FolderSurfaces(self, data_dir=data_dir)
+
+    @property
+    def decoding(self) -> Decoding:
+        """As `levels` and `channels` say."""
+        return Decoding(self.levels, self.channels)
 
 
 class Pair(NamedTuple):
@@ -117,7 +123,7 @@ class FolderSurfaces(SegmentationBuilder):
 
     def example(self, item: tuple[Pair, str]) -> Example:
         pair, group = item
-        pixels, encoded = read_picture(pair.image, self.data.levels, self.data.channels)
+        pixels, encoded = read_picture(pair.image, self.data.decoding)
         label = read_label(self.data, pair)
         check_sizes(pair.image, pixels, pair.mask, label)
         return Example(pair.name, encoded, pixels, label, group)

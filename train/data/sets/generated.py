@@ -8,14 +8,16 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import PARTS, Example, Items, SegmentationBuilder, png_bytes
+from train.data.builder import Items, SegmentationBuilder
+from train.data.example import PARTS, DataSet, Example
 from train.data.keys import key_of
+from train.data.pixels import png_bytes
 from train.data.sets.surface import paint
 from train.errors import UserError
 
 
 @dataclass(frozen=True)
-class Generated:
+class Generated(DataSet):
     """Grey machined metal with scratches, spots and pits, and clean surfaces (2 of 5)."""
 
     train: int = 480

@@ -11,7 +11,8 @@ from typing import ClassVar, Literal
 
 import tensorflow_datasets as tfds
 
-from train.data.builder import Example, Items, SegmentationBuilder
+from train.data.builder import Items, SegmentationBuilder
+from train.data.example import DataSet, Example
 from train.data.formats.images import check_sizes, read_picture
 from train.data.formats.label_images import read_threshold
 from train.data.sets.original import Original, check_pairs
@@ -38,7 +39,7 @@ VALIDATION_SHARE = 1 / 5  # of the items that are not for the test
 
 
 @dataclass(frozen=True)
-class KolektorSDD:
+class KolektorSDD(DataSet):
     """Electrical commutators with fractures (KolektorSDD); takes --source."""
 
     split: Literal["grouped", "official"] = "grouped"

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import Example, Items, SegmentationBuilder, progress
+from train.data.builder import Items, SegmentationBuilder, progress
+from train.data.example import DataSet, Example
 from train.data.formats.images import check_sizes, read_picture
 from train.data.formats.label_images import read_threshold
 from train.data.sets.original import Original, check_pairs
@@ -28,7 +29,7 @@ PUBLISHED = re.compile(r"\d{5}(_GT)?")
 
 
 @dataclass(frozen=True)
-class KolektorSDD2:
+class KolektorSDD2(DataSet):
     """Surfaces of a production line with scratches and spots (KolektorSDD2); takes --source."""
 
     def builder(self, *, data_dir: Path, source: Path | None) -> "KolektorSDD2Surfaces":

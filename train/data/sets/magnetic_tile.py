@@ -12,7 +12,8 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
-from train.data.builder import Example, Items, SegmentationBuilder
+from train.data.builder import Items, SegmentationBuilder
+from train.data.example import DataSet, Example
 from train.data.formats.images import check_sizes, read_picture
 from train.data.formats.label_images import read_threshold
 from train.data.sets.original import Original
@@ -34,7 +35,7 @@ ORIGINAL = Original(
 
 
 @dataclass(frozen=True)
-class MagneticTile:
+class MagneticTile(DataSet):
     """Magnetic tiles with blowholes, breaks, cracks, fray and uneven faces; takes --source."""
 
     def builder(self, *, data_dir: Path, source: Path | None) -> "MagneticTileSurfaces":

@@ -12,7 +12,8 @@ from typing import ClassVar, Literal
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import Example, Items, SegmentationBuilder, progress
+from train.data.builder import Items, SegmentationBuilder, progress
+from train.data.example import DataSet, Example
 from train.data.formats.images import check_sizes, read_picture
 from train.data.formats.label_images import read_ids
 from train.data.sets.original import Original
@@ -32,7 +33,7 @@ ORIGINAL = Original(
 
 
 @dataclass(frozen=True)
-class NeuSeg:
+class NeuSeg(DataSet):
     """Hot-rolled steel with inclusions, patches and scratches (NEU-Seg); takes --source."""
 
     split: Literal["grouped", "official"] = "grouped"

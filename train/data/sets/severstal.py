@@ -12,7 +12,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import Example, Items, SegmentationBuilder
+from train.data.builder import Items, SegmentationBuilder
+from train.data.example import DataSet, Example
 from train.data.formats.images import read_bytes, read_picture
 from train.data.sets.original import Original
 from train.data.sets.split import Traits, draw, with_validation
@@ -35,7 +36,7 @@ Runs = Mapping[int, str]
 
 
 @dataclass(frozen=True)
-class Severstal:
+class Severstal(DataSet):
     """Steel sheet with four classes of defects (Severstal, Kaggle 2019); takes --source."""
 
     seed: int = 0

@@ -15,7 +15,8 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from train.data.builder import VOID, visible
+from train.data.example import VOID
+from train.data.pixels import visible
 from train.display.pictures import HEAT_TICKS, class_colors, enlarge, heat, heat_color, layer
 from train.display.report.charts import INK, holder_curves, learning_curves
 from train.inspection.muting import MUTED, warnings

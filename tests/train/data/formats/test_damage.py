@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from tests.train.data.image_files import save
-from train.data.builder import VOID, SegmentationBuilder
+from train.data.builder import SegmentationBuilder
+from train.data.example import VOID
 from train.data.prepare import decode
 from train.data.sets.folder import Folder, read_coco
 from train.data.sets.kolektor_sdd import KolektorSDDSurfaces

@@ -12,11 +12,12 @@ import pytest
 from PIL import ExifTags, Image
 
 from tests.train.data.image_files import save
+from train.data.example import Decoding
 from train.data.formats.images import read_picture
 from train.data.formats.label_images import read_ids
 from train.data.pipeline import evaluation_batches, training_batches
 from train.data.prepare import decode, prepare
-from train.data.sets.folder import Folder
+from train.data.sets import Folder
 from train.errors import UserError
 
 HEIGHT, WIDTH = 12, 16
@@ -76,7 +77,7 @@ def test_levels_are_black_and_white_and_what_lies_between_keeps_its_place(tmp_pa
     values = np.array([[0, 100, 110, 600, 1090, 1100, 65535]], np.uint16)[..., None]
     expected = np.array([[0, 0, 3, 128, 252, 255, 255]])[..., None]  # 255 * .01 = 2.55, 255 * .5 = 127.5
     for content in (png(values[..., 0]), tiff(values), tiff(values, ">")):
-        pixels, stored = read_picture(written(tmp_path, content), levels=(100, 1100))
+        pixels, stored = read_picture(written(tmp_path, content), Decoding((100, 1100)))
         assert pixels.dtype == np.uint8
         np.testing.assert_array_equal(pixels, expected)
         np.testing.assert_array_equal(decode(stored, 1), expected)
@@ -84,7 +85,7 @@ def test_levels_are_black_and_white_and_what_lies_between_keeps_its_place(tmp_pa
 
 def test_images_of_8_bits_have_no_need_of_levels(picture):
     path = picture("a.png")
-    np.testing.assert_array_equal(read_picture(path, levels=(0, 4095))[0], read_picture(path)[0])
+    np.testing.assert_array_equal(read_picture(path, Decoding((0, 4095)))[0], read_picture(path)[0])
 
 
 COLOURED = random(3, np.uint16, 4095)
@@ -100,13 +101,13 @@ COLOURED = random(3, np.uint16, 4095)
 )  # fmt: skip
 def test_sixteen_bits_in_colour_are_read_to_the_last(tmp_path, content):
     path = written(tmp_path, content)
-    pixels, stored = read_picture(path, levels=(0, 4095), channels=3)
+    pixels, stored = read_picture(path, Decoding((0, 4095), 3))
     np.testing.assert_array_equal(pixels, np.round(COLOURED * (255 / 4095)))
     np.testing.assert_array_equal(decode(stored, 3), pixels)
     with pytest.raises(
         UserError, match=r"a\.tif: has more than 8 bits \(values up to \d+\); .*--data.levels"
     ):
-        read_picture(path, channels=3)
+        read_picture(path, Decoding(channels=3))
 
 
 def test_sixteen_bits_in_colour_are_never_taken_for_labels(tmp_path):
@@ -125,7 +126,7 @@ def test_a_tiff_may_have_any_number_of_channels(tmp_path, number, how):
         "pages": lambda: pages(values),
         "16 bits": lambda: tiff(values.astype(np.uint16)),
     }[how]()
-    pixels, stored = read_picture(written(tmp_path, content), (0, 255), number)
+    pixels, stored = read_picture(written(tmp_path, content), Decoding((0, 255), number))
     np.testing.assert_array_equal(pixels, values)
     np.testing.assert_array_equal(decode(stored, number), values)
 
@@ -135,7 +136,7 @@ def test_a_tiff_may_have_any_number_of_channels(tmp_path, number, how):
 def test_alpha_is_a_channel_where_it_is_asked_for(tmp_path, mode, form):
     values = random(len(mode))
     path = save(Image.fromarray(values, mode), tmp_path / f"a.{form}")
-    np.testing.assert_array_equal(read_picture(path, channels=len(mode))[0], values)
+    np.testing.assert_array_equal(read_picture(path, Decoding(channels=len(mode)))[0], values)
     with pytest.raises(UserError, match="transparent"):
         read_picture(path)
 
@@ -144,7 +145,7 @@ def test_the_four_inks_are_channels_and_are_turned_as_exif_says(tmp_path):
     image = Image.new("CMYK", (8, 6), (10, 20, 30, 40))
     exif = image.getexif()
     exif[ExifTags.Base.Orientation] = 6
-    pixels, _ = read_picture(save(image, tmp_path / "a.jpg", exif=exif), channels=4)
+    pixels, _ = read_picture(save(image, tmp_path / "a.jpg", exif=exif), Decoding(channels=4))
     assert pixels.shape == (8, 6, 4)
     assert np.abs(pixels[0, 0] - np.array([10, 20, 30, 40])).max() < 3
 
@@ -183,7 +184,7 @@ TURNED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(
 )
 def test_what_is_not_as_it_was_said_is_refused_by_name(tmp_path, content, channels, problem):
     with pytest.raises(UserError, match=rf"a\.tif: {problem}") as caught:
-        read_picture(written(tmp_path, content), (0, 255), channels)
+        read_picture(written(tmp_path, content), Decoding((0, 255), channels))
     assert "\n" not in str(caught.value)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from train.data.formats.polygons import Coco, read_labelme
 from train.data.prepare import Prepared, prepare
-from train.data.sets.folder import Folder
+from train.data.sets import Folder
 from train.errors import UserError
 
 CLASSES = ("background", "scratch", "pit")

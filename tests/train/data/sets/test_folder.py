@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.train.data.image_files import save
 from train.data.prepare import Prepared, prepare
-from train.data.sets.folder import Folder
+from train.data.sets import Folder
 from train.errors import UserError
 
 

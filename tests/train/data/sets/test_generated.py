@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from train.data.prepare import prepare
-from train.data.sets.generated import Generated
+from train.data.sets import Generated
 from train.data.sets.surface import paint
 from train.errors import UserError
 

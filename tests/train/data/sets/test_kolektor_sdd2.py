@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from train.data.prepare import Prepared, prepare
-from train.data.sets.kolektor_sdd2 import KolektorSDD2
+from train.data.sets import KolektorSDD2
 from train.errors import UserError
 
 

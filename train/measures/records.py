@@ -1,0 +1,209 @@
+"""The typed records of an evaluation and of an epoch: what evaluation.json and metrics.jsonl hold.
+
+A figure is None where no image bears on it. Dictionaries are keyed by class name.
+"""
+
+from dataclasses import dataclass
+
+Interval = tuple[float, float]
+"""Lower and upper end of a 95 % interval."""
+
+
+@dataclass(frozen=True)
+class IoUReadings:
+    """The IoU of a class in each reading of `balanced_jax.metrics`."""
+
+    dataset: float | None
+    present: float | None
+    union: float | None
+    all: float | None
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """Figures of one class; all but `iou` are over the data set."""
+
+    iou: IoUReadings
+    dice: float | None
+    precision: float | None
+    recall: float | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures of one part of a data set under one decision rule."""
+
+    images: int
+    """Number of images."""
+    headline: float | None
+    """Data-set IoU, averaged over the defect classes."""
+    mean_with_background: float | None
+    """Data-set IoU, averaged over all classes."""
+    classes: dict[str, ClassFigures]
+
+
+@dataclass(frozen=True)
+class IoUIntervals:
+    """Bootstrap intervals of data-set IoUs; None where fewer than two groups show the class."""
+
+    groups: int
+    """Number of groups that are resampled."""
+    headline: Interval | None
+    classes: dict[str, Interval | None]
+
+
+@dataclass(frozen=True)
+class BoundaryFigures:
+    """Pixels of one class that touch another class (on the boundary), and those inside."""
+
+    fraction: float | None
+    """Fraction of the class's labeled pixels that lie on the boundary."""
+    recall: float | None
+    """Recall of the boundary pixels."""
+    recall_inside: float | None
+    """Recall of the other pixels."""
+    false_positives: float | None
+    """Fraction of the class's false positives that lie on a boundary, of whichever classes."""
+
+
+@dataclass(frozen=True)
+class ComponentCounts:
+    """Connected components of one class and one range of areas."""
+
+    labeled: int
+    """Labeled components."""
+    touched: int
+    """Labeled components with at least one pixel predicted as the class."""
+    half: int
+    """Labeled components with at least half of their pixels predicted as the class."""
+    false_alarms: int
+    """Predicted components that touch no pixel labeled as the class."""
+
+
+@dataclass(frozen=True)
+class Breakdown(Figures):
+    """Figures with intervals, and where the errors are."""
+
+    intervals: IoUIntervals
+    confusion: list[list[int]]
+    """Pixels by label (row) and prediction (column)."""
+    boundary: dict[str, BoundaryFigures]
+    components: dict[str, dict[str, ComponentCounts]]
+    """By defect class, then by range of the area in pixels."""
+
+
+@dataclass(frozen=True)
+class DecidedBreakdown(Breakdown):
+    """The breakdown under decision thresholds and minimum areas chosen on the validation part."""
+
+    thresholds: dict[str, float]
+    """Probability above which a pixel may be of the defect class."""
+    minimum_areas: dict[str, int]
+    """Pixels below which a connected component of the defect class becomes background."""
+
+
+@dataclass(frozen=True)
+class RankingFigures:
+    """How well images with a defect are told from those without."""
+
+    positive: int
+    """Images that show the defect."""
+    average_precision: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class ImageLevel:
+    """Images ranked by the most confident pixel."""
+
+    images: int
+    """Images with at least one labeled pixel."""
+    any_defect: RankingFigures
+    classes: dict[str, RankingFigures]
+
+
+@dataclass(frozen=True)
+class Evaluation(Breakdown):
+    """The evaluation of a checkpoint on one part: the breakdown of the most probable classes, and the rest."""
+
+    part: str
+    checkpoint: str
+    """"best" or "latest"."""
+    step: int
+    """Training steps that led to the checkpoint."""
+    image_level: ImageLevel
+    decided: DecidedBreakdown
+
+
+@dataclass(frozen=True)
+class LossThresholds:
+    """The errors that divide easy, critical and hard pixels."""
+
+    term: str | None
+    """The term of the objective that sets the thresholds; None for the paper's."""
+    eps_inf: float
+    eps_sup: float
+
+
+@dataclass(frozen=True)
+class GroupShares:
+    """Share of one group of pixels; shares of all groups sum to 1."""
+
+    pixels: float | None
+    loss: float | None
+    gradient: float | None
+    """Share of the L1 norm of the gradient at the logits."""
+
+
+@dataclass(frozen=True)
+class HistogramShares:
+    """Shares of equally wide ranges of the error, from error 0 to error 1."""
+
+    pixels: list[float | None]
+    loss: list[float | None]
+    gradient: list[float | None]
+
+
+@dataclass(frozen=True)
+class DensityRatio:
+    """Mean loss and gradient of a boundary pixel over those of a pixel inside."""
+
+    loss: float | None
+    gradient: float | None
+
+
+@dataclass(frozen=True)
+class LossShares:
+    """Shares of the objective and its gradient on the validation part, under four groupings of its pixels."""
+
+    thresholds: LossThresholds
+    histogram: HistogramShares
+    error: dict[str, GroupShares]
+    """Groups: easy, critical, hard."""
+    classes: dict[str, GroupShares]
+    boundary: dict[str, GroupShares]
+    """Groups: boundary, inside."""
+    boundary_to_inside: DensityRatio
+    mask: dict[str, dict[str, float | None]]
+    """By term that has a mask, then by class: the mean of the mask over the pixels of the class."""
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One line of metrics.jsonl."""
+
+    step: int
+    """Training steps taken so far."""
+    epoch: int
+    """Counted from 1."""
+    loss: float
+    """Mean training loss of the epoch's finite steps, the sum of `terms`."""
+    terms: dict[str, float]
+    """Mean of each term, by name."""
+    learning_rate: float
+    """Of the last step."""
+    seconds: float
+    """Duration of the training steps."""
+    images_per_second: float
+    validation: Figures
+    loss_shares: LossShares

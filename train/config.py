@@ -1,10 +1,15 @@
-"""What a run is: frozen dataclasses that a file in `configs` fills in with real functions and modules."""
+"""What a run is: frozen dataclasses that a file in `configs` fills in with real functions and modules.
+
+Each dataclass refuses its own numbers with a UserError that names the field. Checks that need the data or the
+devices are in `train.setup`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -12,59 +17,65 @@ from train.data.example import DataSet
 from train.errors import UserError
 
 
+def _require(accepted: bool, name: str, value: Any, takes: str) -> None:
+    if not accepted:
+        shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+        raise UserError(f"{name}: is {shown}, takes {takes}")
+
+
 @dataclass(frozen=True)
 class Ramp:
-    """A number that moves in a straight line over the run, and stands still before and after."""
+    """A number that changes linearly over a stretch of the run, and is constant before and after."""
 
     start: float
     """Value up to `begin`."""
     end: float
     """Value from `until` on."""
     begin: float = 0.0
-    """Share of the run after which the number starts to move."""
+    """Fraction of the run at which the number starts to change."""
     until: float = 1.0
-    """Share of the run at which it arrives."""
+    """Fraction of the run at which the number reaches `end`."""
 
     def __post_init__(self):
         if not 0 <= self.begin < self.until <= 1:
             raise UserError(f"{self}: takes 0 <= begin < until <= 1")
 
     def at(self, progress):
-        """The number when the share `progress` (0 to 1, may be traced) of the run is done."""
-        share = jnp.clip((progress - self.begin) / (self.until - self.begin), 0, 1)
-        return self.start + (self.end - self.start) * share
+        """Return the number when the fraction `progress` (0 to 1, may be traced) of the run is done."""
+        fraction = jnp.clip((progress - self.begin) / (self.until - self.begin), 0, 1)
+        return self.start + (self.end - self.start) * fraction
 
 
 @dataclass(frozen=True)
 class Term:
     """One loss of the objective: scale * loss(logits, labels, weights=weights(labels, ...), **options).
 
-    With a stored mask the weights are multiplied by it.
+    With a precomputed mask the weights are multiplied by it.
     """
 
     loss: Callable
     """A loss `(logits, labels, *, weights=None, **options)` that returns the cost of each pixel."""
     scale: Any = 1.0
-    """What the term counts in the sum of all terms: a number or a Ramp."""
+    """Factor of the term in the sum of all terms: a number or a Ramp."""
     options: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of the loss; a number may be a Ramp."""
     weights: Callable | None = None
-    """A mask `(labels, num_classes, **weights_options)` that says what each pixel counts."""
+    """A mask `(labels, num_classes, **weights_options)` that weights the pixels, made in every step."""
     weights_options: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of the mask; a number may be a Ramp."""
-    stored: Callable | None = None
-    """A second mask, made once for each training image at the size of the network, before crops and turns,
-    and carried through them; for masks that are too slow to be made in every step."""
-    stored_options: dict[str, Any] = field(default_factory=dict)
-    """Keyword arguments of the stored mask; no Ramps."""
+    precomputed: Callable | None = None
+    """A second mask, made once for each training image at the size of the network, before crops and
+    rotations, and carried through them; for masks that are too slow to be made in every step."""
+    precomputed_options: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the precomputed mask; no Ramps."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """What the network sees of an image."""
+    """How an image becomes the input of the network."""
 
     size: tuple[int, int] | None = None
-    """Height and width every image is resized to; None leaves images as large as they are."""
+    """Height and width that every image is resized to; None keeps the size of the image."""
     crop: tuple[int, int] | None = None
     """Height and width of the random crops of training; None trains on whole images."""
     mean: float = 0.5
@@ -72,46 +83,68 @@ class Input:
     deviation: float = 0.25
     """Pixel values are then divided by it."""
 
+    def __post_init__(self):
+        for name, size in (("input.size", self.size), ("input.crop", self.crop)):
+            _require(size is None or min(size) >= 1, name, size, "at least 1")
+        _require(self.deviation > 0, "input.deviation", self.deviation, "a number above 0")
+
+    def normalize(self, images: jax.Array) -> jax.Array:
+        """Return pixel values in 0 to 1 with the mean subtracted, divided by the deviation."""
+        return (images - self.mean) / self.deviation
+
 
 @dataclass(frozen=True)
 class Sampling:
     """Which images training sees, and where it cuts its crops out of them."""
 
     balanced: bool = False
-    """Take images with and without defects in turn; an epoch is all of the rarer kind and as many others."""
-    centred: float = 0.0
-    """Chance that a crop is centred on a pixel of a defect, of a class drawn among those in the image."""
+    """Alternate images with and without defects; an epoch is all of the rarer kind and as many others."""
+    centered: float = 0.0
+    """Probability that a crop is centered on a pixel of a defect, of a class drawn among those in the
+    image."""
     passes: int = 1
-    """Passes over these images that make an epoch, after which the validation part is looked at."""
+    """Passes over these images that make an epoch, after which the validation part is evaluated."""
+
+    def __post_init__(self):
+        _require(0 <= self.centered <= 1, "sampling.centered", self.centered, "a probability from 0 to 1")
+        _require(self.passes >= 1, "sampling.passes", self.passes, "at least 1")
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of the training images, made on the device; pixels turned in from outside are void."""
+    """Random changes of the training images, made on the device; pixels rotated in from outside are void."""
 
     flip: bool = True
-    """Mirror left to right and top to bottom, each half of the time."""
+    """Mirror left to right and top to bottom, each with probability one half."""
     rotation: float = 10.0
-    """Turn by up to this many degrees either way."""
+    """Rotate by up to this many degrees either way."""
     brightness: float = 0.1
     """Add up to this much either way to pixel values in 0 to 1."""
     contrast: float = 0.1
-    """Stretch contrast by a factor of up to this much above or below 1."""
+    """Scale the contrast by a factor of up to this much above or below 1."""
+
+    def __post_init__(self):
+        _require(0 <= self.rotation <= 180, "augmentation.rotation", self.rotation, "0 to 180 degrees")
+        _require(self.brightness >= 0, "augmentation.brightness", self.brightness, "at least 0")
+        _require(0 <= self.contrast <= 1, "augmentation.contrast", self.contrast, "0 to 1")
 
 
 @dataclass(frozen=True)
 class ExponentialDecay:
-    """The paper's learning rate: multiplied by the same number after each epoch."""
+    """The paper's learning rate: multiplied by the same factor after each epoch."""
 
     initial: float = 1e-4
     """Learning rate of the first epoch after the warm-up."""
     factor: float = 0.995
     """Multiplies the rate after each epoch that follows the warm-up."""
     warmup: float = 0.0
-    """Share of the run over which the rate first rises in a straight line, 0 to below 1."""
+    """Fraction of the run over which the rate first rises linearly, 0 to below 1."""
+
+    def __post_init__(self):
+        _check_warmup(self.warmup)
 
     def schedule(self, epochs: int, steps_per_epoch: int) -> optax.Schedule:
-        """Learning rate as a function of the step."""
+        """Return the learning rate as a function of the step."""
         decay = optax.exponential_decay(self.initial, steps_per_epoch, self.factor, staircase=True)
         return _warmed_up(decay, self.initial, int(self.warmup * epochs * steps_per_epoch))
 
@@ -123,13 +156,21 @@ class CosineDecay:
     initial: float = 1e-3
     """Learning rate of the first step after the warm-up."""
     warmup: float = 0.0
-    """Share of the run over which the rate first rises in a straight line, 0 to below 1."""
+    """Fraction of the run over which the rate first rises linearly, 0 to below 1."""
+
+    def __post_init__(self):
+        _check_warmup(self.warmup)
 
     def schedule(self, epochs: int, steps_per_epoch: int) -> optax.Schedule:
-        """Learning rate as a function of the step."""
+        """Return the learning rate as a function of the step."""
         steps = epochs * steps_per_epoch
         rising = int(self.warmup * steps)
         return _warmed_up(optax.cosine_decay_schedule(self.initial, steps - rising), self.initial, rising)
+
+
+def _check_warmup(warmup: float) -> None:
+    takes = "a fraction of the run from 0 to below 1"
+    _require(0 <= warmup < 1, "optimizer.learning_rate.warmup", warmup, takes)
 
 
 def _warmed_up(decay: optax.Schedule, initial: float, steps: int) -> optax.Schedule:
@@ -145,14 +186,18 @@ class Adam:
     """Adam with an L2 penalty in the gradient, as in the paper (not the decoupled decay of AdamW)."""
 
     learning_rate: ExponentialDecay | CosineDecay = ExponentialDecay()
-    """How the learning rate moves over the run."""
+    """Learning-rate schedule."""
     weight_decay: float = 1e-6
     """Weight of the L2 penalty."""
     clip: float | None = None
-    """Largest norm of the gradient over all parameters, before the penalty; a longer one is scaled down."""
+    """Largest global norm of the gradient, before the penalty; a larger gradient is scaled down."""
+
+    def __post_init__(self):
+        takes = "a number above 0, or None for no clipping"
+        _require(self.clip is None or self.clip > 0, "optimizer.clip", self.clip, takes)
 
     def transformation(self, epochs: int, steps_per_epoch: int) -> optax.GradientTransformation:
-        """The optimiser for a run of this length."""
+        """Return the optimizer for a run of this length."""
         return optax.chain(
             *([] if self.clip is None else [optax.clip_by_global_norm(self.clip)]),
             optax.add_decayed_weights(self.weight_decay),
@@ -170,13 +215,13 @@ class Config:
     model: nn.Module
     """The network; the data says how many classes it has."""
     objective: dict[str, Term]
-    """The terms whose sum is minimised, by name."""
+    """The terms whose sum is minimized, by name."""
     pretrained: str | None = None
     """File of pretrained weights, `.safetensors` or `.pth`, that the network starts from."""
     init_from: str | None = None
-    """Run directory whose best state the network starts from; scores of another number of classes are new."""
+    """Run directory whose best state the network starts from; logits of another number of classes are new."""
     input: Input = Input()
-    """What the network sees of an image."""
+    """How an image becomes the input of the network."""
     sampling: Sampling = Sampling()
     """Which images and crops training sees."""
     augmentation: Augmentation = Augmentation()
@@ -184,18 +229,28 @@ class Config:
     optimizer: Adam = Adam()
     """How parameters follow gradients."""
     ema: float | None = None
-    """Decay a step, in 0 to 1, of a running average of the parameters that is evaluated in their place."""
+    """Decay per step, in 0 to 1, of an exponential moving average (EMA) of the parameters that is evaluated
+    in their place."""
     epochs: int = 100
     """Passes over the training part; balanced sampling makes them shorter."""
+    monitor: str = "headline"
+    """Figure of `validation` in metrics.jsonl, such as classes.scratch.dice, by which the best checkpoint is
+    chosen and training stops early; larger is better."""
     patience: int | None = None
-    """Epochs without a better value of `stop_by` after which training ends; None trains all epochs."""
-    stop_by: str = "headline"
-    """Figure of `validation` in metrics.jsonl that patience waits for, such as classes.scratch.dice."""
+    """Epochs without a better value of `monitor` after which training stops; None trains all epochs."""
     batch_size: int = 16
-    """Images a step, over all devices."""
+    """Images per step, over all devices."""
     accumulation: int = 1
-    """Parts a step is computed in, one after the other, for less memory; norms see one part at a time."""
+    """Micro-batches per step, to save memory; norms take their statistics over one micro-batch."""
     skip: int = 0
-    """Steps whose loss or gradient is not finite that are left out before the run stops at the next one."""
+    """Steps with a non-finite loss or gradient that are skipped before the next one stops the run."""
     seed: int = 0
-    """Seed of the initial parameters, of the order of the images, of their crops and changes."""
+    """Seed of the initial parameters, and of the order, crops and augmentation of the images."""
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "accumulation"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        _require(self.patience is None or self.patience >= 1, "patience", self.patience, "at least 1")
+        _require(self.skip >= 0, "skip", self.skip, "at least 0")
+        takes = "a number between 0 and 1, or None for no average"
+        _require(self.ema is None or 0 < self.ema < 1, "ema", self.ema, takes)

@@ -1,12 +1,13 @@
-"""Config files: a Python file in, one `Config` out, and its complete form as JSON that finds the way back.
+"""Config files: a Python file in, one `Config` out; and a config as JSON that can be read back.
 
-In JSON a dataclass or linen module is `{"@type": "module:Name", field: value, ...}`, a function
-`{"@function": "module:name"}`, a partial `{"@partial": function, "args": [...], "keywords": {...}}`; a tuple
-is a list. What the config file itself defines stands under the module name `config`.
+In JSON a dataclass or linen module is `{"@type": address, field: value, ...}`, a function
+`{"@function": address}`, a partial `{"@partial": function, "args": [...], "keywords": {...}}`; a tuple is a
+list. An address is the shortest `module:name` that imports the object, such as
+`balanced_jax.losses:dice_loss`, so that files may move inside a package. Objects that the config file defines
+have the module name `config`.
 """
 
 import dataclasses
-import difflib
 import functools
 import hashlib
 import importlib
@@ -14,57 +15,67 @@ import json
 import sys
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 
 from train.config import Config
-from train.errors import UserError
-from train.paths import Place
+from train.errors import UserError, suggestion
+from train.paths import AnyPath
 
-OWN_MODULE = "config"
-"""Module name under which the functions and classes of a config file itself are kept."""
-
-
-def split(argument: str) -> tuple[Path, str | None]:
-    """The file and the name in `FILE` or `FILE:NAME`."""
-    file, colon, name = argument.rpartition(":")
-    # A path may hold a colon itself.
-    return (Path(argument), None) if not colon or Path(argument).is_file() else (Path(file), name)
+_OWN_MODULE = "config"
+"""Module name of the functions and classes that a config file defines."""
 
 
-def load(path: Path, name: str | None = None) -> Config:
-    """The `config` that a Python file ends in, or one of those it calls `configs`.
+class ConfigFile(NamedTuple):
+    """A config on the command line: `FILE`, or `FILE:NAME` for one of the configs of a file."""
 
-    Args:
-        path: the file.
-        name: key in its dictionary `configs`; None for `config`.
+    path: Path
+    name: str | None
+    """Key in the dictionary `configs` of the file; None for `config`."""
 
-    Raises:
-        UserError: there is no such file, it does not run, or it defines no such Config.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such config file; the ones that come with the project are in configs/")
-    module = _run(path)
-    if name is None:
-        config = getattr(module, "config", None)
-    else:
-        configs = getattr(module, "configs", {})
-        if name not in configs:
-            near = difflib.get_close_matches(name, configs, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(configs) or 'none'}"
-            raise UserError(f"{path}: has no {name!r} in its `configs`; {hint}")
-        config = configs[name]
-    if not isinstance(config, Config):
-        raise UserError(f"{path}: must end in `config = Config(...)`, but has {type(config).__name__} there")
-    return config
+    @classmethod
+    def parse(cls, argument: str) -> "ConfigFile":
+        """Split `FILE` or `FILE:NAME`."""
+        file, colon, name = argument.rpartition(":")
+        # A path may hold a colon.
+        return cls(Path(argument), None) if not colon or Path(argument).is_file() else cls(Path(file), name)
+
+    @property
+    def title(self) -> str:
+        """The name of runs of this config."""
+        return self.path.stem if self.name is None else f"{self.path.stem}-{self.name}"
+
+    def load(self) -> Config:
+        """Run the file and return its config.
+
+        Raises:
+            UserError: there is no such file, it does not run, or it defines no such Config.
+        """
+        if not self.path.is_file():
+            raise UserError(
+                f"{self.path}: no such config file; the ones that come with the project are in configs/"
+            )
+        module = _run(self.path)
+        if self.name is None:
+            config = getattr(module, "config", None)
+        else:
+            configs = getattr(module, "configs", {})
+            if self.name not in configs:
+                hint = suggestion(self.name, configs, "it has")
+                raise UserError(f"{self.path}: has no {self.name!r} in its `configs`; {hint}")
+            config = configs[self.name]
+        if not isinstance(config, Config):
+            kind = type(config).__name__
+            raise UserError(f"{self.path}: must end in `config = Config(...)`, but has {kind} there")
+        return config
 
 
 def to_json(value: Any, where: str = "config") -> Any:
-    """A config, or a part of one, as JSON values.
+    """Return a config, or a part of one, as JSON values.
 
     Raises:
-        UserError: a value cannot be found again by its name (a lambda, a closure), or is of no known kind.
+        UserError: a value cannot be imported by its name (a lambda, a closure), or is of no known kind.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -89,30 +100,35 @@ def to_json(value: Any, where: str = "config") -> Any:
     )
 
 
-def from_json(value: Any, own_file: Place) -> Any:
-    """The inverse of `to_json`; what the config file defined is taken from `own_file`."""
+def from_json(value: Any, config_file: AnyPath) -> Any:
+    """Return the value that `to_json` turned into JSON.
+
+    Args:
+        value: JSON values.
+        config_file: the config file, which is run if it defined an object.
+    """
     if isinstance(value, list):
-        return tuple(from_json(item, own_file) for item in value)
+        return tuple(from_json(item, config_file) for item in value)
     if not isinstance(value, dict):
         return value
     if "@function" in value:
-        return _find(value["@function"], own_file)
+        return _find(value["@function"], config_file)
     if "@partial" in value:
         function, args, keywords = (
-            from_json(value[key], own_file) for key in ("@partial", "args", "keywords")
+            from_json(value[key], config_file) for key in ("@partial", "args", "keywords")
         )
         return functools.partial(function, *args, **keywords)
-    fields = {key: from_json(item, own_file) for key, item in value.items() if key != "@type"}
-    return _find(value["@type"], own_file)(**fields) if "@type" in value else fields
+    fields = {key: from_json(item, config_file) for key, item in value.items() if key != "@type"}
+    return _find(value["@type"], config_file)(**fields) if "@type" in value else fields
 
 
 def digest(config: Config) -> str:
-    """Eight hexadecimal digits that name the resolved config."""
+    """Return eight hexadecimal digits that identify the resolved config."""
     return hashlib.sha256(json.dumps(to_json(config), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def differences(old: Any, new: Any, where: str = "") -> list[str]:
-    """The fields in which two configs in JSON form differ, as `field: old -> new`."""
+    """Return the fields in which two configs in JSON form differ, as `field: old -> new`."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = list(dict.fromkeys([*old, *new]))
         return [
@@ -123,16 +139,25 @@ def differences(old: Any, new: Any, where: str = "") -> list[str]:
     return [] if old == new else [f"{where}: {json.dumps(old)} -> {json.dumps(new)}"]
 
 
+def public_address(thing: Any) -> str | None:
+    """Return the shortest `module:name` that imports a function or class; None if no module has it."""
+    packages = thing.__module__.split(".")
+    for length in range(1, len(packages) + 1):
+        module = ".".join(packages[:length])
+        if getattr(sys.modules.get(module), thing.__qualname__, None) is thing:
+            return f"{module}:{thing.__qualname__}"
+    return None
+
+
 def _field_names(value: Any) -> list[str]:
-    """Fields that say what an object is; linen adds two that say where a module stands."""
+    """Fields that make an object; linen adds two that say where a module stands in another."""
     names = [field.name for field in dataclasses.fields(value) if field.init]
     return [n for n in names if n not in ("parent", "name")] if isinstance(value, nn.Module) else names
 
 
 def _address(thing: Any, where: str) -> str:
-    address = f"{thing.__module__}:{thing.__qualname__}"
-    module = sys.modules.get(thing.__module__)
-    if getattr(module, thing.__qualname__, None) is not thing:
+    address = public_address(thing)
+    if address is None:
         raise UserError(
             f"{where}: {thing.__qualname__} cannot be found again by name; define it with def at the top "
             "level of a module, or take functools.partial of such a function"
@@ -140,19 +165,21 @@ def _address(thing: Any, where: str) -> str:
     return address
 
 
-def _find(address: str, own_file: Place) -> Any:
+def _find(address: str, config_file: AnyPath) -> Any:
     module_name, name = address.split(":")
-    module = _run(own_file) if module_name == OWN_MODULE else importlib.import_module(module_name)
+    module = _run(config_file) if module_name == _OWN_MODULE else importlib.import_module(module_name)
     return getattr(module, name)
 
 
 @functools.cache
-def _run(path: Place) -> ModuleType:
-    module = ModuleType(OWN_MODULE)
+def _run(path: AnyPath) -> ModuleType:
+    module = ModuleType(_OWN_MODULE)
     module.__file__ = str(path)
-    sys.modules[OWN_MODULE] = module
+    sys.modules[_OWN_MODULE] = module
     try:
         exec(compile(path.read_bytes(), path, "exec"), vars(module))
+    except UserError as error:  # of a dataclass that refuses its numbers
+        raise UserError(f"{path}: {error}") from error
     except Exception as error:
         raise UserError(f"{path}: {type(error).__name__}: {error}") from error
     return module

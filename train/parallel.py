@@ -1,7 +1,7 @@
 """The only place that knows about devices and hosts: one program, mapped over all of them.
 
-Every host runs the same command on the same files. Training is mapped over the devices of all hosts; what
-only looks at images is mapped over those of each host alone, so that no host waits for another there.
+Every host runs the same command on the same files. Training is mapped over the devices of all hosts.
+Inference is mapped over the devices of each host alone, so that no host waits for another there.
 """
 
 import contextlib
@@ -15,33 +15,34 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from train.errors import UserError
-from train.training.step import AXIS
 
-PIXELS = 2**20
-"""What a device takes at once of several images where nothing is learnt from them: enough to keep it busy."""
+AXIS = "batch"
+"""Name of the mapped axis: the devices that share a batch."""
+_PIXELS_PER_DEVICE = 2**20
+"""Pixels per device in an inference batch: enough to keep a device busy."""
 
 Tree = TypeVar("Tree")
 
 
 class Process(NamedTuple):
-    """What a process is told of the others that take part in a run."""
+    """What a process is told of the other processes of a run."""
 
     coordinator: str | None
-    """HOST:PORT where the first one listens; None: jax asks the environment (SLURM, Open MPI, TPU slices)."""
-    processes: int | None
-    """How many there are."""
-    process: int | None
-    """Which of them this is, from 0."""
+    """HOST:PORT where the first process listens; None: jax asks the environment (SLURM, Open MPI, TPU
+    slices)."""
+    num_processes: int | None
+    process_id: int | None
+    """From 0."""
 
 
-def join(process: Process) -> None:
-    """Makes this process one of those that share a run; to be called before jax looks for devices.
+def initialize_distributed(process: Process) -> None:
+    """Make this process one of those that share a run; to be called before jax looks for devices.
 
     Raises:
-        UserError: the environment does not say who the others are, or they do not come.
+        UserError: the environment does not name the other processes, or they cannot be reached.
     """
     try:
-        # The others may wait at the end for the first, which draws the report.
+        # At the end the others wait for the first process, which writes the report.
         jax.distributed.initialize(*process, shutdown_timeout_seconds=24 * 3600)
     except (RuntimeError, ValueError) as error:
         raise UserError(
@@ -51,16 +52,16 @@ def join(process: Process) -> None:
         ) from error
 
 
-def is_first() -> bool:
-    """Whether this is the host that writes files and speaks to the person."""
+def is_first_host() -> bool:
+    """Whether this is the host that writes files and prints."""
     return jax.process_index() == 0
 
 
 @contextlib.contextmanager
-def refused_together() -> Iterator[None]:
-    """A UserError on one host becomes one on all of them, at the end of the context.
+def refuse_together() -> Iterator[None]:
+    """Raise a UserError of one host on all hosts, at the end of the context.
 
-    Without it the others would wait for that host in their first common step.
+    Otherwise the other hosts would wait for the refused one in their first collective operation.
     """
     refusal = None
     try:
@@ -71,11 +72,11 @@ def refused_together() -> Iterator[None]:
     if refusal is not None:
         raise refusal
     if refused.size:
-        raise UserError(f"host {refused[0]}: was refused; see what it says")
+        raise UserError(f"host {refused[0]}: was refused; see its message")
 
 
 def check_batch_size(batch_size: int, accumulation: int) -> None:
-    """Refuses a batch that cannot be dealt out evenly, or not in so many parts.
+    """Refuse a batch that cannot be split evenly over the devices and the micro-batches.
 
     Raises:
         UserError: names the numbers.
@@ -93,37 +94,42 @@ def check_batch_size(batch_size: int, accumulation: int) -> None:
         )
 
 
-def images_at_once(batch_size: int, size: tuple[int, int]) -> int:
-    """How many images the devices of this host take together where nothing is learnt from them.
+def local_batch_size(batch_size: int) -> int:
+    """Images of a step on this host."""
+    return batch_size // jax.process_count()
+
+
+def inference_batch_size(batch_size: int, size: tuple[int, int]) -> int:
+    """Images of an inference batch on this host.
 
     Args:
-        batch_size: of training, over all devices; large images are fewer.
-        size: their height and width.
+        batch_size: of training, over all devices; the upper limit.
+        size: height and width of the images; large images are fewer.
     """
     devices = jax.local_device_count()
-    return devices * max(1, min(batch_size // devices, PIXELS // math.prod(size)))
+    return devices * max(1, min(batch_size // devices, _PIXELS_PER_DEVICE // math.prod(size)))
 
 
-def over_devices(step: Callable) -> Callable:
-    """Maps a training step `(state, batch) -> (state, terms)` over the devices.
+def map_training(step: Callable) -> Callable:
+    """Map a training step `(state, batch) -> (state, report)` over the devices of all hosts.
 
-    The state goes in and comes out whole, without an axis for the devices (and its memory is reused); the
-    batch has one, made by `deal`. What the step returns must be equal on all devices: the first one's is
+    The state goes in and comes out without an axis for the devices, and its memory is donated; the batch has
+    that axis, made by `shard`. What the step returns must be equal on all devices: the value of the first is
     taken.
     """
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=0)
 
 
-def each_device(step: Callable) -> Callable:
-    """Maps `(state, batch) -> outputs` over this host's devices; the outputs keep the devices' axis.
+def map_inference(step: Callable) -> Callable:
+    """Map `(state, batch) -> outputs` over the devices of this host; outputs keep the axis of the devices.
 
-    The state is one that `replicate_here` gives, the batch one that `deal` gives.
+    The state comes from `replicate_locally`, the batch from `shard`.
     """
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), devices=jax.local_devices())
 
 
-def on_host(function: Callable) -> Callable:
-    """Compiles a function of arrays for this host's CPU, where it may run beside the steps on the devices."""
+def compile_for_cpu(function: Callable) -> Callable:
+    """Compile a function of arrays for the CPU of this host, where it runs beside the steps on devices."""
     compiled, cpu = jax.jit(function), jax.local_devices(backend="cpu")[0]
 
     def run(*arrays: np.ndarray) -> Any:
@@ -134,46 +140,41 @@ def on_host(function: Callable) -> Callable:
 
 
 def replicate(tree: Any) -> Any:
-    """Puts equal copies on all devices; without it the first step would be compiled twice."""
-    return _copies(tree, jax.devices())
+    """Put equal copies on the devices of all hosts; otherwise the first step would be compiled twice."""
+    return _copy_to(tree, jax.devices())
 
 
-def replicate_here(tree: Any) -> Any:
-    """Puts equal copies on this host's devices, of what may be on those of all."""
-    return _copies(jax.device_get(tree), jax.local_devices())
+def replicate_locally(tree: Any) -> Any:
+    """Put equal copies on the devices of this host."""
+    return _copy_to(jax.device_get(tree), jax.local_devices())
 
 
-def _copies(tree: Any, devices: Sequence[Any]) -> Any:
+def _copy_to(tree: Any, devices: Sequence[Any]) -> Any:
     return jax.device_put(tree, NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec()))
 
 
-def batch_size_here(batch_size: int) -> int:
-    """This host's share of the images of a step."""
-    return batch_size // jax.process_count()
+def shard(batch: Any) -> Any:
+    """Split a batch over the devices of this host: [b, ...] -> [devices, b / devices, ...].
 
-
-def deal(batch: Any) -> Any:
-    """Gives each device of this host its share of a batch: [b, ...] -> [devices, b / devices, ...].
-
-    Neighbours go to different devices, as on more hosts, where the stream is dealt out in turn.
+    Neighbors go to different devices, as they go to different hosts in the input pipeline.
     """
     devices = jax.local_device_count()
     return jax.tree.map(lambda x: np.stack([x[d::devices] for d in range(devices)]), batch)
 
 
-def collect(outputs: Any) -> Any:
-    """The inverse of `deal`, on the host: [devices, b / devices, ...] -> [b, ...]."""
+def unshard(outputs: Any) -> Any:
+    """Invert `shard`, on the host: [devices, b / devices, ...] -> [b, ...]."""
     return jax.tree.map(lambda x: np.asarray(x).swapaxes(0, 1).reshape(-1, *x.shape[2:]), outputs)
 
 
-def share(count: int) -> list[int]:
-    """This host's share of so many positions, as many as any other host's; the last may come again."""
+def local_positions(count: int) -> list[int]:
+    """Positions among `count` examples that this host evaluates, as many as any host; the last may repeat."""
     hosts = jax.process_count()
     return [min(i, count - 1) for i in range(jax.process_index(), -(-count // hosts) * hosts, hosts)]
 
 
 def gather(tree: Tree, count: int) -> Tree:
-    """Results of every host's `share` of `count` positions, [its positions, ...], in the order of all."""
+    """Collect the results [positions, ...] of every host's `local_positions` of `count`, in order."""
 
     def in_order(x: np.ndarray) -> np.ndarray:
         return x.swapaxes(0, 1).reshape(-1, *x.shape[2:])[:count]

@@ -1,14 +1,14 @@
-"""Where files may lie."""
+"""Paths on a disk, and addresses in a bucket."""
 
 import os
 from pathlib import Path
 
 from etils import epath
 
-Place = Path | epath.Path
-"""A path on a disk, or the address of something in a bucket, such as gs://bucket/folder."""
+AnyPath = Path | epath.Path
+"""A path on a disk, or an address in a bucket, such as gs://bucket/folder."""
 
 
-def absolute(place: Place) -> Place:
-    """A path from the root on; an address as it is, of which its own method would make a path."""
-    return place if "://" in os.fspath(place) else place.absolute()
+def absolute(path: AnyPath) -> AnyPath:
+    """Return a path from the root on; an address unchanged, of which `absolute()` would make a path."""
+    return path if "://" in os.fspath(path) else path.absolute()

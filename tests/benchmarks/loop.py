@@ -27,10 +27,10 @@ from rich.console import Console
 import train.training.loop
 from tests.benchmarks.step import batches
 from train.configfile import load
-from train.parallel import deal, over_devices, replicate
+from train.parallel import map_training, replicate, shard
 from train.run.checkpoints import Checkpoints
-from train.run.directory import read_rows
-from train.training.experiment import set_up
+from train.run.files import read_rows
+from train.setup import set_up
 
 FIRST_STEP = """
 import os, sys, train.training.loop
@@ -93,8 +93,8 @@ def epochs(benchmark: Benchmark, folder: Path) -> tuple[list[float], list[float]
     config = dataclasses.replace(load(benchmark.config, None), epochs=benchmark.epochs)
     experiment, data = set_up(config, data_dir=folder / "0", source=None)
     steps = experiment.steps_per_epoch
-    batch = deal(next(batches(experiment, data)))
-    step, state = over_devices(experiment.train_step()), replicate(experiment.random_state())
+    batch = shard(next(batches(experiment, data)))
+    step, state = map_training(experiment.train_step()), replicate(experiment.random_state())
 
     def bare_steps() -> float:
         nonlocal state  # its memory is reused by the next

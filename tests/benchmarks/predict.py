@@ -25,9 +25,10 @@ from balanced_jax.models import UNet
 from tests.tiny import config
 from train import configfile
 from train.config import Input
+from train.data.facts import DataFacts
 from train.run import directory as run_directory
 from train.run.checkpoints import Checkpoints
-from train.training.experiment import Experiment, Facts
+from train.training.experiment import Experiment
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,9 +97,9 @@ def measure(benchmark: Benchmark, folder: Path) -> Measured:
     return Measured(time.monotonic() - begin, int(resident) / 2**20)
 
 
-def facts(classes: tuple[str, ...]) -> Facts:
+def facts(classes: tuple[str, ...]) -> DataFacts:
     """Of grey images."""
-    return Facts(classes, 1, 16, 8, "noise")
+    return DataFacts(classes, 1, 16, 8, "noise")
 
 
 def make_run(run: Path, experiment: Experiment) -> None:

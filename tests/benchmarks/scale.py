@@ -26,8 +26,9 @@ import tyro
 from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, UNet
 from configs import neu_seg, severstal
 from train.config import Config
-from train.parallel import over_devices
-from train.training.experiment import Experiment, Facts
+from train.data.facts import DataFacts
+from train.parallel import map_training
+from train.training.experiment import Experiment
 
 NETWORKS = {kind.__name__.lower(): kind() for kind in (UNet, FCN8s, SegNet, DeepLabV3, PSPNet)}
 FEWEST_STEPS = 10
@@ -128,12 +129,12 @@ def cost(model: nn.Module, data: Data, batch: int) -> Cost:
     """Compiles the step for the devices at hand and reads its analysis; nothing is run."""
     config = dataclasses.replace(data.config, model=model)
     classes = tuple(map(str, range(data.classes)))
-    experiment = Experiment(config, Facts(classes, 1, data.images, data.images, ""))
+    experiment = Experiment(config, DataFacts(classes, 1, data.images, data.images, ""))
     state = jax.eval_shape(experiment.random_state)
     index = jnp.zeros((jax.device_count(), batch), jnp.int32)
     label = jnp.zeros((*index.shape, *data.size), jnp.uint8)
     dealt = {"image": label[..., None], "label": label, "masks": {}, "index": index}
-    mapped: Any = over_devices(experiment.train_step())
+    mapped: Any = map_training(experiment.train_step())
     compiled = mapped.lower(state, dealt).compile()
     analysis, memory = compiled.cost_analysis(), compiled.memory_analysis()
     return Cost(

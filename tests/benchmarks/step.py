@@ -30,10 +30,11 @@ from train.config import Input
 from train.data.pipeline import training_batches
 from train.data.prepare import Prepared
 from train.data.sets import Generated
-from train.parallel import deal, over_devices, replicate
+from train.parallel import map_training, replicate, shard
+from train.setup import set_up
 from train.training.augment import augment
-from train.training.experiment import Experiment, set_up
-from train.training.loop import take_steps
+from train.training.experiment import Experiment
+from train.training.loop import _take_steps
 
 WINDOW = 7
 """Of the confusion mask: the paper's."""
@@ -79,7 +80,7 @@ def parts(experiment: Experiment, data: Prepared) -> dict[str, Candidate]:
     """The whole step, and parts of it alone."""
     config = experiment.config
     batch = next(batches(experiment, data))
-    step, dealt = over_devices(experiment.train_step()), deal(batch)
+    step, dealt = map_training(experiment.train_step()), shard(batch)
     state = replicate(experiment.random_state())
     keys = jax.random.split(jax.random.key(0), len(batch["index"]))
     image, label = jnp.asarray(batch["image"] / 255, jnp.float32), jnp.asarray(batch["label"], jnp.int32)
@@ -115,9 +116,9 @@ def batches(experiment: Experiment, data: Prepared) -> Iterator[Any]:
 def share_of_waiting(experiment: Experiment, data: Prepared, steps: int) -> float:
     """Of the time of the loop, what passes until the next batch is there."""
     stream = batches(experiment, data)
-    step: Callable = over_devices(experiment.train_step())
+    step: Callable = map_training(experiment.train_step())
     warm_up = itertools.islice(stream, experiment.steps_per_epoch)
-    state, *_ = take_steps(step, replicate(experiment.random_state()), warm_up, 0, lambda losses: None)
+    state, *_ = _take_steps(step, replicate(experiment.random_state()), warm_up, 0, lambda losses: None)
     waited = 0.0
 
     def timed() -> Iterator[Any]:
@@ -129,7 +130,7 @@ def share_of_waiting(experiment: Experiment, data: Prepared, steps: int) -> floa
             yield batch
 
     begin = time.perf_counter()
-    take_steps(step, state, timed(), 0, lambda losses: None)
+    _take_steps(step, state, timed(), 0, lambda losses: None)
     return waited / (time.perf_counter() - begin)
 
 

@@ -1,10 +1,21 @@
-"""What tests read of runs."""
+"""What end-to-end tests share."""
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 
 def rows(run: Path) -> list[dict]:
-    """metrics.jsonl without the clock."""
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    """Return the lines of metrics.jsonl without the durations."""
+    file = run / "metrics.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
+    """Wait for a condition; fail after a deadline that only a hanging process misses."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "still waiting"
+        time.sleep(0.005)

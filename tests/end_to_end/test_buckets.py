@@ -8,12 +8,13 @@ from etils import epath
 from fsspec.implementations.memory import MemoryFileSystem
 
 from train import configfile
+from train.data.facts import DataFacts
 from train.paths import absolute
-from train.run import directory as run_directory
-from train.run.log import log, logged
-from train.training.experiment import Facts
+from train.run import directory
+from train.run.files import read_rows, write_rows
+from train.run.log import LogFile, log, log_to
 
-FACTS = Facts(("background", "pit"), 1, 16, 8, "f00d")
+FACTS = DataFacts(("background", "pit"), 1, 16, 8, "f00d")
 CONFIG = """
 import dataclasses
 from tests.tiny import config as tiny
@@ -50,13 +51,13 @@ def run():
 def test_what_a_run_is_comes_back_from_a_bucket(run, tmp_path):
     file = tmp_path / "config.py"
     file.write_text(CONFIG)
-    mine = configfile.load(file)
+    mine = configfile.ConfigFile(file, None).load()
     wanted = configfile.to_json(mine)
     for begun in ("begun", "gone on with"):
-        with run_directory.claimed(run), logged(run_directory.LogFile(run / "log.txt")):
-            assert run_directory.start_or_join(run, mine, file, FACTS) == []
+        with directory.claim(run), log_to(LogFile(run / "log.txt")):
+            assert directory.begin_or_resume(run, mine, file, FACTS) == []
             log.info(begun)
-    config, facts = run_directory.stored(run)  # its loss is taken from the file in the bucket
+    config, facts = directory.read_run(run)  # its loss is taken from the file in the bucket
     assert (configfile.to_json(config), facts) == (wanted, FACTS)
     said = [line.split(" ", 2)[2] for line in (run / "log.txt").read_text().splitlines()]
     assert said == ["begun", "gone on with"]
@@ -68,8 +69,8 @@ def test_an_address_is_no_path_from_here(run):
 
 
 def test_lines_of_figures_are_replaced_whole(run):
-    rows = [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25}]
+    rows = [FACTS, FACTS]
     for length in (2, 1):
-        run_directory.write_rows(run / "metrics.jsonl", rows[:length])
-        assert run_directory.read_rows(run / "metrics.jsonl") == rows[:length]
+        write_rows(run / "metrics.jsonl", rows[:length])
+        assert read_rows(run / "metrics.jsonl", DataFacts) == rows[:length]
     assert [path.name for path in run.iterdir()] == ["metrics.jsonl"]

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import weakref
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import train.training.loop
-from tests.end_to_end.runs import rows
+import train.commands.evaluate
+import train.commands.fit
+from tests.end_to_end.runs import rows, wait_until
 from tests.tiny import TINY
 from train.__main__ import main
 from train.configfile import to_json
@@ -24,7 +24,6 @@ from train.data.prepare import Part
 from train.data.sets import Folder
 from train.display.pictures import overlay
 from train.run.checkpoints import Checkpoints
-from train.training.experiment import Experiment
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,12 +89,12 @@ def test_stats_prints_tables_and_leaves_two_files(prepared, tmp_path, capsys):
 def test_a_run_leaves_all_it_should(run):
     names = {path.name for path in run.iterdir() if not path.name.startswith(".")}
     assert names == {
-        "config.py", "config.json", "metrics.jsonl", "survey.json", "checkpoints", "evaluation.json",
+        "config.py", "config.json", "metrics.jsonl", "muting.json", "checkpoints", "evaluation.json",
         "report.html", "log.txt",
     }  # fmt: skip
     assert [row["epoch"] for row in rows(run)] == [1, 2, 3]
     for row in rows(run):
-        found = row["findings"]
+        found = row["loss_shares"]
         assert found["thresholds"]["term"] == "balanced"
         assert found["thresholds"]["eps_sup"] == pytest.approx(1 - row["epoch"] / 10)
         assert list(found["classes"]) == ["background", "scratch", "spot", "pit"]
@@ -126,14 +125,14 @@ def test_evaluate_gives_the_same_figures_again(run, prepared):
 
 
 def test_evaluation_keeps_no_map_beyond_its_image(run, prepared, monkeypatch):
-    judge_of, alive = Experiment.judge, []
+    make_classifier, alive = train.commands.evaluate.classifier, []
 
-    def watched(self, canvas, thresholds):
-        judge = judge_of(self, canvas, thresholds)
+    def watched(*arguments):
+        classify = make_classifier(*arguments)
 
         def watch(state, examples):
             maps = []
-            for image in judge(state, examples):
+            for image in classify(state, examples):
                 maps += [weakref.ref(x) for x in image[:4]]
                 yield image
                 if isinstance(examples, Part):  # not the few that are shown
@@ -141,7 +140,7 @@ def test_evaluation_keeps_no_map_beyond_its_image(run, prepared, monkeypatch):
 
         return watch
 
-    monkeypatch.setattr(Experiment, "judge", watched)
+    monkeypatch.setattr(train.commands.evaluate, "classifier", watched)
     assert main(["evaluate", str(run), "--data-dir", str(prepared)]) == 0
     assert len(alive) == 4 + 8
     assert max(alive) <= 4
@@ -157,9 +156,7 @@ def test_a_killed_run_ends_as_if_nothing_had_been(run, prepared, tmp_path):
     again = tmp_path / "killed"
     arguments = [sys.executable, "-m", "train", *command(again, prepared)]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 300
-        while not (again / "metrics.jsonl").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until((again / "metrics.jsonl").exists)
         process.kill()
         assert process.wait() == -signal.SIGKILL
     assert len(rows(again)) < 3
@@ -171,7 +168,7 @@ def test_a_killed_run_ends_as_if_nothing_had_been(run, prepared, tmp_path):
 
 def test_a_balanced_run_has_the_steps_of_its_sampling_and_can_be_evaluated(prepared, tmp_path):
     # Of these 16 images 5 show a defect, so an epoch has 10, which make one step of 8.
-    options = ["--data.seed", "5", "--sampling.balanced", "--sampling.centred", "0.5", "--epochs", "2"]
+    options = ["--data.seed", "5", "--sampling.balanced", "--sampling.centered", "0.5", "--epochs", "2"]
     assert main(command(tmp_path / "run", prepared, *options)) == 0
     assert [row["step"] for row in rows(tmp_path / "run")] == [1, 2]
     before = (tmp_path / "run" / "evaluation.json").read_text()
@@ -268,13 +265,16 @@ def test_two_channels_of_16_bits_go_from_a_folder_to_predictions(tmp_path, capsy
             ["fit", str(TINY), "--sampling.balanced", "--data.seed", "5", "--batch-size", "16"],
             "batch_size: 16 is more than the 10 training images of a pass",
         ),
-        (["fit", str(TINY), "--sampling.centred", "2"], "sampling.centred: 2.0 is no chance"),
+        (
+            ["fit", str(TINY), "--sampling.centered", "2"],
+            "sampling.centered: is 2.0, takes a probability from 0 to 1",
+        ),
         (["fit", str(TINY), "--objective.balanced.options.window", "4"], "window"),
         (["fit", str(TINY), "--model.num-classes", "3"], "model.num_classes: is 3, but the data has 4"),
         (["fit", str(TINY), "--model.axis-name", "x"], "model.axis_name: is 'x'"),
     ],
 )
-def test_what_the_user_can_mend_is_one_line_and_exit_code_2(arguments, message, prepared, capsys, tmp_path):
+def test_an_error_of_the_user_is_one_line_and_exit_code_2(arguments, message, prepared, capsys, tmp_path):
     if len(arguments) > 2:
         arguments = [*arguments, "--data-dir", str(prepared), "--run-dir", str(tmp_path / "run")]
     assert main(arguments) == 2
@@ -341,9 +341,8 @@ def test_a_run_that_was_asked_to_stop_ends_as_if_nothing_had_been(
 ):
     again = tmp_path / "stopped"
     with monkeypatch.context() as patch:
-        patch.setattr(
-            train.training.loop, "when_to_stop", lambda: contextlib.nullcontext(lambda at: at == step)
-        )
+        interruption = contextlib.nullcontext(lambda taken: taken == step)
+        patch.setattr(train.commands.fit, "interruption", lambda: interruption)
         assert main(command(again, prepared)) == 143
     assert f"stopped after step {step} of 6; the same command goes on" in capsys.readouterr().err
     assert main(command(again, prepared)) == 0
@@ -354,12 +353,11 @@ def test_a_run_that_was_asked_to_stop_ends_as_if_nothing_had_been(
 def test_sigterm_is_answered_between_steps_with_a_checkpoint(prepared, tmp_path):
     arguments = [sys.executable, "-m", "train", *command(tmp_path / "run", prepared, "--epochs", "1000")]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        while not (tmp_path / "run" / "metrics.jsonl").exists() and process.poll() is None:
-            time.sleep(0.05)
+        wait_until(lambda: (tmp_path / "run" / "metrics.jsonl").exists() or process.poll() is not None)
         process.terminate()
         _, error = process.communicate(timeout=120)
     assert process.returncode == 143
-    done = Checkpoints(tmp_path / "run" / "checkpoints").latest()
+    done = Checkpoints(tmp_path / "run").latest()
     assert error.decode() == f"stopped after step {done} of 2000; the same command goes on from there\n"
 
 
@@ -372,7 +370,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_says_where(prepared, tmp_pat
         r"error: stopped after step (\d) of 6: the loss \(balanced .*, dice .*is not finite", error
     )
     assert len(re.findall(r"train/\d{5}", error)) == 8  # the images of the batch
-    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints")
+    checkpoints = Checkpoints(tmp_path / "run")
     done = checkpoints.latest()
     assert f"after step {done} of" in error
     assert main(command(tmp_path / "run", prepared, *options)) == 1  # the same step fails again

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jax
@@ -14,9 +13,10 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
+from tests.end_to_end.runs import rows, wait_until
 from tests.tiny import TINY
 from train.__main__ import main
-from train.run.directory import read_json, read_rows
+from train.run.files import read_json
 
 ROOT = Path(__file__).parents[2]
 DEVICES = 2  # of each process
@@ -74,8 +74,7 @@ def test_two_processes_that_were_stopped_and_went_on_end_as_one_does(prepared, t
     one, two = tmp_path / "one", tmp_path / "two"
     assert main(command(one, prepared)) == 0  # on all of this process's devices
     with together(command(two, prepared), command(two, prepared)) as processes:
-        while not read_rows(two / "metrics.jsonl") and processes[1].poll() is None:
-            time.sleep(0.01)
+        wait_until(lambda: rows(two) != [] or processes[1].poll() is not None)
         processes[1].send_signal(signal.SIGTERM)  # the other one is not asked, and stops as well
         stopped = ends(processes)
     if [code for code, *_ in stopped] != [0, 0]:  # unless they were through before the signal came
@@ -85,7 +84,7 @@ def test_two_processes_that_were_stopped_and_went_on_end_as_one_does(prepared, t
             assert [code for code, *_ in ends(processes)] == [0, 0]
     # The images are summed in another order: 1e-8 was seen in the losses, 2e-7 in the parameters, and Adam
     # may magnify more of it elsewhere.
-    for row, wanted in zip(read_rows(two / "metrics.jsonl"), read_rows(one / "metrics.jsonl"), strict=True):
+    for row, wanted in zip(rows(two), rows(one), strict=True):
         assert row["step"] == wanted["step"]
         assert row["loss"] == pytest.approx(wanted["loss"], rel=1e-5)
         assert row["validation"]["headline"] == pytest.approx(wanted["validation"]["headline"], abs=5e-3)
@@ -100,7 +99,7 @@ def test_what_one_process_refuses_ends_the_other(prepared, tmp_path):
     with together(run, [*run, "--epochs", "0"]) as processes:
         (first, _, said), (second, _, reason) = ends(processes)
     assert (first, second) == (2, 2)
-    assert "host 1: was refused; see what it says" in said
+    assert "host 1: was refused; see its message" in said
     assert "epochs: is 0, takes at least 1" in reason
 
 
@@ -111,6 +110,7 @@ def test_processes_that_nobody_tells_of_each_other_are_named(prepared, tmp_path)
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
+        timeout=300,
     )
     assert said.returncode == 2
     assert said.stderr.startswith("error: distributed: cannot find or reach the other processes")

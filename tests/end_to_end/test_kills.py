@@ -13,15 +13,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
+from tests.end_to_end.runs import rows, wait_until
 from tests.tiny import TINY
 from train.__main__ import main
 from train.run.checkpoints import Checkpoints
-from train.run.directory import read_rows
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 12
 KILLS = 20
-IN_THE_SUITE = 3
+IN_THE_SUITE = 1
 
 
 def command(run: Path, prepared: Path) -> list[str]:
@@ -43,14 +43,12 @@ def undisturbed(tmp_path_factory, prepared):
 
 def left(run: Path) -> tuple:
     """All that a run leaves but the clock: figures by epoch, evaluation, and the last state."""
-    rows = read_rows(run / "metrics.jsonl")
-    for row in rows:
-        del row["seconds"], row["images_per_second"]
-    checkpoints = Checkpoints(run / "checkpoints")
+    checkpoints = Checkpoints(run)
     step = checkpoints.latest()
     with ocp.StandardCheckpointer() as reader:
         state = reader.restore((run / "checkpoints" / str(step) / "default").absolute())
-    return rows, json.loads((run / "evaluation.json").read_text()), step, checkpoints.best(), state
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    return rows(run), evaluation, step, checkpoints.step_of("best"), state
 
 
 def kill(run: Path, prepared: Path, moment: random.Random) -> None:
@@ -62,11 +60,9 @@ def kill(run: Path, prepared: Path, moment: random.Random) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        while process.poll() is None and len(read_rows(run / "metrics.jsonl")) < epochs:
-            time.sleep(0.005)
+        wait_until(lambda: process.poll() is not None or len(rows(run)) >= epochs)
         if writing:
-            while process.poll() is None and not any((run / "checkpoints").glob("*tmp*")):
-                time.sleep(0.001)
+            wait_until(lambda: process.poll() is not None or any((run / "checkpoints").glob("*tmp*")))
         else:
             time.sleep(later)
         process.kill()

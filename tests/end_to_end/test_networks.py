@@ -12,8 +12,9 @@ from tests.balanced_jax.test_pretrained import encoder
 from tests.end_to_end.runs import rows
 from tests.tiny import TINY, configs
 from train.__main__ import main
-from train.training.experiment import Experiment, Facts
-from train.training.initial import check_start, first_state
+from train.data.facts import DataFacts
+from train.training.experiment import Experiment
+from train.training.initial import check_initial, first_state
 
 ARGUMENTS = ["--epochs", "1", "--objective.balanced.options.window", "3"]
 
@@ -46,8 +47,8 @@ def test_a_network_is_trained_evaluated_and_reported(name, tmp_path, resnet):
 
 def test_training_starts_from_the_pretrained_weights_and_keeps_them(resnet, tmp_path):
     config = dataclasses.replace(configs["pspnet"], pretrained=str(resnet))
-    experiment = Experiment(config, Facts(("background", "defect"), 1, 50, 20, "abc"))
-    check_start(experiment, tmp_path)
+    experiment = Experiment(config, DataFacts(("background", "defect"), 1, 50, 20, "abc"))
+    check_initial(experiment, tmp_path)
     state, random = first_state(experiment, tmp_path), experiment.random_state()
     theirs = encoder("deeplabv3")
     stem = state.params["backbone"]["stem"]
@@ -58,7 +59,7 @@ def test_training_starts_from_the_pretrained_weights_and_keeps_them(resnet, tmp_
     )
     np.testing.assert_array_equal(state.params["logits"]["kernel"], random.params["logits"]["kernel"])
     resnet.unlink()
-    check_start(experiment, tmp_path)
+    check_initial(experiment, tmp_path)
     chex.assert_trees_all_equal(first_state(experiment, tmp_path), state)
 
 

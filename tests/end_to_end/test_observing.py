@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.runs import rows
 from tests.tiny import TINY
 from train.__main__ import main
 from train.display.tensorboard import curves
-from train.run.directory import read_rows
+from train.measures.records import EpochRecord
+from train.run.files import read_rows
 
 
 def events(directory: Path) -> list:
@@ -26,13 +28,6 @@ def events(directory: Path) -> list:
     return found
 
 
-def lines(run: Path) -> list[dict]:
-    return [
-        {k: v for k, v in row.items() if k not in ("seconds", "images_per_second")}
-        for row in read_rows(run / "metrics.jsonl")
-    ]
-
-
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """A run that is watched in every way, and a plain one."""
@@ -44,18 +39,18 @@ def runs(tmp_path_factory):
 
 
 def test_watching_changes_nothing(runs):
-    assert lines(runs / "watched") == lines(runs / "plain")
+    assert rows(runs / "watched") == rows(runs / "plain")
 
 
 def test_every_figure_is_a_curve_and_predictions_are_shown(runs):
-    rows = read_rows(runs / "watched" / "metrics.jsonl")
+    epochs = read_rows(runs / "watched" / "metrics.jsonl", EpochRecord)
     found = events(runs / "watched" / "tensorboard")
-    for row in rows:
-        values = [v for event in found if event.step == row["step"] for v in event.summary.value]
+    for row in epochs:
+        values = [v for event in found if event.step == row.step for v in event.summary.value]
         scalars = {v.tag: v.simple_value for v in values if v.HasField("simple_value")}
         assert scalars == pytest.approx(curves(row), rel=1e-6)  # they are float32 there
         assert scalars["validation/classes/pit/dice"] == pytest.approx(
-            row["validation"]["classes"]["pit"]["dice"], rel=1e-6
+            row.validation.classes["pit"].dice, rel=1e-6
         )
         shown = [v.tag for v in values if v.tag.endswith("/prediction") and v.HasField("image")]
         assert len(shown) == 2  # of the validation images those with a defect

@@ -1,6 +1,7 @@
 """The pieces of a training recipe: each does what its field says, and nothing when left out."""
 
 import dataclasses
+import math
 from typing import Any
 
 import chex
@@ -8,18 +9,21 @@ import jax
 import numpy as np
 import optax
 import pytest
-from rich.console import Console
 
 from balanced_jax.models import UNet
 from tests.tiny import config as tiny
-from train.config import Adam, Config, CosineDecay, ExponentialDecay
+from train.config import Adam, Augmentation, CosineDecay, ExponentialDecay, Input, Sampling
+from train.data.facts import DataFacts
 from train.errors import UserError
 from train.inference.tiles import Predictor, Tiling
-from train.parallel import deal, over_devices, replicate
+from train.inference.viewers import validator
+from train.measures.records import EpochRecord
+from train.parallel import map_training, replicate, shard
 from train.run.checkpoints import Checkpoints
-from train.run.directory import read_rows
-from train.training.experiment import Experiment, Facts, check_numbers, set_up
-from train.training.loop import train
+from train.run.files import read_rows
+from train.setup import set_up
+from train.training.experiment import Experiment
+from train.training.loop import load_progress, train
 
 EPOCHS, STEPS = 5, 8
 
@@ -86,29 +90,44 @@ def test_clipping_scales_a_long_gradient_down_before_the_penalty_and_leaves_a_sh
         np.testing.assert_allclose(adam.mu[name], 0.1 * clipped, rtol=1e-5)
 
 
-def with_rate(learning_rate: ExponentialDecay | CosineDecay) -> Config:
-    return dataclasses.replace(tiny, optimizer=Adam(learning_rate))
-
-
 @pytest.mark.parametrize(
-    ("config", "message"),
+    ("make", "message"),
     [
-        (with_rate(CosineDecay(warmup=1.0)), "optimizer.learning_rate.warmup: is 1.0, takes a share of"),
-        (with_rate(ExponentialDecay(warmup=-0.1)), "optimizer.learning_rate.warmup: is -0.1, takes"),
-        (dataclasses.replace(tiny, patience=0), "patience: is 0, takes at least 1"),
-        (dataclasses.replace(tiny, ema=1.0), "ema: is 1.0, takes a number between 0 and 1"),
-        (dataclasses.replace(tiny, optimizer=Adam(clip=0.0)), "optimizer.clip: is 0.0, takes a number"),
+        (lambda: CosineDecay(warmup=1.0), "optimizer.learning_rate.warmup: is 1.0, takes a fraction of"),
+        (lambda: ExponentialDecay(warmup=-0.1), "optimizer.learning_rate.warmup: is -0.1, takes"),
+        (lambda: Adam(clip=0.0), "optimizer.clip: is 0.0, takes a number"),
+        (lambda: dataclasses.replace(tiny, patience=0), "patience: is 0, takes at least 1"),
+        (lambda: dataclasses.replace(tiny, skip=-1), "skip: is -1, takes at least 0"),
+        (lambda: dataclasses.replace(tiny, ema=1.0), "ema: is 1.0, takes a number between 0 and 1"),
+        (lambda: Input(size=(0, 8)), "input.size: is 0 8, takes at least 1"),
+        (lambda: Input(deviation=0.0), "input.deviation: is 0.0, takes a number above 0"),
+        (lambda: Sampling(centered=1.1), "sampling.centered: is 1.1, takes a probability"),
+        (lambda: Sampling(centered=math.nan), "sampling.centered: is nan, takes a probability"),
+        (lambda: Sampling(passes=0), "sampling.passes: is 0, takes at least 1"),
+        (lambda: Augmentation(rotation=181), "augmentation.rotation: is 181, takes 0 to 180"),
+        (lambda: Augmentation(brightness=-0.1), "augmentation.brightness: is -0.1, takes at least 0"),
+        (lambda: Augmentation(contrast=1.5), "augmentation.contrast: is 1.5, takes 0 to 1"),
     ],
 )
-def test_impossible_numbers_are_refused_by_their_field(config, message):
+def test_impossible_numbers_are_refused_by_their_dataclass(make, message):
     with pytest.raises(UserError) as refused:
-        check_numbers(config)
+        make()
     assert str(refused.value).startswith(message)
+
+
+def test_a_schedule_of_the_users_own_needs_no_field_but_its_method():
+    @dataclasses.dataclass(frozen=True)
+    class Constant:
+        def schedule(self, epochs, steps_per_epoch):
+            return optax.constant_schedule(0.1)
+
+    adam = Adam(Constant())  # pyright: ignore[reportArgumentType]
+    assert dataclasses.replace(tiny, optimizer=adam).optimizer.transformation(1, 1) is not None
 
 
 def steps_of(experiment: Experiment, count: int) -> list[Any]:
     """The states of a run on painted noise, the one before the first step included."""
-    state, step = replicate(experiment.random_state()), over_devices(experiment.train_step())
+    state, step = replicate(experiment.random_state()), map_training(experiment.train_step())
     states = [jax.device_get(state)]
     for number in range(count):
         rng = np.random.default_rng(number)
@@ -118,12 +137,12 @@ def steps_of(experiment: Experiment, count: int) -> list[Any]:
             "masks": {},
             "index": np.arange(8 * number, 8 * number + 8, dtype=np.int32),
         }
-        state, _ = step(state, deal(batch))
+        state, _ = step(state, shard(batch))
         states.append(jax.device_get(state))
     return states
 
 
-FACTS = Facts(("background", "defect"), 1, 16, 5, "abc")
+FACTS = DataFacts(("background", "defect"), 1, 16, 5, "abc")
 
 
 def test_the_average_weighs_each_step_by_the_decay_and_forgets_the_start():
@@ -165,17 +184,25 @@ def test_the_averages_are_what_is_evaluated_from_a_checkpoint(tmp_path):
 
 @pytest.mark.slow
 def test_training_in_bfloat16_ends_near_training_in_float32(tmp_path):
-    def last_row(dtype: str) -> dict[str, Any]:
+    def last_epoch(dtype: str) -> EpochRecord:
         config = dataclasses.replace(tiny, model=UNet(width=4, depth=1, dtype=dtype), epochs=20)
         experiment, data = set_up(config, data_dir=tmp_path, source=None)
         run = tmp_path / dtype
         run.mkdir()
-        train(experiment, data, run, 2**30, lambda step: False, Console(quiet=True))
-        return read_rows(run / "metrics.jsonl")[-1]
+        train(
+            experiment,
+            data,
+            run,
+            load_progress(experiment, run),
+            memory=2**30,
+            validate=validator(experiment, data.canvas("validation")),
+            interrupted=lambda step: False,
+        )
+        return read_rows(run / "metrics.jsonl", EpochRecord)[-1]
 
-    full, half = last_row("float32"), last_row("bfloat16")
+    full, half = last_epoch("float32"), last_epoch("bfloat16")
     # Over seeds 0 to 3 the loss ended 1.5, .3, .1 and .4 % from that of float32, the mean IoU .0008 at most:
     # three times the largest, and ten times, which is as little as an IoU of four images shows.
-    assert half["loss"] == pytest.approx(full["loss"], rel=0.05)
-    means = (row["validation"]["mean_with_background"] for row in (half, full))
+    assert half.loss == pytest.approx(full.loss, rel=0.05)
+    means = (row.validation.mean_with_background for row in (half, full))
     assert next(means) == pytest.approx(next(means), abs=0.01)

@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 
+import balanced_jax.losses
+import balanced_jax.masks
+import balanced_jax.models
+import train.config
+import train.data.sets
 from balanced_jax.losses import softmax_cross_entropy, softmax_focal_loss
 from balanced_jax.masks import balance_mask
 from balanced_jax.models import UNet
 from configs.objectives import OBJECTIVES
 from train import configfile
 from train.config import Config, Ramp, Term
+from train.configfile import ConfigFile
 from train.data.sets import Generated
 from train.errors import UserError
 from train.training.objective import check_objective
@@ -70,34 +76,34 @@ def test_a_config_survives_json():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_of_the_project_loads_and_survives_json(path):
-    config = configfile.load(path)
+    config = ConfigFile(path, None).load()
     assert there_and_back(config) == config
 
 
 @pytest.mark.parametrize("name", ["unet", "fcn8s", "segnet", "deeplabv3", "deeplabv3plus", "pspnet"])
 def test_every_network_has_a_config(name):
-    config = configfile.load(CONFIGS[0].with_name("networks.py"), name)
+    config = ConfigFile(CONFIGS[0].with_name("networks.py"), name).load()
     assert there_and_back(config) == config
 
 
 def test_a_file_may_name_several_configs(tmp_path):
     path = tmp_path / "several.py"
     path.write_text(OWN + "configs = {'small': config, 'wrong': 3}")
-    assert configfile.load(path, "small") == configfile.load(path)
+    assert ConfigFile(path, "small").load() == ConfigFile(path, None).load()
     with pytest.raises(UserError, match=r"several.py: has no 'smal' in its `configs`; did you mean small\?"):
-        configfile.load(path, "smal")
+        ConfigFile(path, "smal").load()
     with pytest.raises(UserError, match=r"it has small, wrong"):
-        configfile.load(path, "xyz")
+        ConfigFile(path, "xyz").load()
     with pytest.raises(UserError, match=r"but has int there"):
-        configfile.load(path, "wrong")
+        ConfigFile(path, "wrong").load()
 
 
 def test_a_name_is_told_from_a_path(tmp_path):
     odd = tmp_path / "a:b"
     odd.write_text(OWN)
-    assert configfile.split(str(odd)) == (odd, None)
-    assert configfile.split("mine.py") == (Path("mine.py"), None)
-    assert configfile.split("mine.py:small") == (Path("mine.py"), "small")
+    assert ConfigFile.parse(str(odd)) == (odd, None)
+    assert ConfigFile.parse("mine.py") == (Path("mine.py"), None)
+    assert ConfigFile.parse("mine.py:small") == (Path("mine.py"), "small")
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -105,7 +111,7 @@ def test_every_objective_goes_with_every_config(name):
     for path in CONFIGS:
         if path.stem == "networks":  # its configs are networks
             continue
-        config = configfile.load(path, name)
+        config = ConfigFile(path, name).load()
         check_objective(config.objective)
         assert there_and_back(config) == config
 
@@ -113,7 +119,7 @@ def test_every_objective_goes_with_every_config(name):
 def test_a_function_of_the_config_file_comes_from_the_copy_in_the_run(tmp_path):
     original, copy = tmp_path / "mine.py", tmp_path / "config.py"
     original.write_text(OWN)
-    config = configfile.load(original)
+    config = ConfigFile(original, None).load()
     copy.write_text(OWN)
     original.unlink()
     back = there_and_back(config, copy)
@@ -151,6 +157,10 @@ def test_what_cannot_be_found_again_is_refused(loss):
         (None, "no such config file"),
         ("config = 3", "must end in"),
         ("import nothing_of_the_kind", "ModuleNotFoundError: No module named"),
+        (
+            "from train.config import Input\nInput(crop=(0, 8))",
+            r"wrong.py: input.crop: is 0 8, takes at least 1",
+        ),
     ],
 )
 def test_a_wrong_config_file_is_named(tmp_path, text, message):
@@ -158,5 +168,26 @@ def test_a_wrong_config_file_is_named(tmp_path, text, message):
     if text is not None:
         path.write_text(text)
     with pytest.raises(UserError, match=message) as caught:
-        configfile.load(path)
+        ConfigFile(path, None).load()
     assert str(path) in str(caught.value)
+
+
+ADDRESSES = {
+    balanced_jax.losses: list(balanced_jax.losses.__all__),
+    balanced_jax.masks: list(balanced_jax.masks.__all__),
+    balanced_jax.models: ["DeepLabV3", "FCN8s", "PSPNet", "SegNet", "UNet"],
+    train.config: [
+        "Adam", "Augmentation", "Config", "CosineDecay", "ExponentialDecay", "Input", "Ramp", "Sampling",
+        "Term",
+    ],
+    train.data.sets: [
+        "Folder", "Generated", "KolektorSDD", "KolektorSDD2", "MagneticTile", "NeuSeg", "Severstal",
+    ],
+}  # fmt: skip
+"""What a config.json may name, by the public module that it is named by: moving a file must not change it."""
+
+
+@pytest.mark.parametrize("module", ADDRESSES, ids=lambda module: module.__name__)
+def test_a_config_names_objects_by_public_addresses(module):
+    for name in ADDRESSES[module]:
+        assert configfile.public_address(getattr(module, name)) == f"{module.__name__}:{name}"

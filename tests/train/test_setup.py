@@ -6,12 +6,14 @@ import pytest
 
 from tests.tiny import config as tiny
 from train.config import Config, Input, Sampling
+from train.data.facts import DataFacts
 from train.errors import UserError
-from train.training.experiment import Experiment, Facts, check_sampling
+from train.setup import _check_sampling
+from train.training.experiment import Experiment
 
 
-def facts(defective: int) -> Facts:
-    return Facts(("background", "defect"), 1, 50, defective, "abc")
+def facts(defective: int) -> DataFacts:
+    return DataFacts(("background", "defect"), 1, 50, defective, "abc")
 
 
 def config(sampling: Sampling, crop: tuple[int, int] | None = (24, 24)) -> Config:
@@ -33,23 +35,19 @@ def test_the_steps_of_an_epoch_follow_from_the_sampling(sampling, defective, ste
     assert experiment.steps_per_epoch == steps
 
 
-@pytest.mark.parametrize("sampling", [Sampling(), Sampling(True), Sampling(True, 1.0), Sampling(centred=0.3)])
+@pytest.mark.parametrize(
+    "sampling", [Sampling(), Sampling(True), Sampling(True, 1.0), Sampling(centered=0.3)]
+)
 def test_sampling_that_fits_the_data_is_let_pass(sampling):
-    check_sampling(config(sampling), facts(20))
+    _check_sampling(config(sampling), facts(20))
 
 
-@pytest.mark.parametrize("centred", [-0.1, 1.1, float("nan")])
-def test_a_chance_outside_0_to_1_is_refused(centred):
-    with pytest.raises(UserError, match=r"^sampling\.centred: .* is no chance; take a number from 0 to 1$"):
-        check_sampling(config(Sampling(centred=centred)), facts(20))
-
-
-def test_crops_that_are_not_there_cannot_be_centred():
-    with pytest.raises(UserError, match=r"^sampling\.centred: 0\.5 has no effect .*; give --input\.crop"):
-        check_sampling(config(Sampling(centred=0.5), crop=None), facts(20))
+def test_crops_that_are_not_there_cannot_be_centered():
+    with pytest.raises(UserError, match=r"^sampling\.centered: 0\.5 has no effect .*; give --input\.crop"):
+        _check_sampling(config(Sampling(centered=0.5), crop=None), facts(20))
 
 
 @pytest.mark.parametrize("defective", [0, 50])
 def test_one_kind_of_images_cannot_take_turns(defective):
     with pytest.raises(UserError, match=rf"^sampling\.balanced: {defective} of the 50 training images show"):
-        check_sampling(config(Sampling(balanced=True)), facts(defective))
+        _check_sampling(config(Sampling(balanced=True)), facts(defective))

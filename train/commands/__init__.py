@@ -1,1 +1,1 @@
-"""The commands of `python -m train`: one file each."""
+"""The commands of `python -m train`: each file owns the flags, the help and the work of one."""

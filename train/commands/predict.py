@@ -1,84 +1,98 @@
-"""Prediction: class maps and overlays of a person's own images, and what a line of a factory asks of them.
+"""`python -m train predict`: class maps, overlays and tables of a person's own images."""
 
-    NAME.png                 the class of each pixel, as its value
-    NAME_overlay.png         the image with its classes drawn over it
-    images.csv               how sure the network is that each image shows a defect
-    components.csv           on request, one line a connected defect; both tables as .jsonl, if wanted
-    NAME_probabilities.npz   on request, the probability of each class
-
-All but the tables stand below the folder in which the image stood. An image is done when its line is in
-images.csv; whatever happens then, that stays.
-"""
-
-import contextlib
-import csv
 import functools
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import grain
 import jax.numpy as jnp
 import numpy as np
+import tyro
 from PIL import Image
-from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import Progress
 
+from train.commands.command import RunCommand
+from train.data.example import Size
 from train.data.formats.images import SUFFIXES, read_head, read_pixels
-from train.data.resize import Size, padded
-from train.display.pictures import overlay
-from train.errors import ANOTHER_OUT, UserError, writing
+from train.data.resize import padded
+from train.display.predictions import PredictionFiles, prediction_writer
+from train.errors import UserError
 from train.inference.tiles import FLIPS, Predictor, Tiling
-from train.measures.components import components, without_small
+from train.measures.components import without_small
 from train.measures.decision import decide
-from train.parallel import on_host
-from train.paths import Place
-from train.run import directory as run_directory
-from train.run.checkpoints import Checkpoints, chosen
+from train.parallel import compile_for_cpu
+from train.run.checkpoints import Checkpoints, Choice
+from train.run.directory import read_decision, read_run
+from train.run.log import console, progress
 from train.training.experiment import Experiment
 
-READ_AHEAD = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
-"""Images decoded while the devices work; more would take memory where they are large."""
-PIXELS = 2**16
-"""How many are decided at once."""
-IMAGE = ("image", "score")
-"""Columns of images.csv; then each defect class."""
-COMPONENT = ("image", "class", "area", "top", "left", "height", "width", "probability")
-"""Columns of components.csv."""
+_READ_AHEAD = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
+"""Images decoded while the devices work; more would fill the memory with large images."""
+_BLOCK = 2**16
+"""Pixels that are classified at once."""
 
 Read = Callable[[Path], tuple[np.ndarray, bytes | None]]
-"""The pixels of a file, uint8 [h, w, c], and something else."""
+"""Reads the pixels of a file, uint8 [h, w, c], and something else."""
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What is found in images, and what is written of it beside class maps and overlays."""
+@dataclass(frozen=True, kw_only=True)
+class Predict(RunCommand):
+    """Write class maps (PNG, pixel value = class id), overlays and scores of images of any size.
 
+    Images larger than a tile are cut into tiles that overlap.
+    """
+
+    usage: ClassVar[str] = "RUN_DIR PATH... --out DIR"
+
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Image files, or folders that are searched for them."""
+    out: Path
+    """Folder of the results; folders below the given ones are kept."""
     flips: bool = False
-    """Take the mean over an image and its three mirrored forms: four times the time, often a bit better."""
+    """Average over an image and its three mirrored forms: four times the time, often slightly better."""
     decide: bool = False
-    """Decide by the thresholds and minimum areas that `evaluate` has chosen, not for the most probable."""
-    probabilities: bool = False
-    """Write NAME_probabilities.npz: `probabilities` float16 [height, width, classes], and `classes`."""
-    components: bool = False
-    """Write components.csv: class, area, box and mean probability of each connected defect."""
-    json: bool = False
-    """Write the tables as .jsonl, an object with the columns' names a line, in place of .csv."""
+    """Apply the thresholds and minimum areas that `evaluate` has chosen, instead of the most probable
+    class."""
+    files: Annotated[PredictionFiles, tyro.conf.arg(name="")] = field(default_factory=PredictionFiles)
+    tiling: Annotated[Tiling, tyro.conf.arg(name="")] = field(default_factory=Tiling)
 
+    def run(self) -> None:
+        """Write the files of `train.display.predictions`, image by image.
 
-class Decision(NamedTuple):
-    """From probabilities to classes."""
-
-    classes: Callable[[np.ndarray], np.ndarray]
-    """Of pixels [n, classes] the classes [n]."""
-    minimum_areas: Sequence[int]
-    """Pixels that a component of each defect class has at least; none where any will do."""
+        Raises:
+            UserError: a path or image is not usable, two results would have one name, nothing can be written,
+                or there are no thresholds.
+        """
+        config, facts = read_run(self.run_dir)
+        experiment = Experiment(config, facts)
+        named = _name_images(self.paths)
+        _check_results(named, self.out)
+        read = functools.partial(read_pixels, decoding=config.data.decoding)
+        images = _ImageFiles(list(named.values()), list(named), facts.channels, read)
+        canvas = largest_size(progress(images.paths, "reading sizes"), read)
+        checkpoints = Checkpoints(self.run_dir)
+        step = checkpoints.step_of(self.checkpoint)
+        if self.decide:
+            decision = _chosen_decision(self.run_dir, step, self.checkpoint, facts.classes)
+        else:
+            decision = _Decision(compile_for_cpu(functools.partial(jnp.argmax, axis=-1)), ())
+        state = experiment.restore(checkpoints, step)
+        predictor = Predictor(experiment, canvas, self.tiling, FLIPS if self.flips else FLIPS[:1])
+        predictions = predictor(state, grain.MapDataset.source(images).to_iter_dataset(_READ_AHEAD))
+        line = Progress(console=console, transient=True)
+        task = line.add_task("predicting", total=len(images))
+        with prediction_writer(self.out, facts.classes, self.files) as write, line:
+            for image, probabilities in predictions:
+                write(image, _class_map(probabilities, decision), probabilities)
+                line.advance(task)
+        legend = ", ".join(f"{k} {name}" for k, name in enumerate(facts.classes))
+        console.print(f"{len(images)} class maps ({legend}) and overlays: {self.out}", soft_wrap=True)
 
 
 @dataclass(frozen=True)
-class Files:
+class _ImageFiles:
     """Image files in random access, as examples without labels."""
 
     paths: Sequence[Path]
@@ -91,68 +105,17 @@ class Files:
 
     def __getitem__(self, index: Any) -> Any:
         pixels, _ = self.read(self.paths[index])
-        if pixels.shape[-1] != self.channels:  # grey among colours, or the other way round
+        if pixels.shape[-1] != self.channels:  # grey among RGB images, or RGB among grey ones
             image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
             pixels = np.asarray(image.convert("L" if self.channels == 1 else "RGB"))
         return {"image": pixels.reshape(*pixels.shape[:2], self.channels), "name": self.names[index]}
 
 
-def predict(
-    run: Place,
-    paths: Sequence[Path],
-    *,
-    out: Path,
-    which: str,
-    tiling: Tiling,
-    wanted: Wanted,
-    console: Console,
-) -> None:
-    """Writes the files named above, image by image.
-
-    Args:
-        run: the run directory.
-        paths: image files, or folders that are searched for them.
-        out: folder of the results; folders below the given ones are kept.
-        which: "best" or "latest" checkpoint.
-        tiling: how large images are cut.
-        wanted: what is found and written.
-        console: where a person looks.
+def _name_images(paths: Sequence[Path]) -> dict[str, Path]:
+    """Return the image files by name: the path below the given folder, without the suffix.
 
     Raises:
-        UserError: a path or image is not usable, two results would have one name, nothing can be written, or
-            there is nothing to decide by.
-    """
-    config, facts = run_directory.stored(run)
-    experiment = Experiment(config, facts)
-    named = named_images(paths)
-    check_results(named, out)
-    read = functools.partial(read_pixels, decoding=config.data.decoding)
-    files = Files(list(named.values()), list(named), facts.channels, read)
-    canvas = largest(track(files.paths, "looking", console=console, transient=True), read)
-    checkpoints = Checkpoints(run / "checkpoints")
-    step = chosen(checkpoints, which, run)
-    if wanted.decide:
-        decision = chosen_on_validation(run, step, which, facts.classes)
-    else:
-        decision = Decision(on_host(functools.partial(jnp.argmax, axis=-1)), ())
-    state = experiment.restore(checkpoints, step)
-    predictor = Predictor(experiment, canvas, tiling, FLIPS if wanted.flips else FLIPS[:1])
-    predictions = predictor(state, grain.MapDataset.source(files).to_iter_dataset(READ_AHEAD))
-    progress = Progress(console=console, transient=True)
-    task = progress.add_task("predicting", total=len(files))
-    with results(out, facts.classes, wanted) as add, progress:
-        for example, probabilities in predictions:
-            add(example, class_map(probabilities, decision), probabilities)
-            progress.advance(task)
-    legend = ", ".join(f"{k} {name}" for k, name in enumerate(facts.classes))
-    console.print(f"{len(files)} class maps ({legend}) and overlays: {out}", soft_wrap=True)
-
-
-def named_images(paths: Sequence[Path]) -> dict[str, Path]:
-    """The images that paths stand for, by name: the path below the given folder, without the ending.
-
-    Raises:
-        UserError: a path does not exist, holds no image, or two images have one name.
+        UserError: a path does not exist or holds no image, or two images have one name.
     """
     if not paths:
         raise UserError("predict: no images given; name files, or folders that hold them")
@@ -174,8 +137,8 @@ def named_images(paths: Sequence[Path]) -> dict[str, Path]:
     return named
 
 
-def check_results(named: Mapping[str, Path], out: Path) -> None:
-    """Refuses results that would take each other's place, or that of an image.
+def _check_results(named: Mapping[str, Path], out: Path) -> None:
+    """Refuse results that would replace each other, or an image.
 
     Raises:
         UserError: names the image.
@@ -187,16 +150,16 @@ def check_results(named: Mapping[str, Path], out: Path) -> None:
                 f"{file}: its overlay and the class map of {named[f'{name}_overlay']} would both be written "
                 f"to {name}_overlay.png; predict one by one"
             )
-        for end in ("", "_overlay"):
-            if lost := images.get((out / f"{name}{end}.png").resolve()):
+        for suffix in ("", "_overlay"):
+            if lost := images.get((out / f"{name}{suffix}.png").resolve()):
                 raise UserError(f"{lost}: would be replaced by a result; give another --out")
 
 
-def largest(paths: Iterable[Path], read: Read) -> Size:
-    """The smallest (height, width) that every image fits into.
+def largest_size(paths: Iterable[Path], read: Read) -> Size:
+    """Return the smallest (height, width) that every image fits into.
 
-    Of each kind of file the first is read in full, of the others the head, so that what cannot be used is
-    known before the work, in a fraction of the time it takes to read all.
+    The first file of each kind is read in full, of the others the head, so that unusable files are found
+    before the work, in a fraction of the time it takes to read all.
 
     Raises:
         UserError: an image is not usable.
@@ -214,130 +177,43 @@ def largest(paths: Iterable[Path], read: Read) -> Size:
     return height, width
 
 
-def chosen_on_validation(run: Place, step: int, which: str, classes: Sequence[str]) -> Decision:
-    """The decision that the last evaluation has chosen on the validation part.
+class _Decision(NamedTuple):
+    """A rule that turns probabilities into classes."""
 
-    Args:
-        run: the run directory.
-        step: of the checkpoint in use.
-        which: what it is called.
-        classes: their names.
+    classify: Callable[[np.ndarray], np.ndarray]
+    """The classes [n] of pixels [n, classes]."""
+    minimum_areas: Sequence[int]
+    """Pixels below which a component of each defect class becomes background; empty for no limits."""
+
+
+def _chosen_decision(run_dir: Any, step: int, checkpoint: Choice, classes: Sequence[str]) -> _Decision:
+    """Return the decision that the last evaluation has chosen on the validation part.
 
     Raises:
         UserError: another checkpoint was evaluated last, or none.
     """
-    decided = run_directory.decided(run, step)
+    decided = read_decision(run_dir, step)
     if decided is None:
         raise UserError(
-            f"{run}: thresholds of this checkpoint are not there; run python -m train evaluate {run} "
-            f"--checkpoint {which}, or leave --decide out"
+            f"{run_dir}: has no thresholds of this checkpoint; run python -m train evaluate {run_dir} "
+            f"--checkpoint {checkpoint}, or leave --decide out"
         )
-    # Evaluations by earlier versions have decided without areas.
-    areas = decided.get("minimum_areas", {})
-    thresholds = np.array([decided["thresholds"][name] for name in classes[1:]])
-    return Decision(
-        on_host(functools.partial(decide, thresholds=thresholds)),
-        [areas.get(name, 1) for name in classes[1:]],
+    thresholds = np.array([decided.thresholds[name] for name in classes[1:]])
+    return _Decision(
+        compile_for_cpu(functools.partial(decide, thresholds=thresholds)),
+        [decided.minimum_areas[name] for name in classes[1:]],
     )
 
 
-def class_map(probabilities: np.ndarray, decision: Decision) -> np.ndarray:
-    """The classes that are decided for, uint8 [h, w].
+def _class_map(probabilities: np.ndarray, decision: _Decision) -> np.ndarray:
+    """Return the classes of an image, uint8 [h, w], from its probabilities, float32 [h, w, classes].
 
-    Args:
-        probabilities: float32 [h, w, classes].
-        decision: it is given pixels in blocks of one size, so that it is compiled once for all images.
+    Pixels are classified in blocks of one size, so that the rule is compiled once for all images.
     """
     pixels = probabilities.reshape(-1, probabilities.shape[-1])
     classes = np.empty(len(pixels), np.uint8)
-    for start in range(0, len(pixels), PIXELS):
-        block = pixels[start : start + PIXELS]
-        whole = padded(block, (PIXELS, pixels.shape[-1]), 0)
-        classes[start : start + PIXELS] = decision.classes(whole)[: len(block)]
+    for start in range(0, len(pixels), _BLOCK):
+        block = pixels[start : start + _BLOCK]
+        whole = padded(block, (_BLOCK, pixels.shape[-1]), 0)
+        classes[start : start + _BLOCK] = decision.classify(whole)[: len(block)]
     return without_small(classes.reshape(probabilities.shape[:2]), decision.minimum_areas)
-
-
-Add = Callable[[Mapping[str, Any], np.ndarray, np.ndarray], None]
-"""Writes the results of an example: its classes uint8 [h, w] and probabilities float32 [h, w, classes]."""
-
-
-@contextlib.contextmanager
-def results(out: Path, names: Sequence[str], wanted: Wanted) -> Iterator[Add]:
-    """A function that writes what is found in an image into a folder.
-
-    Args:
-        out: the folder.
-        names: of the classes.
-        wanted: what is written beside class maps and overlays.
-
-    Raises:
-        UserError: nothing can be written there.
-    """
-
-    def add(example: Mapping[str, Any], classes: np.ndarray, probabilities: np.ndarray) -> None:
-        target = out / f"{example['name']}.png"
-        with writing(f"{out}", ANOTHER_OUT):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(classes).save(target)
-            Image.fromarray(overlay(example["image"], classes)).save(
-                target.with_name(f"{target.stem}_overlay.png")
-            )
-            if wanted.probabilities:
-                np.savez_compressed(
-                    target.with_name(f"{target.stem}_probabilities.npz"),
-                    probabilities=probabilities.astype(np.float16),
-                    classes=np.array(names),
-                )
-            if add_component is not None:
-                for row in component_rows(classes, probabilities, names):
-                    add_component([example["name"], *row])
-            defects = probabilities[..., 1:].max((0, 1))
-            add_image([example["name"], 1 - probabilities[..., 0].min(), *defects])
-
-    with contextlib.ExitStack() as tables:
-        with writing(f"{out}", ANOTHER_OUT):
-            out.mkdir(parents=True, exist_ok=True)
-            table = json_lines if wanted.json else csv_table
-            add_image = tables.enter_context(table(out / "images", [*IMAGE, *names[1:]]))
-            add_component = None
-            if wanted.components:
-                add_component = tables.enter_context(table(out / "components", COMPONENT))
-        yield add
-
-
-@contextlib.contextmanager
-def csv_table(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[Any]], Any]]:
-    """A function that adds a row to a new CSV file, where it stands at once; `path` lacks the ending."""
-    # Names of files may hold bytes that are no text; they are written as they are.
-    with path.with_suffix(".csv").open(
-        "w", buffering=1, encoding="utf-8", errors="surrogateescape", newline=""
-    ) as file:
-        add = csv.writer(file, lineterminator="\n").writerow
-        add(columns)
-        yield add
-
-
-@contextlib.contextmanager
-def json_lines(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[Any]], Any]]:
-    """The same with an object a line."""
-    with path.with_suffix(".jsonl").open("w", buffering=1, encoding="utf-8") as file:
-
-        def add(row: Sequence[Any]) -> None:
-            file.write(json.dumps(dict(zip(columns, row, strict=True)), default=float) + "\n")
-
-        yield add
-
-
-def component_rows(
-    classes: np.ndarray, probabilities: np.ndarray, names: Sequence[str]
-) -> Iterator[list[Any]]:
-    """The connected defects of an image: class, area, box and mean probability of each."""
-    for component in components(classes, range(1, len(names))):
-        rows, columns = component.box
-        own = probabilities[rows, columns, component.label][component.pixels]
-        yield [
-            names[component.label],
-            component.area,
-            *(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start),
-            own.mean(),
-        ]

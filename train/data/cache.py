@@ -21,7 +21,7 @@ Mask = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Chosen(Sequence[Mapping[str, Any]]):
+class Subset(Sequence[Mapping[str, Any]]):
     """Some of the examples, by their positions."""
 
     examples: Examples

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from train.data.builder import SegmentationBuilder
 
 PARTS = ("train", "validation", "test")
+Size = tuple[int, int]
+"""Height and width in pixels."""
 VOID = 255
 """The stored label of a pixel that belongs to no class."""
 

@@ -25,7 +25,7 @@ def training_batches(
     *,
     size: Size | None,
     crop: Size | None,
-    centred: float = 0.0,
+    centered: float = 0.0,
     defective: Sequence[bool] | None = None,
     batch_size: int,
     passes: int,
@@ -44,7 +44,7 @@ def training_batches(
         examples: with labels.
         size: height and width every example is resized to; None leaves them as they are.
         crop: height and width of a random window of each; None keeps all of it, and all must be of one size.
-        centred: chance that a window lies around a pixel of a defect, in images that show one.
+        centered: chance that a window lies around a pixel of a defect, in images that show one.
         defective: which examples show a defect; those and the others take turns in the stream. Without it
             each example is seen once a pass. At least one of either kind.
         batch_size: images of a step, over all hosts.
@@ -63,13 +63,13 @@ def training_batches(
         stream of the whole run.
     """
     showing = None if defective is None else sum(defective)
-    steps = images_of_a_pass(len(examples), showing) // batch_size
+    steps = images_per_pass(len(examples), showing) // batch_size
     views = Views(examples, size, masks or {}, room)
     stream = (
         _order(len(examples), defective, seed)
         .slice(slice(0, steps * batch_size))
         .repeat(passes)
-        .random_map(lambda i, rng: {"example": np.array(i, np.int32), **_crop(views[i], crop, centred, rng)})
+        .random_map(lambda i, rng: {"example": np.array(i, np.int32), **_crop(views[i], crop, centered, rng)})
         .map_with_index(lambda index, example: {**example, "index": np.array(index, np.int32)})
     )
     mine = stream.slice(slice(first_step * batch_size + host, None, hosts))
@@ -89,9 +89,9 @@ def evaluation_batches(
 
     Yields:
         `image` uint8 [batch, h, w, c]; `label` uint8 [batch, *canvas], each label at its own size in
-        the top left corner and void elsewhere; `seen` uint8 [batch, h, w], the label at the size of `image`,
-        void where that is filled up; `extent` float32 [batch, 2], height and width of the part of `image`
-        that is not; `size` float32 [batch, 2], height and width of the label itself; `real` bool
+        the top left corner and void elsewhere; `input_label` uint8 [batch, h, w], the label at the size of
+        `image`, void where that is filled up; `extent` float32 [batch, 2], height and width of the part of
+        `image` that is not; `size` float32 [batch, 2], height and width of the label itself; `real` bool
         [batch], false for the filling.
     """
 
@@ -103,7 +103,7 @@ def evaluation_batches(
         return {
             "image": image,
             "label": padded(label, canvas, VOID),
-            "seen": padded(label, canvas, VOID) if size is None else resized_label(label, size),
+            "input_label": padded(label, canvas, VOID) if size is None else resized_label(label, size),
             "extent": np.array((height, width) if size is None else size, np.float32),
             "size": np.array((height, width), np.float32),
             "real": np.array(True),
@@ -113,7 +113,7 @@ def evaluation_batches(
     return (_fill(batch, batch_size) for batch in stream.to_iter_dataset(READ_AHEAD))
 
 
-def images_of_a_pass(images: int, defective: int | None) -> int:
+def images_per_pass(images: int, defective: int | None) -> int:
     """How many images a pass shows before its last partial batch is dropped.
 
     Args:
@@ -144,16 +144,16 @@ def _fill(batch: Batch, size: int) -> Batch:
     missing = size - len(batch["real"])
     filled = {key: np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) for key, x in batch.items()}
     if missing:
-        for key in ("label", "seen"):
+        for key in ("label", "input_label"):
             filled[key][-missing:] = VOID
         filled["real"][-missing:] = False
     return filled
 
 
-def _crop(example: Batch, crop: Size | None, centred: float, rng: np.random.Generator) -> Batch:
+def _crop(example: Batch, crop: Size | None, centered: float, rng: np.random.Generator) -> Batch:
     """A random window; where the image is smaller than the window, the rest is void.
 
-    With the chance `centred` the window has a pixel of a defect in its middle, or as near to it as the
+    With the chance `centered` the window has a pixel of a defect in its middle, or as near to it as the
     image's edge allows; an image without defects gives any window.
     """
     if crop is None:
@@ -161,7 +161,7 @@ def _crop(example: Batch, crop: Size | None, centred: float, rng: np.random.Gene
     image, label = padded(example["image"], crop, 0), padded(example["label"], crop, VOID)
     masks = {name: padded(mask, crop, 0) for name, mask in example["masks"].items()}
     rooms = [have - want for have, want in zip(label.shape, crop, strict=True)]
-    pixel = _defect_pixel(label, rng) if centred and rng.random() < centred else None
+    pixel = _defect_pixel(label, rng) if centered and rng.random() < centered else None
     if pixel is None:
         top, left = (rng.integers(0, room + 1) for room in rooms)
     else:

@@ -3,8 +3,7 @@
 import numpy as np
 from PIL import Image
 
-Size = tuple[int, int]
-"""Height and width in pixels."""
+from train.data.example import Size
 
 
 def resized_image(image: np.ndarray, size: Size) -> np.ndarray:

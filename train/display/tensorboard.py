@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from flax import traverse_util
 
-from train.data.cache import Chosen
 from train.data.prepare import Prepared
 from train.display.pictures import overlay
 from train.inference.tiles import Predictor, Tiling
@@ -37,7 +36,7 @@ def tensorboard(
 
     validation = data.parts["validation"]
     defective = np.flatnonzero(validation.defective)[:SHOWN].tolist()
-    examples = Chosen(validation, defective or [0])
+    examples = Subset(validation, defective or [0])
     predict = Predictor(experiment, data.canvas("validation"), Tiling())
 
     def add(row: Mapping[str, Any], state: State) -> None:

@@ -1,9 +1,10 @@
-"""Probabilities of images of any size: what a device sees at a time is bounded, and of one shape.
+"""Class probabilities of images of any size, with bounded memory and one compiled shape.
 
-Small images are one tile. Larger ones are cut into tiles that overlap, and where they do, a tile counts less
-the nearer its border is: away from the borders of tiles the result is that of the whole image. (Networks that
-sum up all they see, DeepLabV3 and PSPNet by pooling and all with group norm, sum up the tile instead.) An
-image that the network sees resized is seen whole, and its scores are resized back tile by tile.
+A small image is one tile. A larger image is cut into tiles that overlap. In an overlap the weight of a tile
+falls towards its border, so that away from the borders of tiles the result equals that of the whole image.
+(Networks that pool over their whole input, DeepLabV3, PSPNet and all with group norm, pool over the tile
+instead.) An image that the network takes at another size is run as a whole, and its logits are resized back
+tile by tile.
 """
 
 import functools
@@ -16,72 +17,73 @@ import jax
 import numpy as np
 
 from train.data.cache import Batch
-from train.data.resize import Size, padded, resized_image
+from train.data.example import Size
+from train.data.resize import padded, resized_image
 from train.errors import UserError
-from train.parallel import collect, deal, each_device, images_at_once, replicate_here
+from train.inference.steps import logits_step, probability_step, resize_step
+from train.parallel import inference_batch_size, map_inference, replicate_locally, shard, unshard
 from train.training.experiment import Experiment
-from train.training.step import State, evaluated, look, predict_step, window_step
+from train.training.state import State, inference_state
 
-STRIDE = 32
-"""Tiles begin at multiples of it: of the side of the largest block of pixels that a network here pools. So a
-tile is pooled in the same blocks as the whole image."""
+_STRIDE = 32
+"""Tiles begin at multiples of this number of pixels, the stride of the coarsest features of the networks
+here, so that a tile is pooled in the same blocks as the whole image."""
 
 Flip = tuple[slice, slice]
-"""An index that mirrors rows, columns, both or none; it undoes itself."""
+"""An index that mirrors rows, columns, both or none; applied twice, it changes nothing."""
 
-_SIDES = slice(None), slice(None, None, -1)
-FLIPS: tuple[Flip, ...] = tuple((rows, columns) for rows in _SIDES for columns in _SIDES)
-"""All four; the first leaves the image as it is."""
+_DIRECTIONS = slice(None), slice(None, None, -1)
+FLIPS: tuple[Flip, ...] = tuple((rows, columns) for rows in _DIRECTIONS for columns in _DIRECTIONS)
+"""All four flips; the first changes nothing."""
+
+Image = Mapping[str, Any]
+"""A mapping whose `image` is uint8 [h, w, c]."""
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How images are cut that are larger than a tile."""
+    """How images larger than a tile are cut."""
 
     tile: Size = (1024, 1024)
-    """Height and width of a tile: larger images are cut. Less takes less memory."""
+    """Height and width of a tile; smaller tiles take less memory."""
     overlap: int = 128
-    """Pixels that neighbouring tiles share at least; twice what the network sees around a pixel is best."""
+    """Least overlap of neighboring tiles in pixels; best is the network's receptive field."""
 
     def __post_init__(self):
         if self.overlap < 0:
             raise UserError(f"overlap: is {self.overlap}, takes at least 0")
-        if min(self.tile) < self.overlap + STRIDE:
+        if min(self.tile) < self.overlap + _STRIDE:
             raise UserError(
-                f"tile: is {self.tile[0]} {self.tile[1]}, takes at least {self.overlap + STRIDE} a side, "
-                f"{STRIDE} more than the overlap; take a larger --tile or a smaller --overlap"
+                f"tile: is {self.tile[0]} {self.tile[1]}, takes at least {self.overlap + _STRIDE} a side, "
+                f"{_STRIDE} more than the overlap; take a larger --tile or a smaller --overlap"
             )
 
 
-class Part(NamedTuple):
-    """What one tile covers of an image."""
+class Tile(NamedTuple):
+    """A tile of an image."""
 
     box: tuple[slice, slice]
-    """Rows and columns."""
+    """Rows and columns of the image."""
     weights: np.ndarray
-    """What the tile counts there, float32 [h, w]; over all tiles they add up to 1 at every pixel."""
+    """Blending weights, float32 [h, w]; those of all tiles sum to 1 at every pixel."""
 
 
-Example = Mapping[str, Any]
-"""Its `image` is uint8 [h, w, c]."""
-
-
-class Piece(NamedTuple):
-    """What a tile is for."""
+class _Work(NamedTuple):
+    """What a batch entry of the network is for."""
 
     number: int
-    """Of the example in its stream."""
-    example: Example
-    part: Part
+    """Position of the image in the stream."""
+    image: Image
+    tile: Tile
     flip: Flip
-    """How the tile is mirrored."""
+    """How the entry is mirrored."""
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A function `(state, examples)` that yields each example and its probabilities, float32 [h, w, classes].
+    """A function `(state, images)` that yields each image and its probabilities, float32 [h, w, classes].
 
-    It is compiled once, and holds the probabilities of one example at a time.
+    It is compiled once, and holds the probabilities of one image at a time.
     """
 
     experiment: Experiment
@@ -89,111 +91,112 @@ class Predictor:
     """Height and width that hold the largest image."""
     tiling: Tiling
     flips: Sequence[Flip] = FLIPS[:1]
-    """The mean over the image mirrored in these ways is taken."""
+    """The probabilities are the mean over these flips."""
 
-    def __call__(self, state: State, examples: Iterable[Example]) -> Iterator[tuple[Example, np.ndarray]]:
-        """Of a state that may hold averages: they are taken."""
-        pieces = self._pieces(replicate_here(evaluated(state)), examples)
-        for (_, example), group in itertools.groupby(pieces, key=lambda pair: pair[0][:2]):
-            yield example, self._blended(example, group)
+    def __call__(self, state: State, images: Iterable[Image]) -> Iterator[tuple[Image, np.ndarray]]:
+        """Yield each image and its probabilities under the state, or under its EMA where it has one."""
+        entries = self._entries(replicate_locally(inference_state(state)), images)
+        for (_, image), group in itertools.groupby(entries, key=lambda pair: pair[0][:2]):
+            yield image, self._blend(image, group)
 
     @functools.cached_property
     def _tile(self) -> Size:
-        """No larger than need be, so that small images are padded as in evaluation."""
+        """Height and width of a batch entry, at most the canvas, so that padding is as in evaluation."""
         return min(self.tiling.tile[0], self.canvas[0]), min(self.tiling.tile[1], self.canvas[1])
 
     @functools.cached_property
-    def _see(self) -> Callable:
-        """Probabilities of tiles, or the scores of whole images that are resized."""
+    def _network(self) -> Callable:
+        """The probabilities of tiles, or the logits of whole images that are resized."""
         config = self.experiment.config
-        step = predict_step if config.input.size is None else look
-        return each_device(functools.partial(step, model=self.experiment.model, what=config.input))
+        step = probability_step if config.input.size is None else logits_step
+        return map_inference(functools.partial(step, model=self.experiment.model, input=config.input))
 
     @functools.cached_property
     def _resize(self) -> Callable:
-        """Probabilities of tiles, from scores."""
-        return each_device(lambda _, batch: window_step(batch, canvas=self._tile))
+        """The probabilities of tiles, from the logits of whole images."""
+        return map_inference(lambda _, batch: resize_step(batch, canvas=self._tile))
 
-    def _pieces(self, state: State, examples: Iterable[Example]) -> Iterator[tuple[Piece, np.ndarray]]:
-        """All pieces of each example and their probabilities, [*tile, classes]."""
-        config, see = self.experiment.config, functools.partial(self._see, state)
-        tiles_at_once = images_at_once(config.batch_size, self._tile)
-        if config.input.size is None:
-            return in_batches(see, self._tiles(examples), tiles_at_once)
-        images = self._resized(examples, config.input.size)
-        seen = in_batches(see, images, images_at_once(config.batch_size, config.input.size))
-        return in_batches(functools.partial(self._resize, ()), self._windows(seen), tiles_at_once)
+    def _entries(self, state: State, images: Iterable[Image]) -> Iterator[tuple[_Work, np.ndarray]]:
+        """Yield every tile and flip of every image, and its probabilities [*tile, classes]."""
+        config, network = self.experiment.config, functools.partial(self._network, state)
+        tiles_per_batch = inference_batch_size(config.batch_size, self._tile)
+        size = config.input.size
+        if size is None:
+            return in_batches(network, self._tiles(images), tiles_per_batch)
+        images_per_batch = inference_batch_size(config.batch_size, size)
+        logits = in_batches(network, self._resized_images(images, size), images_per_batch)
+        return in_batches(functools.partial(self._resize, ()), self._windows(logits), tiles_per_batch)
 
-    def _tiles(self, examples: Iterable[Example]) -> Iterator[tuple[Piece, Batch]]:
-        """What the network sees of images as they are."""
-        for number, example in enumerate(examples):
-            for part, flip in itertools.product(cut(example["image"].shape, self.tiling), self.flips):
-                image = padded(example["image"][part.box][flip], self._tile, 0)
-                yield Piece(number, example, part, flip), {"image": image}
+    def _tiles(self, images: Iterable[Image]) -> Iterator[tuple[_Work, Batch]]:
+        """Yield the inputs of the network from images at their own size."""
+        for number, image in enumerate(images):
+            for tile, flip in itertools.product(cut(image["image"].shape, self.tiling), self.flips):
+                pixels = padded(image["image"][tile.box][flip], self._tile, 0)
+                yield _Work(number, image, tile, flip), {"image": pixels}
 
-    def _resized(
-        self, examples: Iterable[Example], size: Size
-    ) -> Iterator[tuple[tuple[int, Example, Flip], Batch]]:
-        """What it sees of images of another size."""
-        for number, example in enumerate(examples):
-            image = resized_image(example["image"], size)
+    def _resized_images(
+        self, images: Iterable[Image], size: Size
+    ) -> Iterator[tuple[tuple[int, Image, Flip], Batch]]:
+        """Yield the inputs of the network from images at another size."""
+        for number, image in enumerate(images):
+            pixels = resized_image(image["image"], size)
             for flip in self.flips:
-                yield (number, example, flip), {"image": image[flip]}
+                yield (number, image, flip), {"image": pixels[flip]}
 
     def _windows(
-        self, seen: Iterable[tuple[tuple[int, Example, Flip], np.ndarray]]
-    ) -> Iterator[tuple[Piece, Batch]]:
-        """What its scores are resized to, tile by tile."""
+        self, logits: Iterable[tuple[tuple[int, Image, Flip], np.ndarray]]
+    ) -> Iterator[tuple[_Work, Batch]]:
+        """Yield the inputs of `resize_step`, tile by tile."""
         side_by_side = Tiling(self.tiling.tile, overlap=0)
-        for (number, example, flip), scores in seen:
-            shape = example["image"].shape
-            for part in cut(shape, side_by_side):
+        for (number, image, flip), values in logits:
+            shape = image["image"].shape
+            for tile in cut(shape, side_by_side):
                 yield (
-                    Piece(number, example, part, FLIPS[0]),
+                    _Work(number, image, tile, FLIPS[0]),
                     {
-                        "scores": scores[flip],
+                        "logits": values[flip],
                         "size": np.array(shape[:2], np.float32),
-                        "corner": np.array([side.start for side in part.box], np.float32),
+                        "corner": np.array([side.start for side in tile.box], np.float32),
                     },
                 )
 
-    def _blended(self, example: Example, pieces: Iterable[tuple[Piece, np.ndarray]]) -> np.ndarray:
-        """The mean of an example's pieces by their weights."""
-        shape = (*example["image"].shape[:2], len(self.experiment.facts.classes))
+    def _blend(self, image: Image, entries: Iterable[tuple[_Work, np.ndarray]]) -> np.ndarray:
+        """Return the weighted mean of the tiles and flips of an image."""
+        shape = (*image["image"].shape[:2], len(self.experiment.facts.classes))
         total = np.zeros(shape, np.float32)
-        for piece, values in pieces:
-            height, width = piece.part.weights.shape
-            mine = values[:height, :width][piece.flip]
-            total[piece.part.box] += piece.part.weights[..., None] * mine
+        for work, probabilities in entries:
+            height, width = work.tile.weights.shape
+            upright = probabilities[:height, :width][work.flip]
+            total[work.tile.box] += work.tile.weights[..., None] * upright
         total /= len(self.flips)
-        # Weights add up to 1 but for rounding.
+        # The weights sum to 1 up to rounding.
         return np.minimum(total, 1, out=total)
 
 
-def cut(shape: Sequence[int], tiling: Tiling) -> Iterator[Part]:
-    """Tiles that cover an image [h, w, ...], row by row."""
+def cut(shape: Sequence[int], tiling: Tiling) -> Iterator[Tile]:
+    """Yield the tiles that cover an image [h, w, ...], row by row."""
     rows, columns = (
-        along(side, tile, tiling.overlap) for side, tile in zip(shape[:2], tiling.tile, strict=True)
+        _spans(side, tile, tiling.overlap) for side, tile in zip(shape[:2], tiling.tile, strict=True)
     )
     for (vertical, weights), (horizontal, others) in itertools.product(rows, columns):
-        yield Part((vertical, horizontal), weights[:, None] * others)
+        yield Tile((vertical, horizontal), weights[:, None] * others)
 
 
-def along(side: int, tile: int, overlap: int) -> list[tuple[slice, np.ndarray]]:
-    """Where tiles lie along one side of an image, and what they count there, float32.
+def _spans(side: int, tile: int, overlap: int) -> list[tuple[slice, np.ndarray]]:
+    """Return the spans of the tiles along one side of an image, and their blending weights, float32.
 
-    Weights rise in a straight line over the overlap from where a tile begins inside of the image, and fall
-    towards where it ends there. They are divided by their sum over the tiles.
+    Weights rise linearly over the overlap where a tile begins inside the image, and fall linearly where it
+    ends inside. They are divided by their sum over the tiles.
     """
-    last = -(-max(0, side - tile) // STRIDE) * STRIDE
-    starts = [*range(0, last, (tile - overlap) // STRIDE * STRIDE), last]
+    last = -(-max(0, side - tile) // _STRIDE) * _STRIDE
+    starts = [*range(0, last, (tile - overlap) // _STRIDE * _STRIDE), last]
     spans = [slice(start, min(start + tile, side)) for start in starts]
     weights = []
     for span in spans:
-        place = np.arange(span.stop - span.start)
-        rising = place + 1 if span.start > 0 else np.inf
-        falling = tile - place if span.stop < side else np.inf
-        weights.append(np.minimum(np.minimum(rising, falling) / (overlap + 1), np.ones(place.size)))
+        offset = np.arange(span.stop - span.start)
+        rising = offset + 1 if span.start > 0 else np.inf
+        falling = tile - offset if span.stop < side else np.inf
+        weights.append(np.minimum(np.minimum(rising, falling) / (overlap + 1), np.ones(offset.size)))
     total = np.zeros(side)
     for span, weight in zip(spans, weights, strict=True):
         total[span] += weight
@@ -203,18 +206,18 @@ def along(side: int, tile: int, overlap: int) -> list[tuple[slice, np.ndarray]]:
 
 
 def in_batches(
-    step: Callable[[Batch], Any], items: Iterable[tuple[Any, Batch]], count: int
+    step: Callable[[Batch], Any], items: Iterable[tuple[Any, Batch]], batch_size: int
 ) -> Iterator[tuple[Any, np.ndarray]]:
-    """What a step on all devices makes of each item of a stream, beside the item's tag.
+    """Yield the output of a step for each item of a stream, beside the item's tag.
 
     Args:
-        step: takes a batch dealt out to the devices.
+        step: takes a batch that `shard` split over the devices.
         items: a tag and arrays by name, of the same shapes throughout.
-        count: items of a batch; the last one is filled up with copies.
+        batch_size: items of a batch; the last batch is filled with copies.
     """
     stream = iter(items)
-    while group := list(itertools.islice(stream, count)):
+    while group := list(itertools.islice(stream, batch_size)):
         tags, batches = zip(*group, strict=True)
-        filled = [*batches, *batches[-1:] * (count - len(batches))]
-        outputs = collect(step(deal(jax.tree.map(lambda *x: np.stack(x), *filled))))
+        filled = [*batches, *batches[-1:] * (batch_size - len(batches))]
+        outputs = unshard(step(shard(jax.tree.map(lambda *x: np.stack(x), *filled))))
         yield from zip(tags, outputs, strict=False)

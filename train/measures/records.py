@@ -124,7 +124,7 @@ class ImageLevel:
 
 @dataclass(frozen=True)
 class Evaluation(Breakdown):
-    """The evaluation of a checkpoint on one part: the breakdown of the most probable classes, and the rest."""
+    """The evaluation of a checkpoint on one part; the inherited breakdown is of the most probable classes."""
 
     part: str
     checkpoint: str

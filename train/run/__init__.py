@@ -1,1 +1,1 @@
-"""A run directory: its files, checkpoints, lock and log."""
+"""A run directory: its files, checkpoints, lock and log, and the signal that interrupts a run."""

@@ -1,112 +1,114 @@
-"""The latest and the best state of a run, kept by orbax."""
+"""The latest and the best state of a run, stored by orbax."""
 
 import errno
 import os
 import shutil
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from train.errors import MAKE_ROOM, UserError, writing
-from train.paths import Place, absolute
+from train.paths import AnyPath, absolute
 
-BESIDES = 2**13
-"""Bytes that an array takes on the disk besides its values; half of that was seen."""
+_OVERHEAD = 2**13
+"""Bytes that an array takes on the disk besides its values; half of that was measured."""
+
+Choice = Literal["best", "latest"]
+"""The checkpoint that is best on the validation part by the config's `monitor`, or the latest."""
 
 
 class Checkpoints:
-    """The checkpoints of one run. A write that is cut off leaves the earlier ones whole."""
+    """The checkpoints of one run. A write that is cut off leaves the earlier checkpoints whole."""
 
-    def __init__(self, directory: Place):
+    def __init__(self, run_dir: AnyPath):
+        self._run_dir = run_dir
         keep = checkpoint_managers.AnyPreservationPolicy(
             [
                 checkpoint_managers.LatestN(1),
-                checkpoint_managers.BestN(get_metric_fn=_headline, n=1),
+                checkpoint_managers.BestN(get_metric_fn=_monitored, n=1),
             ]
         )
         self._manager = ocp.CheckpointManager(
-            absolute(directory),
+            absolute(run_dir / "checkpoints"),
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=keep,
-                best_fn=_headline,
-                # The next step reuses the state's memory, so it must be on disk before.
+                best_fn=_monitored,
+                # The next training step reuses the memory of the state, so the state must be on disk before.
                 enable_async_checkpointing=False,
             ),
         )
 
-    def save(self, step: int, state: Any, headline: float | None, begun: Sequence[Any] = ()) -> None:
-        """Keeps a state as the latest, and as the best if its headline figure is.
+    def save(self, step: int, state: Any, monitored: float | None, partial_epoch: Sequence[Any] = ()) -> None:
+        """Store a state as the latest, and as the best if no earlier figure is larger.
 
         Args:
-            step: how many steps led to it.
+            step: training steps that led to the state.
             state: a tree of arrays.
-            headline: its figure on the validation part; None where there is none.
-            begun: what is known of the steps of an epoch that has only begun, as JSON.
+            monitored: the figure of the validation part that the best checkpoint is chosen by; None if there
+                is none.
+            partial_epoch: losses of the steps of an unfinished epoch, as JSON values.
 
         Raises:
-            UserError: there is no room for it; the earlier ones are whole.
+            UserError: the disk is full; the earlier checkpoints are whole.
         """
         state = jax.device_get(state)
         with writing(f"{self._manager.directory}", MAKE_ROOM):
-            check_room(self._manager.directory, state)
+            _check_room(self._manager.directory, state)
             self._manager.save(
                 step,
                 args=ocp.args.StandardSave(state),
-                metrics={"headline": -1.0 if headline is None else headline},
-                custom_metadata={"begun": list(begun)},
+                metrics={"monitored": -1.0 if monitored is None else monitored},
+                custom_metadata={"partial_epoch": list(partial_epoch)},
             )
 
-    def begun(self, step: int) -> list[Any]:
-        """What was kept of an epoch that had only begun at a step."""
-        return self._manager.metadata(step).custom_metadata["begun"]
+    def partial_epoch(self, step: int) -> list[Any]:
+        """Return the losses of an unfinished epoch that were stored with the state of a step."""
+        return self._manager.metadata(step).custom_metadata["partial_epoch"]
 
     def latest(self) -> int | None:
-        """Step of the latest state."""
+        """Return the step of the latest state."""
         return self._manager.latest_step()
 
-    def best(self) -> int | None:
-        """Step of the best state."""
-        return self._manager.best_step()
+    def step_of(self, checkpoint: Choice) -> int:
+        """Return the step of the best or the latest state.
+
+        Raises:
+            UserError: there is none yet.
+        """
+        step = self._manager.best_step() if checkpoint == "best" else self._manager.latest_step()
+        if step is None:
+            raise UserError(
+                f"{self._run_dir}: has no checkpoint yet; run `fit` until its first epoch is done"
+            )
+        return step
 
     def restore(self, step: int, like: Any) -> Any:
-        """The state of a step, as NumPy arrays.
+        """Return the state of a step, as NumPy arrays.
 
         Args:
-            step: one that is kept.
-            like: a state of the same structure, shapes and types; its values are not looked at.
+            step: of a stored state.
+            like: a state of the same structure, shapes and dtypes, or their `jax.ShapeDtypeStruct`s.
         """
         template = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
         return self._manager.restore(step, args=ocp.args.StandardRestore(template))
 
 
-def check_room(directory: os.PathLike, state: Any) -> None:
-    """Raises the system's own error where a state would not fit on the disk.
+def _check_room(directory: os.PathLike, state: Any) -> None:
+    """Raise the system's error if a state does not fit on the disk.
 
-    Before anything is written, because tensorstore's threads print a page of tracebacks over a full disk.
+    Checked before writing, because the threads of tensorstore print a page of tracebacks over a full disk.
     """
     arrays = jax.tree.leaves(state)
     try:
         free = shutil.disk_usage(directory).free
-    except FileNotFoundError:  # it is no disk but a bucket, which is never full
+    except FileNotFoundError:  # a bucket, which is never full
         return
-    if free < sum(x.nbytes for x in arrays) + BESIDES * len(arrays):
+    if free < sum(x.nbytes for x in arrays) + _OVERHEAD * len(arrays):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def chosen(checkpoints: Checkpoints, which: str, run: Place) -> int:
-    """Step of the checkpoint that is called `best` or `latest`.
-
-    Raises:
-        UserError: there is none yet.
-    """
-    step = checkpoints.best() if which == "best" else checkpoints.latest()
-    if step is None:
-        raise UserError(f"{run}: has no checkpoint yet; run `fit` until its first epoch is done")
-    return step
-
-
-def _headline(metrics: Any) -> float:
-    return metrics["headline"]
+def _monitored(metrics: Any) -> float:
+    return metrics["monitored"]

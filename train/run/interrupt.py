@@ -1,4 +1,4 @@
-"""Being asked to stop, as batch systems do before they take a machine away: SIGTERM."""
+"""SIGTERM, which batch systems send before they take a machine away."""
 
 import contextlib
 import signal
@@ -10,18 +10,18 @@ from jax.experimental import multihost_utils
 
 
 @contextlib.contextmanager
-def when_to_stop() -> Iterator[Callable[[int], bool]]:
-    """A function of the number of steps taken: whether the run is to stop there.
+def interruption() -> Iterator[Callable[[int], bool]]:
+    """Yield a function of the number of steps taken: whether the run is to stop before the next step.
 
-    A signal sets a flag that is looked at between steps; outside of the context it has the system's own
-    action. On several hosts jax has them agree on the step, whichever of them was asked.
+    In the context SIGTERM sets a flag, which that function reads; outside, SIGTERM kills the process. Several
+    hosts agree on the step by jax's preemption service, whichever of them received the signal.
     """
     if jax.process_count() > 1:
         yield multihost_utils.reached_preemption_sync_point
         return
-    asked = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    received = threading.Event()
+    previous = signal.signal(signal.SIGTERM, lambda *_: received.set())
     try:
-        yield lambda step: asked.is_set()
+        yield lambda step: received.is_set()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)

@@ -1,25 +1,27 @@
-"""One process at a time in a directory."""
+"""A lock that keeps other processes out of a directory."""
 
 import contextlib
 import fcntl
+import logging
 from collections.abc import Iterator
 
-from train.paths import Place
-from train.run.log import log
+from train.paths import AnyPath
+
+_logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def locked(directory: Place, *, wait: bool) -> Iterator[None]:
-    """Makes a directory and keeps others out of it; the system opens the lock of a process that dies.
+def locked(directory: AnyPath, *, wait: bool) -> Iterator[None]:
+    """Make a directory and lock it; the system releases the lock of a process that dies.
 
-    Where the file system knows no locks, as in most mounted buckets, this is said, and nobody is kept out.
+    Where the file system has no locks, as in most mounted buckets, a warning is logged and nothing is locked.
 
     Args:
-        directory: whose.
-        wait: for a process that is at work there.
+        directory: to lock.
+        wait: for a process that holds the lock.
 
     Raises:
-        BlockingIOError: another process is at work there, and it is not waited for.
+        BlockingIOError: another process holds the lock, and `wait` is false.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / ".lock").open("w") as file:
@@ -28,7 +30,7 @@ def locked(directory: Place, *, wait: bool) -> Iterator[None]:
         except BlockingIOError:
             raise
         except OSError as error:
-            log.warning(
+            _logger.warning(
                 "note: %s: cannot be locked (%s); keep other processes away", directory, error.strerror
             )
         yield

@@ -1,22 +1,31 @@
-"""What a person sees while a command runs."""
+"""What a command prints: log lines, tables and progress, on one console."""
 
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
+
+from train.errors import UserError
+from train.paths import AnyPath
+from train.run.files import write_text
+
+console = Console()
+"""Where all commands print; `quiet` for a quiet run."""
 
 log = logging.getLogger("train")
 log.setLevel(logging.INFO)
-log.propagate = False  # some libraries give the root logger a handler, and each line would come twice
-timed = logging.Formatter("%(asctime)s %(message)s")
+log.propagate = False  # some libraries give the root logger a handler, which would print each line again
+_with_time = logging.Formatter("%(asctime)s %(message)s")
 
 
 @contextlib.contextmanager
-def logged(handler: logging.Handler) -> Iterator[None]:
-    """Hands what is said to a handler for the time of the context."""
+def log_to(handler: logging.Handler) -> Iterator[None]:
+    """Send log lines to a handler for the duration of the context."""
     log.addHandler(handler)
     try:
         yield
@@ -25,26 +34,30 @@ def logged(handler: logging.Handler) -> Iterator[None]:
         handler.close()
 
 
+def console_handler() -> logging.Handler:
+    """Return a handler that prints log lines on the console."""
+    return RichHandler(console=console, show_time=False, show_level=False, show_path=False)
+
+
 @contextlib.contextmanager
-def quietly(console: Console, *, plain: bool) -> Iterator[None]:
-    """Keeps a console still for the time of the context.
+def quiet(*, log_lines: bool) -> Iterator[None]:
+    """Print no progress lines and tables for the duration of the context.
 
     Args:
-        console: of progress lines, tables and what is said.
-        plain: whether what is said is printed all the same, as lines with the time.
+        log_lines: whether log lines are printed all the same, with the time.
     """
-    lines = logging.StreamHandler(sys.stdout) if plain else logging.NullHandler()
-    lines.setFormatter(timed)
+    handler = logging.StreamHandler(sys.stdout) if log_lines else logging.NullHandler()
+    handler.setFormatter(_with_time)
     console.quiet = True
     try:
-        with logged(lines):
+        with log_to(handler):
             yield
     finally:
         console.quiet = False
 
 
-def progress_line(console: Console) -> Progress:
-    """One line that says how far a run is, how well it does and how long it will take."""
+def progress_line() -> Progress:
+    """Return a progress line of a training run: steps done, a note, time remaining."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -54,3 +67,26 @@ def progress_line(console: Console) -> Progress:
         console=console,
         transient=True,
     )
+
+
+def progress(items: Iterable[Any], description: str, total: int | None = None) -> Iterator[Any]:
+    """Iterate over items with a progress line that vanishes at the end."""
+    return iter(
+        track(items, description, total=total, console=console, transient=True, disable=console.quiet)
+    )
+
+
+class LogFile(logging.Handler):
+    """Appends log lines, with the time, to a file."""
+
+    def __init__(self, path: AnyPath):
+        super().__init__()
+        self.setFormatter(_with_time)
+        self._path = path
+        self._text = path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write all of the file anew: in a bucket nothing can be appended to."""
+        self._text += f"{self.format(record)}\n"
+        with contextlib.suppress(UserError):  # a full disk stops the run at the next checkpoint, in one line
+            write_text(self._path, self._text)

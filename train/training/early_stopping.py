@@ -1,49 +1,51 @@
-"""Early stopping: a run ends when a figure of the validation part has not risen for a while."""
+"""The monitored figure of the validation part: early stopping, and the choice of the best checkpoint."""
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from flax import traverse_util
 
 from balanced_jax.metrics import ConfusionCounts
-from train.config import Config
-from train.errors import UserError
+from train import records
+from train.errors import UserError, suggestion
 from train.measures.figures import figures
+from train.measures.records import Figures
 
 
-def stalled(rows: Sequence[Mapping[str, Any]], patience: int | None, name: str) -> bool:
-    """Whether the last epochs brought no value above the best before them.
+def monitored(validation: Figures, monitor: str) -> float | None:
+    """Return a figure by its path, such as "classes.scratch.iou.dataset"; None if it has no value."""
+    return _by_path(validation)[monitor]
 
-    It follows from the rows alone, so a run that was cut off ends where an unbroken one does.
+
+def stalled(values: Sequence[float | None], patience: int | None) -> bool:
+    """Whether the last `patience` epochs brought no value above the best before them.
+
+    The answer depends on the values alone, so a resumed run stops where an unbroken run stops.
 
     Args:
-        rows: those of metrics.jsonl, one an epoch.
-        patience: how many epochs may pass without a better value; None is for ever.
-        name: of a figure in a row's `validation`, with dots; None there counts as less than any number.
+        values: the monitored figure after each epoch; None is below any number.
+        patience: None never stops.
     """
-    if patience is None or not rows:
+    if patience is None or not values:
         return False
-    found: Any = [traverse_util.flatten_dict(row["validation"], sep=".")[name] for row in rows]
-    values = [-np.inf if value is None else value for value in found]
-    best = values.index(max(values))
-    return len(values) - 1 - best >= patience
+    known = [-np.inf if value is None else value for value in values]
+    return len(known) - 1 - known.index(max(known)) >= patience
 
 
-def check_stopping(config: Config, classes: Sequence[str]) -> None:
-    """Refuses a figure that the validation part does not have, or one that nothing waits for.
+def check_monitor(monitor: str, classes: Sequence[str]) -> None:
+    """Refuse a figure that the validation part does not have.
 
     Raises:
-        UserError: names it, and the nearest one.
+        UserError: names the figure, and the nearest one.
     """
-    if config.patience is None:
-        if config.stop_by != Config.stop_by:
-            raise UserError(f"stop_by: {config.stop_by} has no effect without --patience")
-        return
     none = np.zeros((1, len(classes)), np.int32)
-    names = list(traverse_util.flatten_dict(figures(ConfusionCounts(none, none, none), classes), sep="."))
-    if config.stop_by not in names:
-        near = difflib.get_close_matches(config.stop_by, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-        raise UserError(f"stop_by: the validation part has no figure {config.stop_by}; {hint}")
+    names = _by_path(figures(ConfusionCounts(none, none, none), classes))
+    if monitor not in names:
+        hint = suggestion(monitor, names, "there are")
+        raise UserError(f"monitor: the validation part has no figure {monitor}; {hint}")
+
+
+def _by_path(validation: Figures) -> dict[str, float | None]:
+    by_path: Any = traverse_util.flatten_dict(records.to_json(validation), sep=".")
+    return by_path

@@ -1,5 +1,6 @@
-"""What training starts from: the seed alone, pretrained weights, or the best state of another run."""
+"""The initial state of a run: from the seed alone, pretrained weights, or the best state of another run."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,62 +11,62 @@ from flax import traverse_util
 
 from balanced_jax.models import load_pretrained
 from train.errors import UserError
-from train.paths import Place, absolute
-from train.run import directory as run_directory
-from train.run.checkpoints import Checkpoints, chosen
+from train.paths import AnyPath, absolute
+from train.run.checkpoints import Checkpoints
+from train.run.directory import read_run
 from train.run.log import log
 from train.training.experiment import Experiment
-from train.training.step import State, evaluated, state_before
+from train.training.state import State, inference_state, state_from_variables, variables_of
 
 
-def first_state(experiment: Experiment, run: Place) -> State:
-    """The state before the first step.
+def first_state(experiment: Experiment, run_dir: AnyPath) -> State:
+    """Return the state before the first step.
 
-    A start that does not follow from the seed is read once and kept in the run directory, so that to go on
-    with the run, or to evaluate it, nobody needs the file or the other run again.
+    Initial variables that do not follow from the seed are read once and stored in the run directory, so that
+    resuming or evaluating the run needs neither the weights file nor the other run.
 
     Raises:
-        UserError: the start cannot be read or does not fit the network; says what does not.
+        UserError: the initial variables cannot be read or do not fit the network; says which do not.
     """
     state = experiment.random_state()
-    if not _given(experiment):
+    if not _is_given(experiment):
         return state
-    variables = _variables(state)
-    with ocp.StandardCheckpointer() as keeper:
-        if not _kept(run).exists():
-            started, note = _started(experiment, variables)
-            keeper.save(_kept(run), jax.device_get(started))
-            keeper.wait_until_finished()
-            log.info("starting from %s", note)
-        variables = keeper.restore(_kept(run), jax.eval_shape(lambda: variables))
-    return state_before(variables, experiment.transformation, experiment.config.ema)
+    variables = variables_of(state)
+    with ocp.StandardCheckpointer() as checkpointer:
+        if not _stored_at(run_dir).exists():
+            initial, origin = _read_initial(experiment, variables)
+            checkpointer.save(_stored_at(run_dir), jax.device_get(initial))
+            checkpointer.wait_until_finished()
+            log.info("starting from %s", origin)
+        variables = checkpointer.restore(_stored_at(run_dir), jax.eval_shape(lambda: variables))
+    return state_from_variables(variables, experiment.transformation, experiment.config.ema)
 
 
-def check_start(experiment: Experiment, run: Place) -> None:
-    """Refuses a start that cannot be read or does not fit the network, before anything is compiled.
+def check_initial(experiment: Experiment, run_dir: AnyPath) -> None:
+    """Refuse initial variables that cannot be read or do not fit the network, before anything is compiled.
 
     Raises:
-        UserError: says what does not.
+        UserError: says which do not.
     """
     if experiment.config.pretrained is not None and experiment.config.init_from is not None:
         raise UserError("init_from: a run starts from this or from pretrained; leave one out")
-    if _given(experiment) and not _kept(run).exists():
-        state = jax.eval_shape(experiment.random_state)
-        _started(experiment, _variables(state))
+    if _is_given(experiment) and not _stored_at(run_dir).exists():
+        _read_initial(experiment, variables_of(jax.eval_shape(experiment.random_state)))
 
 
-def _given(experiment: Experiment) -> bool:
+def _is_given(experiment: Experiment) -> bool:
     return experiment.config.pretrained is not None or experiment.config.init_from is not None
 
 
-def _kept(run: Place) -> Place:
-    return absolute(run) / "start"
+def _stored_at(run_dir: AnyPath) -> AnyPath:
+    return absolute(run_dir) / "initial"
 
 
-def _started(experiment: Experiment, variables: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """A network's variables with those of the start in their place, and where they are from."""
+def _read_initial(experiment: Experiment, variables: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return a network's variables with the given ones in their place, and the origin of these."""
     if experiment.config.init_from is not None:
-        return of_run(epath.Path(experiment.config.init_from), variables, experiment.facts.classes)
+        run_dir = epath.Path(experiment.config.init_from)
+        return _variables_of_run(run_dir, variables, experiment.facts.classes)
     try:
         path = str(experiment.config.pretrained)
         return load_pretrained(path, variables), path
@@ -73,46 +74,48 @@ def _started(experiment: Experiment, variables: dict[str, Any]) -> tuple[dict[st
         raise UserError(f"pretrained: {' '.join(str(error).split())}") from error
 
 
-def of_run(run: Place, variables: Mapping[str, Any], classes: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-    """A network's variables with those of a run's best checkpoint in their place, and where they are from.
+def _variables_of_run(
+    run_dir: AnyPath, variables: Mapping[str, Any], classes: tuple[str, ...]
+) -> tuple[dict[str, Any], str]:
+    """Return a network's variables, replaced by those of another run's best checkpoint, and their origin.
 
-    What has another shape there for no other reason than another number of classes stays, and is named.
+    Variables whose shape differs only because the number of classes differs stay, and are named in the
+    origin.
 
     Args:
-        run: the run directory.
-        variables: of the network; shapes are enough.
-        classes: their names.
+        run_dir: of the other run.
+        variables: of the network; `jax.ShapeDtypeStruct`s suffice.
+        classes: names of the classes of the network.
 
     Raises:
-        UserError: this is no run with a checkpoint, or one of another network; names the first difference.
+        UserError: this is no run with a checkpoint, or the network differs; names the first difference.
     """
     try:
-        config, facts = run_directory.stored(run)
-        checkpoints = Checkpoints(run / "checkpoints")
-        step = chosen(checkpoints, "best", run)
+        config, facts = read_run(run_dir)
+        checkpoints = Checkpoints(run_dir)
+        step = checkpoints.step_of("best")
     except UserError as error:
         raise UserError(f"init_from: {error}") from error
-    ours = _flat(variables)
-    like = _flat(_variables(jax.eval_shape(Experiment(config, facts._replace(classes=classes)).random_state)))
-    for address in dict.fromkeys([*ours, *like]):
-        there, here = (tree[address].shape if address in tree else "absent" for tree in (like, ours))
-        if there != here:
-            raise UserError(f"init_from: {run}: has another network: {address} is {there} there, {here} here")
-    theirs = _flat(_variables(evaluated(Experiment(config, facts).restore(checkpoints, step))))
-    fresh = [address for address, x in ours.items() if theirs[address].shape != x.shape]
-    new = {address: x if address in fresh else theirs[address] for address, x in ours.items()}
-    note = f"{run}, step {step}"
+    ours = _flatten(variables)
+    same_classes = Experiment(config, dataclasses.replace(facts, classes=classes))
+    like = _flatten(variables_of(jax.eval_shape(same_classes.random_state)))
+    for path in dict.fromkeys([*ours, *like]):
+        theirs, own = (tree[path].shape if path in tree else "absent" for tree in (like, ours))
+        if theirs != own:
+            raise UserError(
+                f"init_from: {run_dir}: has another network: {path} is {theirs} there, {own} in this run"
+            )
+    stored = Experiment(config, facts).restore(checkpoints, step)
+    theirs = _flatten(variables_of(inference_state(stored)))
+    fresh = [path for path, x in ours.items() if theirs[path].shape != x.shape]
+    new = {path: x if path in fresh else theirs[path] for path, x in ours.items()}
+    origin = f"{run_dir}, step {step}"
     if fresh:
-        note += (
-            f"; {len(facts.classes)} classes there, {len(classes)} here, so these are new: {', '.join(fresh)}"
-        )
-    return traverse_util.unflatten_dict(new, sep="/"), note
+        counts = f"it has {len(facts.classes)} classes, this run {len(classes)}"
+        origin += f"; {counts}, so these are new: {', '.join(fresh)}"
+    return traverse_util.unflatten_dict(new, sep="/"), origin
 
 
-def _variables(state: State) -> dict[str, Any]:
-    return {"params": state.params, **state.collections}
-
-
-def _flat(variables: Mapping[str, Any]) -> dict[str, Any]:
+def _flatten(variables: Mapping[str, Any]) -> dict[str, Any]:
     flat: Any = traverse_util.flatten_dict(dict(variables), sep="/")
     return flat

@@ -1,284 +1,251 @@
-"""Training: the loop around the step, and all that it leaves in the run directory."""
+"""The training loop: epochs of steps, each followed by validation, a line of metrics and a checkpoint."""
 
-import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from rich.console import Console
 
-from train.commands.evaluate import evaluate
-from train.config import Config
-from train.data.cache import Batch
+from train.data.cache import Batch, Examples
 from train.data.pipeline import training_batches
 from train.data.prepare import Part, Prepared
-from train.data.resize import resized_label
-from train.display.tensorboard import tensorboard
-from train.errors import NotFinite, Stopped
-from train.inspection.muting import survey, warnings
-from train.inspection.muting import table as survey_table
-from train.measures.figures import figures
-from train.measures.loss_shares import summary
-from train.parallel import deal, is_first, over_devices, refused_together, replicate
-from train.paths import Place
-from train.run import directory as run_directory
+from train.errors import Interrupted, NonFinite
+from train.measures.records import EpochRecord, Figures, LossShares
+from train.parallel import map_training, replicate, shard
+from train.paths import AnyPath
 from train.run.checkpoints import Checkpoints
-from train.run.interrupt import when_to_stop
-from train.run.log import log, logged, progress_line
-from train.training.early_stopping import stalled
-from train.training.experiment import Experiment, set_up
-from train.training.initial import check_start, first_state
-from train.training.objective import find_option
-from train.training.precomputed_masks import stored_masks
-from train.training.step import Report, State
+from train.run.files import read_rows, write_rows
+from train.run.log import log, progress_line
+from train.training.early_stopping import monitored, stalled
+from train.training.experiment import Experiment
+from train.training.initial import first_state
+from train.training.precomputed_masks import precomputed_masks
+from train.training.state import State
+from train.training.step import StepReport
 
-TRACED = 5
-"""Steps that a profile shows, after as many that it does not."""
-
-
-def fit(
-    config: Config,
-    config_file: Path,
-    *,
-    run: Place,
-    data_dir: Path,
-    source: Path | None,
-    room: int,
-    console: Console,
-    curves: bool = False,
-    profile: bool = False,
-) -> None:
-    """Trains, or goes on training, and evaluates the best state on the test part.
-
-    Args:
-        config: the resolved config.
-        config_file: the file it came from.
-        run: the run directory; one that exists is gone on with.
-        data_dir: where prepared data lives.
-        source: an unpacked original of the data set, where it needs one.
-        room: bytes of memory for training images that are kept decoded.
-        console: where a person looks.
-        curves: whether TensorBoard's files are written.
-        profile: whether a few steps are traced.
-
-    Raises:
-        UserError: something that the user can mend is wrong.
-    """
-    with contextlib.ExitStack() as held:
-        with refused_together():
-            experiment, data = set_up(config, data_dir=data_dir, source=source)
-            check_start(experiment, run)
-            held.enter_context(run_directory.claimed(run))
-            held.enter_context(logged(run_directory.LogFile(run / "log.txt")))
-            for note in run_directory.start_or_join(run, config, config_file, experiment.facts):
-                log.info("note: %s", note)
-        log.info("run directory: %s", run)
-        look_at_masks(config, data, run, console)
-        with when_to_stop() as stopping:
-            train(experiment, data, run, room, stopping, console, curves, profile)
-        evaluate(experiment, data, run, part="test", which="best", console=console)
+_PROFILED_STEPS = 5
+"""Steps that a profile covers, after as many that it does not."""
 
 
-def look_at_masks(config: Config, data: Prepared, run: Place, console: Console) -> None:
-    """Says, once per run, what the confusion mask leaves of each class at the network's input size."""
-    if (run / "survey.json").exists():
-        return
-    windows = {find_option(term, "window") for term in config.objective.values()} - {None}
-    size = config.input.size
-    labels = (
-        example["label"] if size is None else resized_label(example["label"], size)
-        for example in data.parts["train"]
-    )
-    found = survey(labels, data.classes, max(windows, default=None))
-    run_directory.write_json(run / "survey.json", found)
-    console.print(survey_table(found))
-    for warning in warnings(found):
-        log.warning("warning: %s", warning)
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is."""
+
+    state: State
+    step: int
+    """Training steps taken."""
+    epochs: list[EpochRecord]
+    """The finished epochs."""
+    partial_epoch: list[dict[str, float]]
+    """Losses by term of the steps of an unfinished epoch."""
+
+
+def load_progress(experiment: Experiment, run_dir: AnyPath) -> Progress:
+    """Return the latest checkpoint of a run; its initial state where there is none."""
+    checkpoints = Checkpoints(run_dir)
+    step = checkpoints.latest()
+    if step is None:
+        return Progress(first_state(experiment, run_dir), 0, [], [])
+    log.info("going on after step %d of %d", step, experiment.steps)
+    # A line past the checkpoint is from an epoch whose state was not stored.
+    epochs = [row for row in read_rows(run_dir / "metrics.jsonl", EpochRecord) if row.step <= step]
+    return Progress(experiment.restore(checkpoints, step), step, epochs, checkpoints.partial_epoch(step))
 
 
 def train(
     experiment: Experiment,
     data: Prepared,
-    run: Place,
-    room: int,
-    stopping: Callable[[int], bool],
-    console: Console,
-    curves: bool = False,
+    run_dir: AnyPath,
+    progress: Progress,
+    *,
+    memory: int,
+    validate: Callable[[State, Examples], tuple[Figures, LossShares]],
+    interrupted: Callable[[int], bool],
+    on_epoch: Callable[[EpochRecord, State], None] | None = None,
     profile: bool = False,
 ) -> None:
-    """Runs the epochs that are left; arguments as of `fit`, and whether the run is to stop at a step."""
-    config, steps = experiment.config, experiment.steps_per_epoch
-    checkpoints = Checkpoints(run / "checkpoints")
-    done = checkpoints.latest() or 0
-    # A line past the checkpoint is from an epoch whose state was not kept.
-    rows = [row for row in run_directory.read_rows(run / "metrics.jsonl") if row["step"] <= done]
-    if len(rows) == config.epochs:
-        log.info("all %d epochs are done", config.epochs)
-        return
-    state = experiment.restore(checkpoints, done) if done else first_state(experiment, run)
-    begun = checkpoints.begun(done) if done else []
-    if done:
-        log.info("going on after step %d of %d", done, config.epochs * steps)
-    state = replicate(state)
-    step = over_devices(experiment.train_step())
-    validate = experiment.validator(data.canvas("validation"))
-    schedule = config.optimizer.learning_rate.schedule(config.epochs, steps)
-    training = data.parts["train"]
-    batches = training_batches(
+    """Train the epochs that are left.
+
+    Args:
+        experiment: of this run.
+        data: of this run.
+        run_dir: the run directory.
+        progress: the epochs and steps that are done.
+        memory: bytes for decoded training images that are cached.
+        validate: computes the figures and loss shares of a state on a part.
+        interrupted: whether to stop after so many steps.
+        on_epoch: is called after each epoch.
+        profile: whether to trace a few steps for jax's profiler.
+
+    Raises:
+        Interrupted: the run was stopped; a checkpoint is stored.
+        NonFinite: a loss or gradient was not finite; the state before is stored.
+    """
+    config, steps_per_epoch = experiment.config, experiment.steps_per_epoch
+    checkpoints = Checkpoints(run_dir)
+    state, done, epochs = replicate(progress.state), progress.step, list(progress.epochs)
+    partial_epoch = progress.partial_epoch
+    step = map_training(experiment.train_step())
+    schedule = config.optimizer.learning_rate.schedule(config.epochs, steps_per_epoch)
+    batches = _training_batches(experiment, data, first_step=done, memory=memory)
+    if profile:
+        batches = _profiled(batches, run_dir / "profile")
+    with progress_line() as line:
+        task = line.add_task("training", total=experiment.steps, completed=done, note="")
+
+        def show(terms: Mapping[str, float]) -> None:
+            line.update(task, advance=1, note=f"loss {sum(terms.values()):.4f}")
+
+        for epoch in range(len(epochs) + 1, config.epochs + 1):
+            if stalled([monitored(row.validation, config.monitor) for row in epochs], config.patience):
+                log.info("stopping early: %s has not risen (patience %d)", config.monitor, config.patience)
+                break
+            start, first, last = time.perf_counter(), done, epoch * steps_per_epoch
+            todo = _until_interrupted(batches, first, last, interrupted)
+            state, losses, failure = _take_steps(step, state, todo, config.skip, show)
+            losses, partial_epoch = partial_epoch + losses, []
+            done = int(state.step)
+            if done < last:
+                if done != checkpoints.latest():
+                    checkpoints.save(done, state, None, losses)
+                stopped = f"stopped after step {done} of {experiment.steps}"
+                if failure is None:
+                    raise Interrupted(f"{stopped}; the same command goes on from there")
+                raise NonFinite(f"{stopped}: {_describe_failure(failure, data.parts['train'])}")
+            seconds = time.perf_counter() - start
+            validation, loss_shares = validate(state, data.parts["validation"])
+            terms = {name: float(np.mean([loss[name] for loss in losses], dtype=float)) for name in losses[0]}
+            row = EpochRecord(
+                step=last,
+                epoch=epoch,
+                loss=sum(terms.values()),
+                terms=terms,
+                learning_rate=np.asarray(schedule(last - 1)).item(),
+                seconds=seconds,
+                images_per_second=(last - first) * config.batch_size / seconds,
+                validation=validation,
+                loss_shares=loss_shares,
+            )
+            epochs.append(row)
+            # The line before the checkpoint: a surplus line is dropped when the run is resumed, a missing
+            # line would be missing for good.
+            write_rows(run_dir / "metrics.jsonl", epochs)
+            checkpoints.save(last, state, monitored(validation, config.monitor))
+            log.info(_describe_epoch(row, config.epochs))
+            if on_epoch is not None:
+                on_epoch(row, state)
+
+
+def _training_batches(
+    experiment: Experiment, data: Prepared, *, first_step: int, memory: int
+) -> Iterator[Batch]:
+    """This host's batches of the run from a step on."""
+    config, training = experiment.config, data.parts["train"]
+    canvas = config.input.size or data.canvas("train")
+    return training_batches(
         training,
         size=config.input.size,
         crop=config.input.crop,
-        centred=config.sampling.centred,
+        centered=config.sampling.centered,
         defective=training.defective if config.sampling.balanced else None,
         batch_size=config.batch_size,
         passes=config.epochs * config.sampling.passes,
         seed=config.seed,
-        first_step=done,
+        first_step=first_step,
         host=jax.process_index(),
         hosts=jax.process_count(),
-        masks=stored_masks(config.objective, len(data.classes), config.input.size or data.canvas("train")),
-        room=room,
+        masks=precomputed_masks(config.objective, len(data.classes), canvas),
+        memory=memory,
     )
-    if profile:
-        batches = traced(batches, run / "profile")
-    watching = contextlib.nullcontext()
-    if curves and is_first():
-        watching = tensorboard(experiment, data, run / "tensorboard", done)
-    with progress_line(console) as progress, watching as show_epoch:
-        task = progress.add_task("training", total=config.epochs * steps, completed=done, note="")
-
-        def show(terms: Mapping[str, float]) -> None:
-            progress.update(task, advance=1, note=f"loss {sum(terms.values()):.4f}")
-
-        for epoch in range(len(rows) + 1, config.epochs + 1):
-            if stalled(rows, config.patience, config.stop_by):
-                log.info("stopping early: %s has not risen (patience %d)", config.stop_by, config.patience)
-                break
-            start, first, last = time.perf_counter(), done, epoch * steps
-            todo = until(stopping, batches, first, last)
-            state, losses, failed = take_steps(step, state, todo, config.skip, show)
-            losses = begun + losses
-            done, begun = int(state.step), []
-            if done < last:
-                if done != checkpoints.latest():
-                    checkpoints.save(done, state, None, losses)
-                stopped = f"stopped after step {done} of {config.epochs * steps}"
-                if failed is None:
-                    raise Stopped(f"{stopped}; the same command goes on from there")
-                raise NotFinite(f"{stopped}: {describe_failure(failed, training)}")
-            seconds = time.perf_counter() - start
-            counts, found = validate(state, data.parts["validation"])
-            terms = {name: float(np.mean([loss[name] for loss in losses], dtype=float)) for name in losses[0]}
-            row = {
-                "step": last,
-                "epoch": epoch,
-                "loss": sum(terms.values()),
-                "terms": terms,
-                "learning_rate": np.asarray(schedule(last - 1)).item(),
-                "seconds": seconds,
-                "images_per_second": (last - first) * config.batch_size / seconds,
-                "validation": figures(counts, data.classes),
-                "findings": summary(found, data.classes, config.objective, epoch / config.epochs),
-            }
-            rows.append(row)
-            # The line before the checkpoint: a line too many is left out when the run goes on, a missing one
-            # would be missing for good.
-            run_directory.write_rows(run / "metrics.jsonl", rows)
-            checkpoints.save(last, state, row["validation"]["headline"])
-            log.info(describe(row, config.epochs))
-            if show_epoch is not None:
-                show_epoch(row, state)
 
 
-def until(
-    stopping: Callable[[int], bool], batches: Iterator[Batch], first: int, last: int
+def _until_interrupted(
+    batches: Iterator[Batch], first: int, last: int, interrupted: Callable[[int], bool]
 ) -> Iterator[Batch]:
-    """The batches of the steps after `first` up to `last`, or fewer if the run is to stop."""
+    """The batches of the steps after `first` up to `last`, or fewer if the run is interrupted."""
     for step in range(first, last):
-        if stopping(step):
+        if interrupted(step):
             return
         yield next(batches)
 
 
-def traced(batches: Iterator[Batch], out: Place) -> Iterator[Batch]:
-    """The same batches; while the second five of them are worked on, jax's profiler looks on."""
-    yield from itertools.islice(batches, TRACED)  # while these are, the step is compiled
+def _profiled(batches: Iterator[Batch], out: AnyPath) -> Iterator[Batch]:
+    """The same batches; jax's profiler traces the work on the second `_PROFILED_STEPS` of them."""
+    yield from itertools.islice(batches, _PROFILED_STEPS)  # the first of these compiles the step
     with jax.profiler.trace(out):
-        yield from itertools.islice(batches, TRACED)
+        yield from itertools.islice(batches, _PROFILED_STEPS)
     yield from batches
 
 
-class Failure(NamedTuple):
-    """A step that was not finite, after as many as are left out."""
+class _Failure(NamedTuple):
+    """A non-finite step, after as many as may be skipped."""
 
     terms: dict[str, float]
     gradient_norm: float
     examples: np.ndarray
-    """Positions of its images in the training part."""
+    """Positions of the images of the step in the training part."""
 
 
-def take_steps(
+def _take_steps(
     step: Callable,
     state: State,
     batches: Iterable[Batch],
     skip: int,
     show: Callable[[Mapping[str, float]], None],
-) -> tuple[State, list[dict[str, float]], Failure | None]:
-    """Takes a step on each batch, up to the first that fails.
+) -> tuple[State, list[dict[str, float]], _Failure | None]:
+    """Take a step on each batch, up to the first failure.
 
-    A step's report is fetched when the next one is under way, so that no device waits for us; after a failure
-    that next one leaves the state as it is.
+    The report of a step is fetched when the next step is under way, so that no device waits for the host;
+    after a failure that next step leaves the state as it is.
 
     Args:
         step: of training, mapped over the devices.
         state: on the devices.
         batches: of this host.
-        skip: how many steps of the run may be left out because they are not finite.
-        show: is told the losses of every step.
+        skip: non-finite steps of the run that may be skipped.
+        show: is called with the losses of every step.
 
     Returns:
         The last state, the losses of the finite steps by term, and the failure, if there was one.
     """
     losses: list[dict[str, float]] = []
-    pending: list[tuple[np.ndarray, Report]] = []
+    pending: list[tuple[np.ndarray, StepReport]] = []
 
-    def settle() -> Failure | None:
+    def fetch() -> _Failure | None:
         examples, report = pending.pop(0)
-        report = jax.device_get(report)
+        report: Any = jax.device_get(report)
         terms = {name: float(loss) for name, loss in report.terms.items()}
         show(terms)
         if np.isfinite(report.gradient_norm):
             losses.append(terms)
-        return Failure(terms, float(report.gradient_norm), examples) if report.bad > skip else None
+        return _Failure(terms, float(report.gradient_norm), examples) if report.nonfinite > skip else None
 
     for batch in batches:
-        state, report = step(state, deal(batch))
+        state, report = step(state, shard(batch))
         pending.append((batch["example"], report))
-        if len(pending) > 1 and (failure := settle()):
+        if len(pending) > 1 and (failure := fetch()):
             return state, losses, failure
-    return state, losses, settle() if pending else None
+    return state, losses, fetch() if pending else None
 
 
-def describe_failure(failure: Failure, training: Part) -> str:
-    """What was not finite, on which images, and what to do, in one line."""
+def _describe_failure(failure: _Failure, training: Part) -> str:
+    """Say in one line what was not finite, on which images, and what to do."""
     terms = ", ".join(f"{name} {loss:.4g}" for name, loss in failure.terms.items())
     names = ", ".join(training[int(example)]["name"] for example in failure.examples)
     return (
-        f"the loss ({terms}) or its gradient (length {failure.gradient_norm:.4g}) is not finite; the state "
-        f"before it is kept. Look at its images ({names}), take a lower learning rate, or leave such steps "
-        "out with --skip, in another --run-dir"
+        f"the loss ({terms}) or its gradient (norm {failure.gradient_norm:.4g}) is not finite; the state "
+        f"before is kept. Look at the images of this step ({names}), take a lower learning rate, or skip "
+        "such steps with --skip, in another --run-dir"
     )
 
 
-def describe(row: Mapping[str, Any], epochs: int) -> str:
-    """An epoch in one line."""
-    headline = row["validation"]["headline"]
+def _describe_epoch(row: EpochRecord, epochs: int) -> str:
+    headline = row.validation.headline
     return (
-        f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.4f}  "
+        f"epoch {row.epoch}/{epochs}  loss {row.loss:.4f}  "
         f"validation IoU {'-' if headline is None else f'{headline:.3f}'}  "
-        f"{row['images_per_second']:.0f} images/s"
+        f"{row.images_per_second:.0f} images/s"
     )

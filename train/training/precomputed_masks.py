@@ -8,38 +8,36 @@ import numpy as np
 
 from train.config import Term
 from train.data.cache import Mask
-from train.data.example import VOID
-from train.data.resize import Size, padded
-from train.parallel import on_host
+from train.data.example import VOID, Size
+from train.data.resize import padded
+from train.parallel import compile_for_cpu
 
 
-def stored_masks(objective: Mapping[str, Term], num_classes: int, canvas: Size) -> dict[str, Mask]:
-    """What makes the stored masks of an objective, by the names of their terms.
+def precomputed_masks(objective: Mapping[str, Term], num_classes: int, canvas: Size) -> dict[str, Mask]:
+    """Return the functions that make the precomputed masks of an objective, by the names of their terms.
 
     Args:
         objective: terms by name.
         num_classes: of the labels.
-        canvas: height and width that hold the largest label; every label is filled up to it with void, so
-            that a mask is compiled once.
+        canvas: height and width that hold the largest label. Every label is padded to the canvas with void,
+            so that a mask is compiled once.
 
     Returns:
-        Functions that turn a label uint8 [h, w] into a mask float16 [h, w], rounded by at most 2**-11 of
-        its value.
+        Functions from a label uint8 [h, w] to a mask float16 [h, w], rounded by at most 2**-11 of its value.
     """
     return {
-        name: stored_mask(term.stored, term.stored_options, num_classes, canvas)
+        name: _precomputed_mask(term.precomputed, term.precomputed_options, num_classes, canvas)
         for name, term in objective.items()
-        if term.stored is not None
+        if term.precomputed is not None
     }
 
 
-def stored_mask(mask: Callable, options: Mapping[str, Any], num_classes: int, canvas: Size) -> Mask:
-    """What makes one stored mask, by a function `(labels, num_classes, **options)`; the rest as above."""
-    make = on_host(lambda labels: mask(labels, num_classes, **options).astype(jnp.float16))
+def _precomputed_mask(mask: Callable, options: Mapping[str, Any], num_classes: int, canvas: Size) -> Mask:
+    make = compile_for_cpu(lambda labels: mask(labels, num_classes, **options).astype(jnp.float16))
 
-    def stored(label: np.ndarray) -> np.ndarray:
+    def precomputed(label: np.ndarray) -> np.ndarray:
         height, width = label.shape
-        # A copy, because a kept slice would keep the whole canvas.
+        # A copy, because a cached slice would keep the whole canvas in memory.
         return make(padded(label, canvas, VOID))[:height, :width].copy()
 
-    return stored
+    return precomputed

@@ -8,7 +8,7 @@ import pytest
 
 from train.commands.evaluate import SHOWN, chosen_areas, image_level, worst_and_best
 from train.data.prepare import Part
-from train.training.experiment import JudgedImage
+from train.inference.viewers import ClassifiedImage
 
 CLASSES = ("background", "crack", "pit")
 
@@ -75,5 +75,5 @@ def test_minimum_areas_are_chosen_by_all_images_under_thresholds():
         label[10:14, 10:14] = decided[10:14, 10:14] = 1
         decided[0, :false_alarm] = 1
         label[19], decided[19] = 2, 2
-        images.append(JudgedImage(label, 0 * label, decided, 0 * label, np.zeros(3)))
+        images.append(ClassifiedImage(label, 0 * label, decided, 0 * label, np.zeros(3)))
     assert chosen_areas(images, 3) == [8, 1]

@@ -19,13 +19,21 @@ from balanced_jax.models import DeepLabV3, UNet
 from tests.tiny import NETWORKS, TINY, config
 from train.__main__ import main
 from train.commands import export as module
-from train.commands.export import TOLERANCE, contract, onnx_size, probabilities, to_onnx, to_stablehlo
+from train.commands.export import (
+    _TOLERANCE,
+    _interface,
+    _onnx_size,
+    probability_network,
+    to_onnx,
+    to_stablehlo,
+)
 from train.config import Input
+from train.data.facts import DataFacts
 from train.errors import UserError
-from train.training.experiment import Experiment, Facts
+from train.training.experiment import Experiment
 
 ROOT = Path(__file__).parents[3]
-FACTS = Facts(("background", "scratch", "pit"), 3, 16, 8, "abc")
+FACTS = DataFacts(("background", "scratch", "pit"), 3, 16, 8, "abc")
 MODELS = {
     "unet": UNet(width=4, depth=2),
     "unet_group": UNet(width=4, depth=2, norm="group", remat=True),
@@ -44,13 +52,13 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-def experiment(model, what=config.input):
-    return Experiment(replace(config, model=model, input=what), FACTS)
+def experiment(model, input=config.input):
+    return Experiment(replace(config, model=model, input=input), FACTS)
 
 
 def network(model):
     made = experiment(model)
-    return probabilities(made, jax.device_get(made.random_state()))
+    return probability_network(made, jax.device_get(made.random_state()))
 
 
 def images(batch, height, width, channels=3):
@@ -91,7 +99,7 @@ def test_onnx_takes_any_number_of_images_of_its_size(name, size):
     for batch in (1, 3):
         (found,) = session(file).run(None, {"images": shown[:batch]})
         assert (found.dtype, found.shape) == (np.float32, (batch, *size, 3))
-        np.testing.assert_allclose(found, wanted[:batch], rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(found, wanted[:batch], rtol=0, atol=_TOLERANCE)
 
 
 def test_a_network_of_bfloat16_is_exported_in_float32():
@@ -110,9 +118,9 @@ def test_the_network_normalizes_as_the_run_did():
         train=False,
     )
     # Rounding of values up to 7 by another order of operations.
-    found = probabilities(made, state)(jnp.asarray(images(1, 16, 16)))
+    found = probability_network(made, state)(jnp.asarray(images(1, 16, 16)))
     np.testing.assert_allclose(found, jax.nn.softmax(jnp.asarray(logits)), rtol=0, atol=1e-5)
-    assert contract(made)["normalization"]["mean"] == 0.3
+    assert _interface(made)["normalization"]["mean"] == 0.3
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +190,7 @@ def test_onnx_can_be_left_out(run, tmp_path, monkeypatch, capsys):
 @pytest.fixture
 def installed(monkeypatch):
     """As if the packages were there: what is refused before they are used."""
-    monkeypatch.setattr(module, "check_packages", lambda: None)
+    monkeypatch.setattr(module, "_check_packages", lambda: None)
 
 
 def refused(arguments, capsys):
@@ -212,14 +220,14 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(run, tmp_path, capsy
 
 
 def test_the_size_is_the_runs_own_where_it_has_one():
-    assert onnx_size(None, (64, 80)) == onnx_size((64, 80), (64, 80)) == (64, 80)
-    assert onnx_size((5, 7), None) == (5, 7)
+    assert _onnx_size(None, (64, 80)) == _onnx_size((64, 80), (64, 80)) == (64, 80)
+    assert _onnx_size((5, 7), None) == (5, 7)
     with pytest.raises(UserError, match="size: is 32 32, but the run resizes images to 64 80"):
-        onnx_size((32, 32), (64, 80))
+        _onnx_size((32, 32), (64, 80))
 
 
 def test_an_onnx_file_that_is_not_the_network_is_refused(run, exported, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(module, "largest_difference", lambda *_: float("nan"))
+    monkeypatch.setattr(module, "_largest_difference", lambda *_: float("nan"))
     arguments = [run, "--out", tmp_path / "out", "--size", 32, 32]
     assert "differ from the network's by up to nan" in refused(arguments, capsys)
     assert not (tmp_path / "out").exists()

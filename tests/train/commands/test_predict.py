@@ -18,10 +18,11 @@ from balanced_jax.models import UNet
 from tests.benchmarks.predict import ROOT, Benchmark, facts, make_run, measure
 from tests.tiny import config as tiny
 from train.__main__ import main
-from train.commands.predict import largest
+from train.commands.predict import largest_size
 from train.config import Input
 from train.data.formats.images import read_head, read_picture
 from train.errors import UserError
+from train.inference.viewers import classifier
 from train.training.experiment import Experiment
 
 CLASSES = ("background", "scratch", "spot", "pit")
@@ -106,8 +107,8 @@ def test_class_maps_are_those_of_evaluation(kind, runs, folder, tmp_path):
     experiment = made(None if kind == "plain" else (48, 40))
     state = jax.device_get(experiment.random_state())
     examples = [{"image": pixels(name)[..., None]} for name in SIZES]
-    judged = experiment.judge((100, 70), np.full(3, 0.5))(state, examples)
-    for name, wanted in zip(SIZES, judged, strict=True):
+    classified = classifier(experiment, (100, 70), np.full(3, 0.5))(state, examples)
+    for name, wanted in zip(SIZES, classified, strict=True):
         classes = array(out / f"{name}.png")
         assert len(np.unique(classes)) > 1
         np.testing.assert_array_equal(classes, wanted.classes)
@@ -302,11 +303,11 @@ def test_the_head_of_a_file_says_what_all_of_it_says_or_nothing(tmp_path):
             content = content[:start] + content[start + length : -12] + chunk + content[-12:]
         (tmp_path / "image").write_bytes(content)
         assert read_head(tmp_path / "image") is None
-        assert largest([tmp_path / "image"], read_picture) == (30, 40)
+        assert largest_size([tmp_path / "image"], read_picture) == (30, 40)
     (tmp_path / "image").write_bytes(b"")
     assert read_head(tmp_path / "image") is None
     with pytest.raises(UserError, match="is empty"):
-        largest([tmp_path / "image"], read_picture)
+        largest_size([tmp_path / "image"], read_picture)
 
 
 def test_images_of_one_kind_are_read_once_before_the_work(tmp_path):
@@ -318,7 +319,7 @@ def test_images_of_one_kind_are_read_once_before_the_work(tmp_path):
         read.append(path.name)
         return read_picture(path)
 
-    assert largest(sorted(tmp_path.iterdir()), reading) == (40, 30)
+    assert largest_size(sorted(tmp_path.iterdir()), reading) == (40, 30)
     assert read == ["0.png"]
 
 

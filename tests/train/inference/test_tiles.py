@@ -14,12 +14,13 @@ import pytest
 from balanced_jax.models import UNet
 from tests.tiny import config as tiny
 from train.config import Input
+from train.data.facts import DataFacts
 from train.errors import UserError
-from train.inference.tiles import FLIPS, STRIDE, Predictor, Tiling, along, cut
-from train.training.experiment import Experiment, Facts
-from train.training.step import State
+from train.inference.tiles import _STRIDE, FLIPS, Predictor, Tiling, _spans, cut
+from train.training.experiment import Experiment
+from train.training.state import State
 
-FACTS = Facts(("background", "scratch", "pit"), 1, 16, 8, "abc")
+FACTS = DataFacts(("background", "scratch", "pit"), 1, 16, 8, "abc")
 FIELD = 24
 """More than the pixels that the small U-Net sees to either side: two convolutions at each of the strides
 1, 2, 4, 2 and 1, and 3 pixels more by its poolings."""
@@ -84,8 +85,8 @@ def image(*size):
 
 
 def probabilities(made, pixels, tiling, start=NOTHING, flips=FLIPS[:1], canvas=None):
-    look = Predictor(made, canvas or pixels.shape[:2], tiling, flips)
-    ((example, found),) = look(start, [{"image": pixels}])
+    predictor = Predictor(made, canvas or pixels.shape[:2], tiling, flips)
+    ((example, found),) = predictor(start, [{"image": pixels}])
     assert example["image"] is pixels
     assert (found.dtype, found.shape) == (np.float32, (*pixels.shape[:2], 3))
     return found
@@ -95,9 +96,9 @@ def probabilities(made, pixels, tiling, start=NOTHING, flips=FLIPS[:1], canvas=N
 @pytest.mark.parametrize("tile", [96, 100, 160])
 def test_tiles_cover_a_side_and_count_one_in_all(tile, overlap):
     for side in (1, 95, 96, 97, 128, 129, 300, 1000):
-        spans, weights = zip(*along(side, tile, overlap), strict=True)
+        spans, weights = zip(*_spans(side, tile, overlap), strict=True)
         assert (spans[0].start, spans[-1].stop) == (0, side)
-        assert all(span.start % STRIDE == 0 and span.stop - span.start <= tile for span in spans)
+        assert all(span.start % _STRIDE == 0 and span.stop - span.start <= tile for span in spans)
         assert len(spans) == 1 or side > tile
         assert all(a.stop - b.start >= overlap for a, b in itertools.pairwise(spans))
         total, often = np.zeros(side), np.zeros(side)
@@ -111,7 +112,7 @@ def test_tiles_cover_a_side_and_count_one_in_all(tile, overlap):
 
 
 def test_a_tile_counts_little_at_its_inner_borders_and_fully_at_those_of_the_image():
-    (first, rising), (last, falling) = along(160, 96, 32)
+    (first, rising), (last, falling) = _spans(160, 96, 32)
     assert (first.start, first.stop, last.start, last.stop) == (0, 96, 64, 160)
     wanted = np.arange(1, 33) / 33
     np.testing.assert_allclose(rising, [*np.ones(64), *wanted[::-1]], rtol=1e-6)
@@ -157,12 +158,12 @@ def test_away_from_the_borders_of_tiles_nothing_differs_from_the_whole_image(siz
     far = np.ones(size, bool)
     for axis, side in enumerate(size):
         inner = np.ones(side, bool)
-        for span, _ in along(side, 96, 32):
+        for span, _ in _spans(side, 96, 32):
             place = np.arange(span.start, span.stop)
             if span.start > 0:
                 inner[place[place < span.start + FIELD]] = False
             # The last tile ends beyond the image if its side is no multiple of the stride.
-            if span.stop < side or (side > 96 and side % STRIDE):
+            if span.stop < side or (side > 96 and side % _STRIDE):
                 inner[place[place >= span.stop - FIELD]] = False
         far &= np.expand_dims(inner, 1 - axis)
     assert far.mean() > 0.2
@@ -185,8 +186,8 @@ def test_images_of_all_sizes_are_seen_in_one_shape(size):
     made = experiment(Witness(), input=Input(size=size))
     sizes = [(300, 70), (64, 64), (1, 1), (65, 40), (33, 200)]
     pixels = [image(*s) for s in sizes]
-    look = Predictor(made, (300, 200), Tiling((64, 64), 16))
-    found = [p for _, p in look(NOTHING, [{"image": x} for x in pixels])]
+    predictor = Predictor(made, (300, 200), Tiling((64, 64), 16))
+    found = [p for _, p in predictor(NOTHING, [{"image": x} for x in pixels])]
     assert len(SHOWN) == 1
     assert SHOWN[0][1:] == (64, 64, 1)
     if size is None:
@@ -198,12 +199,12 @@ def test_images_of_all_sizes_are_seen_in_one_shape(size):
 def test_the_host_holds_the_probabilities_of_one_image():
     images = [image(1024, 1024) for _ in range(3)]
     one = 1024 * 1024 * 3 * 4
-    look = Predictor(experiment(Pointwise()), (1024, 1024), Tiling((64, 64), 0))
-    for _, found in look(NOTHING, [{"image": images[0]}]):  # compiles
+    predictor = Predictor(experiment(Pointwise()), (1024, 1024), Tiling((64, 64), 0))
+    for _, found in predictor(NOTHING, [{"image": images[0]}]):  # compiles
         del found
     tracemalloc.start()
     try:
-        for _, found in look(NOTHING, ({"image": x} for x in images)):
+        for _, found in predictor(NOTHING, ({"image": x} for x in images)):
             del found
         assert one < tracemalloc.get_traced_memory()[1] < 1.5 * one
     finally:

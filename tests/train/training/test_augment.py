@@ -19,10 +19,10 @@ def picture():
     return jnp.asarray(label[..., None] / 4.0, jnp.float32), jnp.asarray(label)
 
 
-def many(how, count=64):
+def many(augmentation, count=64):
     image, label = picture()
     keys = jax.random.split(jax.random.key(0), count)
-    images, labels, _ = jax.vmap(lambda key: augment(key, image, label, how))(keys)
+    images, labels, _ = jax.vmap(lambda key: augment(key, image, label, augmentation))(keys)
     return np.asarray(images), np.asarray(labels)
 
 
@@ -33,12 +33,12 @@ def test_nothing_asked_nothing_changed():
     assert (changed[1] == label).all()
 
 
-@pytest.mark.parametrize("how", [STILL, Augmentation(flip=True, rotation=30.0)])
-def test_masks_are_moved_as_their_labels_are(how):
+@pytest.mark.parametrize("augmentation", [STILL, Augmentation(flip=True, rotation=30.0)])
+def test_masks_are_moved_as_their_labels_are(augmentation):
     image, label = picture()
     masks = {"one": (label / 4).astype(jnp.float16), "other": 3 * (label / 4).astype(jnp.float16)}
     keys = jax.random.split(jax.random.key(0), 16)
-    _, labels, moved = jax.vmap(lambda key: augment(key, image, label, how, masks))(keys)
+    _, labels, moved = jax.vmap(lambda key: augment(key, image, label, augmentation, masks))(keys)
     inside = labels != VOID
     for name, factor in (("one", 1), ("other", 3)):
         assert moved[name].dtype == jnp.float16
@@ -69,8 +69,10 @@ def test_void_comes_in_at_the_corners_only():
 
 @pytest.mark.parametrize("name", ["brightness", "contrast"])
 def test_jitter_changes_images_alone_and_within_its_bounds(name):
-    how = Augmentation(**{"flip": False, "rotation": 0.0, "brightness": 0.0, "contrast": 0.0, name: 0.2})
-    images, labels = many(how)
+    augmentation = Augmentation(
+        **{"flip": False, "rotation": 0.0, "brightness": 0.0, "contrast": 0.0, name: 0.2}
+    )
+    images, labels = many(augmentation)
     image, label = map(np.asarray, picture())
     assert (labels == label).all()
     if name == "brightness":

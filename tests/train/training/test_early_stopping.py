@@ -1,15 +1,17 @@
-"""Early stopping: when, by which figure, and for good."""
+"""The monitored figure: early stopping, and the best checkpoint."""
 
-import dataclasses
+import json
 
+import numpy as np
 import pytest
 
+from balanced_jax.metrics import ConfusionCounts
 from tests.end_to_end.runs import rows
 from tests.tiny import TINY
-from tests.tiny import config as tiny
 from train.__main__ import main
 from train.errors import UserError
-from train.training.early_stopping import check_stopping, stalled
+from train.measures.figures import figures
+from train.training.early_stopping import check_monitor, monitored, stalled
 
 CLASSES = ("background", "scratch", "pit")
 
@@ -30,35 +32,44 @@ CLASSES = ("background", "scratch", "pit")
     ],
 )
 def test_a_run_stops_when_so_many_epochs_brought_nothing_better(values, patience, stops):
-    history = [{"validation": {"headline": 1.0, "classes": {"pit": {"dice": value}}}} for value in values]
-    assert stalled(history, patience, "classes.pit.dice") == stops
+    assert stalled(values, patience) == stops
+
+
+def test_the_monitored_figure_is_found_by_its_path():
+    counts = ConfusionCounts(*np.array([[[9, 3, 0]], [[1, 1, 0]], [[0, 2, 0]]]))
+    validation = figures(counts, CLASSES)
+    assert monitored(validation, "headline") == 0.5
+    assert monitored(validation, "classes.scratch.dice") == pytest.approx(2 / 3)
+    assert monitored(validation, "classes.pit.dice") is None
 
 
 @pytest.mark.parametrize(
-    ("fields", "message"),
+    ("monitor", "message"),
     [
-        ({"patience": 2, "stop_by": "headlin"}, r"^stop_by: .* no figure headlin; did you mean headline\?$"),
-        ({"patience": 2, "stop_by": "classes.pitt.dice"}, r"did you mean classes\.pit\.dice\?$"),
-        ({"stop_by": "classes.pit.dice"}, r"^stop_by: classes\.pit\.dice has no effect without --patience$"),
+        ("headlin", r"^monitor: .* no figure headlin; did you mean headline\?$"),
+        ("classes.pitt.dice", r"did you mean classes\.pit\.dice\?$"),
+        ("xyz", r"there are images, headline, "),
     ],
 )
-def test_a_figure_that_is_not_there_or_not_waited_for_is_refused(fields, message):
+def test_a_figure_that_the_validation_part_lacks_is_refused(monitor, message):
     with pytest.raises(UserError, match=message):
-        check_stopping(dataclasses.replace(tiny, **fields), CLASSES)
+        check_monitor(monitor, CLASSES)
 
 
-@pytest.mark.parametrize("name", ["headline", "mean_with_background", "classes.pit.iou.present"])
-def test_every_figure_of_the_validation_part_can_be_waited_for(name):
-    check_stopping(dataclasses.replace(tiny, patience=1, stop_by=name), CLASSES)
+@pytest.mark.parametrize("monitor", ["headline", "mean_with_background", "classes.pit.iou.present"])
+def test_every_figure_of_the_validation_part_can_be_monitored(monitor):
+    check_monitor(monitor, CLASSES)
 
 
 def test_a_run_that_stopped_early_is_evaluated_and_stays_stopped(tmp_path):
     # The number of images never rises.
-    options = ["--epochs", "4", "--patience", "1", "--stop-by", "images"]
+    options = ["--epochs", "4", "--patience", "1", "--monitor", "images"]
     command = ["fit", str(TINY), "--run-dir", str(tmp_path / "run"), "--data-dir", str(tmp_path), *options]
     for _ in range(2):
         assert main(command) == 0
         assert [row["epoch"] for row in rows(tmp_path / "run")] == [1, 2]
-        (tmp_path / "run" / "evaluation.json").unlink()
+        evaluation = tmp_path / "run" / "evaluation.json"
+        assert json.loads(evaluation.read_text())["step"] == 4  # of equals the later one is the best
+        evaluation.unlink()
     log = (tmp_path / "run" / "log.txt").read_text()
     assert log.count("stopping early: images has not risen (patience 1)") == 2

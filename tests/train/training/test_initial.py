@@ -15,15 +15,16 @@ from balanced_jax.models import UNet
 from tests.tiny import TINY
 from tests.tiny import config as tiny
 from train.__main__ import main
+from train.data.facts import DataFacts
 from train.errors import UserError
-from train.run import directory as run_directory
 from train.run.checkpoints import Checkpoints
-from train.training.experiment import Experiment, Facts
-from train.training.initial import check_start, first_state
-from train.training.step import State
+from train.run.directory import begin_or_resume
+from train.training.experiment import Experiment
+from train.training.initial import check_initial, first_state
+from train.training.state import State
 
-FOUR = Facts(("background", "scratch", "spot", "pit"), 1, 16, 5, "abc")
-TWO = FOUR._replace(classes=("background", "defect"))
+FOUR = DataFacts(("background", "scratch", "spot", "pit"), 1, 16, 5, "abc")
+TWO = dataclasses.replace(FOUR, classes=("background", "defect"))
 
 
 @pytest.fixture
@@ -31,9 +32,9 @@ def source(tmp_path):
     """A run of four classes whose best state, of two, is its first."""
     path = tmp_path / "source"
     path.mkdir()
-    run_directory.start_or_join(path, tiny, TINY, FOUR)
+    begin_or_resume(path, tiny, TINY, FOUR)
     for step, headline in ((1, 0.5), (2, 0.25)):
-        Checkpoints(path / "checkpoints").save(step, kept(step), headline)
+        Checkpoints(path).save(step, kept(step), headline)
     return path
 
 
@@ -43,18 +44,18 @@ def kept(step: int) -> State:
     return jax.tree.map(lambda x: (step + np.arange(x.size).reshape(x.shape) / 1000).astype(x.dtype), shapes)
 
 
-def fine_tuning(source, facts: Facts = FOUR, model: nn.Module = tiny.model) -> Experiment:
+def fine_tuning(source, facts: DataFacts = FOUR, model: nn.Module = tiny.model) -> Experiment:
     return Experiment(dataclasses.replace(tiny, init_from=str(source), model=model), facts)
 
 
 def test_a_run_starts_from_the_best_state_of_another_and_keeps_it(source, tmp_path):
     experiment, best = fine_tuning(source), kept(1)
-    check_start(experiment, tmp_path)
+    check_initial(experiment, tmp_path)
     state = first_state(experiment, tmp_path)
     chex.assert_trees_all_equal((state.params, state.collections), (best.params, best.collections))
     chex.assert_trees_all_equal((state.step, state.optimizer), _at_first(experiment))
     shutil.rmtree(source)
-    check_start(experiment, tmp_path)
+    check_initial(experiment, tmp_path)
     chex.assert_trees_all_equal(first_state(experiment, tmp_path), state)
 
 
@@ -72,37 +73,37 @@ def test_scores_of_another_number_of_classes_are_new_and_named(source, tmp_path,
     chex.assert_trees_all_equal(state.params, {**best.params, **fresh})
     chex.assert_trees_all_equal(state.collections, best.collections)
     assert caplog.messages == [
-        f"starting from {source}, step 1; 4 classes there, 2 here, so these are new: params/logits/bias, "
-        "params/logits/kernel"
+        f"starting from {source}, step 1; it has 4 classes, this run 2, so these are new: "
+        "params/logits/bias, params/logits/kernel"
     ]
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (UNet(width=2, depth=1), r"is \(\d+,\) there, \(\d+,\) here"),
-        (UNet(width=4, depth=1, norm="group"), r"is absent there, \(\d+,\) here"),
-        (UNet(width=4, depth=0), r"is \(\d+,\) there, absent here"),
+        (UNet(width=2, depth=1), r"is \(\d+,\) there, \(\d+,\) in this run"),
+        (UNet(width=4, depth=1, norm="group"), r"is absent there, \(\d+,\) in this run"),
+        (UNet(width=4, depth=0), r"is \(\d+,\) there, absent in this run"),
     ],
 )
 def test_another_network_is_refused_by_its_first_difference(source, tmp_path, model, message):
     with pytest.raises(UserError, match=rf"^init_from: {source}: has another network: params/\S+ {message}$"):
-        check_start(fine_tuning(source, TWO, model), tmp_path)
+        check_initial(fine_tuning(source, TWO, model), tmp_path)
 
 
 def test_a_start_that_is_no_run_or_has_no_checkpoint_is_refused(source, tmp_path):
     shutil.rmtree(source / "checkpoints")
     with pytest.raises(UserError, match=r"^init_from: .*has no checkpoint yet"):
-        check_start(fine_tuning(source), tmp_path)
+        check_initial(fine_tuning(source), tmp_path)
     shutil.rmtree(source)
     with pytest.raises(UserError, match=r"^init_from: .*not a run directory"):
-        check_start(fine_tuning(source), tmp_path)
+        check_initial(fine_tuning(source), tmp_path)
 
 
 def test_two_starts_are_refused(source, tmp_path):
     config = dataclasses.replace(tiny, init_from=str(source), pretrained="resnet50.pth")
     with pytest.raises(UserError, match=r"^init_from: a run starts from this or from pretrained"):
-        check_start(Experiment(config, FOUR), tmp_path)
+        check_initial(Experiment(config, FOUR), tmp_path)
 
 
 def test_a_fine_tuned_run_is_evaluated_again_when_its_source_is_gone(source, tmp_path, capsys):

@@ -10,12 +10,12 @@ from balanced_jax.masks import balance_mask, class_weight_mask, confusion_mask, 
 from train.config import Ramp, Term
 from train.errors import UserError
 from train.training.objective import (
+    _term_weights,
+    branch_thresholds,
     check_objective,
     find_option,
     term_mask,
     term_sums,
-    term_weights,
-    thresholds,
     total_cost,
 )
 
@@ -51,7 +51,7 @@ def test_weights_and_ramps_reach_their_functions(progress, beta):
     np.testing.assert_allclose(actual, 3 * mean, rtol=1e-5)  # beta passes through float32 on the way
 
 
-def test_a_ramp_stands_still_before_and_after():
+def test_a_ramp_is_constant_before_and_after():
     ramp = Ramp(2.0, 4.0, begin=0.25, until=0.75)
     np.testing.assert_allclose([ramp.at(p) for p in (0, 0.25, 0.5, 0.75, 1)], [2, 2, 3, 4, 4])
 
@@ -71,14 +71,18 @@ def test_a_ramp_stands_still_before_and_after():
             Term(softmax_cross_entropy, weights=balance_mask, weights_options={"windows": 3}),
             r"weights_options: balance_mask has no option 'windows'; did you mean window",
         ),
-        (Term(softmax_cross_entropy, stored_options={"window": 3}), "no stored mask"),
+        (Term(softmax_cross_entropy, precomputed_options={"window": 3}), "no precomputed mask"),
         (
-            Term(softmax_cross_entropy, stored=confusion_mask, stored_options={"windows": 3}),
-            r"stored_options: confusion_mask has no option 'windows'; did you mean window",
+            Term(softmax_cross_entropy, precomputed=confusion_mask, precomputed_options={"windows": 3}),
+            r"precomputed_options: confusion_mask has no option 'windows'; did you mean window",
         ),
         (
-            Term(softmax_cross_entropy, stored=confusion_mask, stored_options={"minimum": Ramp(0.0, 1.0)}),
-            r"objective\.term\.stored_options: minimum is a Ramp, but .*; use weights for it",
+            Term(
+                softmax_cross_entropy,
+                precomputed=confusion_mask,
+                precomputed_options={"minimum": Ramp(0.0, 1.0)},
+            ),
+            r"objective\.term\.precomputed_options: minimum is a Ramp, but .*; use weights for it",
         ),
         (Term(masked_mean), "objective"),
         (Term(lambda logits, labels, weights=None: jnp.float32(0)), r"must return a map .* got \(\)"),
@@ -96,7 +100,7 @@ def test_an_empty_objective_is_refused():
 
 
 def test_the_name_of_the_auxiliary_term_is_taken():
-    with pytest.raises(UserError, match=r"^objective\.auxiliary: this is what .*; take another name$"):
+    with pytest.raises(UserError, match=r"^objective\.auxiliary: this is the name of .*; take another name$"):
         check_objective({"auxiliary": Term(softmax_cross_entropy)})
 
 
@@ -123,7 +127,7 @@ def test_the_mask_of_a_term_holds_what_balanced_loss_makes_itself():
     own = balance_mask(labels, 3, beta=0.45, window=3)
     options = {"beta": Ramp(0.9, 0.0), "window": 3}
     alone = Term(balanced_loss, options=options)
-    assert term_weights(alone, labels, 3, 0.5) is None
+    assert _term_weights(alone, labels, 3, 0.5) is None
     np.testing.assert_allclose(np.asarray(term_mask(alone, labels, 3, 0.5)), own, rtol=1e-5)
     with_more = Term(balanced_loss, options=options, weights=balance_mask, weights_options={"window": 5})
     more = balance_mask(labels, 3, window=5)
@@ -133,24 +137,27 @@ def test_the_mask_of_a_term_holds_what_balanced_loss_makes_itself():
     assert term_mask(Term(softmax_cross_entropy), labels, 3, 0.5) is None
 
 
-def test_a_stored_mask_is_taken_as_it_is_given_and_made_where_it_is_not():
+def test_a_precomputed_mask_is_used_where_given_and_made_where_it_is_not():
     _, labels = example()
     term = Term(
-        softmax_cross_entropy, weights=class_weight_mask, stored=confusion_mask, stored_options={"window": 3}
+        softmax_cross_entropy,
+        weights=class_weight_mask,
+        precomputed=confusion_mask,
+        precomputed_options={"window": 3},
     )
     both = np.asarray(balance_mask(labels, 3, window=3))
-    np.testing.assert_allclose(np.asarray(term_weights(term, labels, 3, 0.5)), both, rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(_term_weights(term, labels, 3, 0.5)), both, rtol=1e-6)
     given = np.full(labels.shape, 0.25, np.float16)
     quarter = 0.25 * np.asarray(class_weight_mask(labels, 3))
-    np.testing.assert_allclose(np.asarray(term_weights(term, labels, 3, 0.5, given)), quarter, rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(_term_weights(term, labels, 3, 0.5, given)), quarter, rtol=1e-6)
     assert find_option(term, "window") == 3
 
 
 def test_thresholds_are_those_of_the_first_term_that_has_them():
     moving = Term(balanced_loss, options={"eps_inf": Ramp(0.0, 0.3), "eps_sup": Ramp(1.0, 0.8)})
     plain = Term(softmax_cross_entropy)
-    term, *eps = thresholds({"ce": plain, "balanced": moving, "other": Term(balanced_loss)}, 0.5)
+    term, *eps = branch_thresholds({"ce": plain, "balanced": moving, "other": Term(balanced_loss)}, 0.5)
     assert term == "balanced"
     np.testing.assert_allclose(eps, [0.15, 0.9], rtol=1e-6)
-    assert thresholds({"b": Term(balanced_loss, options={"eps_sup": 0.9})}, 0.5) == ("b", 0.3, 0.9)
-    assert thresholds({"ce": plain}, 0.5) == (None, 0.3, 0.7)
+    assert branch_thresholds({"b": Term(balanced_loss, options={"eps_sup": 0.9})}, 0.5) == ("b", 0.3, 0.9)
+    assert branch_thresholds({"ce": plain}, 0.5) == (None, 0.3, 0.7)

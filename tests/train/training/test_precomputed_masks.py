@@ -1,4 +1,4 @@
-"""Stored masks: made once, rounded to float16, cut and filled up with their images."""
+"""Precomputed masks: made once, rounded to float16, cut and filled up with their images."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from train.config import Term
 from train.data.cache import Views
 from train.data.example import VOID
 from train.data.pipeline import training_batches
-from train.training.precomputed_masks import stored_masks
+from train.training.precomputed_masks import precomputed_masks
 
 OBJECTIVE = {
     "plain": Term(softmax_cross_entropy),
-    "confused": Term(softmax_cross_entropy, stored=confusion_mask, stored_options={"window": 3}),
+    "confused": Term(softmax_cross_entropy, precomputed=confusion_mask, precomputed_options={"window": 3}),
 }
 
 
@@ -27,8 +27,8 @@ def examples(*sizes):
     return [{"image": label[..., None], "label": label} for label in labels(*sizes)]
 
 
-def test_a_stored_mask_is_the_mask_of_the_label_rounded_to_float16():
-    masks = stored_masks(OBJECTIVE, 3, canvas=(11, 10))
+def test_a_precomputed_mask_is_the_mask_of_the_label_rounded_to_float16():
+    masks = precomputed_masks(OBJECTIVE, 3, canvas=(11, 10))
     assert list(masks) == ["confused"]
     for label in labels((11, 8), (7, 10), (11, 10)):
         stored = masks["confused"](label)
@@ -46,7 +46,7 @@ def test_the_masks_of_labels_of_all_sizes_are_compiled_once():
         traced.append(labels.shape)
         return labels * 1.0
 
-    masks = stored_masks({"x": Term(softmax_cross_entropy, stored=counting)}, 3, canvas=(11, 10))
+    masks = precomputed_masks({"x": Term(softmax_cross_entropy, precomputed=counting)}, 3, canvas=(11, 10))
     for label in labels((11, 8), (7, 10), (5, 5)):
         masks["x"](label)
     assert traced == [(11, 10)]

@@ -1,0 +1,73 @@
+"""The two kinds of commands: on a config file, and on a run directory."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
+
+import tyro
+from etils import epath
+
+from train.config import Config
+from train.configfile import ConfigFile
+from train.errors import UserError
+from train.run.checkpoints import Choice
+
+
+class Command(ABC):
+    """A frozen dataclass whose fields are the flags of a command and whose docstring is its help.
+
+    The first line of the docstring and `usage` make the line of the command in the list of commands.
+    """
+
+    usage: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, name: str, arguments: list[str]) -> Self:
+        """Return the command that the arguments after its name make; a wrong argument exits with 2."""
+
+    @abstractmethod
+    def run(self) -> None:
+        """Do the work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigCommand(Command):
+    """A command on a config, whose fields are flags as well."""
+
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    config_file: tyro.conf.Suppress[ConfigFile]
+    data_dir: Path = Path("prepared")
+    """Folder of prepared data sets."""
+    source: Path | None = None
+    """The unpacked original of the data set, for those that need one."""
+
+    @classmethod
+    def parse(cls, name: str, arguments: list[str]) -> Self:
+        """Read the config file that is the first argument, and the flags that follow."""
+        if not arguments or arguments[0].startswith("-"):
+            raise UserError(f"{name}: needs a config file first, such as configs/quickstart.py")
+        config_file = ConfigFile.parse(arguments[0])
+        return tyro.cli(
+            cls,
+            default=cls(config=config_file.load(), config_file=config_file),
+            args=arguments[1:],
+            prog=f"python -m train {name} {arguments[0]}",
+            config=(tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCommand(Command):
+    """A command on a trained run."""
+
+    run_dir: Annotated[epath.Path, tyro.conf.Positional]
+    """Run directory that `fit` made."""
+    checkpoint: Choice = "best"
+    """The best checkpoint on the validation part, or the latest."""
+
+    @classmethod
+    def parse(cls, name: str, arguments: list[str]) -> Self:
+        """Read the flags."""
+        return tyro.cli(cls, args=arguments, prog=f"python -m train {name}")

@@ -1,0 +1,130 @@
+"""The files that `predict` writes for each image.
+
+    NAME.png                 the class of each pixel, as its value
+    NAME_overlay.png         the image with its classes drawn over it
+    images.csv               scores of each image: the probability that it shows a defect, and each class
+    components.csv           if wanted, one line per connected defect; both tables as .jsonl, if wanted
+    NAME_probabilities.npz   if wanted, the probability of each class
+
+All but the tables stand below the folder in which the image stood. An image is done when its line is in
+images.csv; interruptions leave finished images as they are.
+"""
+
+import contextlib
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from train.display.pictures import overlay
+from train.errors import ANOTHER_OUT, writing
+from train.measures.components import components
+
+_IMAGE_COLUMNS = ("image", "score")
+"""Columns of images.csv, before those of the defect classes."""
+_COMPONENT_COLUMNS = ("image", "class", "area", "top", "left", "height", "width", "probability")
+"""Columns of components.csv."""
+
+
+@dataclass(frozen=True)
+class PredictionFiles:
+    """What is written beside class maps, overlays and images.csv."""
+
+    probabilities: bool = False
+    """Write NAME_probabilities.npz: `probabilities` float16 [height, width, classes], and `classes`."""
+    components: bool = False
+    """Write components.csv: class, area, box and mean probability of each connected defect."""
+    json: bool = False
+    """Write the tables as .jsonl, one object per line, in place of .csv."""
+
+
+Write = Callable[[Mapping[str, Any], np.ndarray, np.ndarray], None]
+"""Writes the files of an image (`image`, `name`): its classes uint8 [h, w], its probabilities [h, w,
+classes]."""
+
+
+@contextlib.contextmanager
+def prediction_writer(out: Path, class_names: Sequence[str], files: PredictionFiles) -> Iterator[Write]:
+    """Yield a function that writes the files of an image into a folder.
+
+    Args:
+        out: the folder.
+        class_names: the background first.
+        files: what is written.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+
+    def write(image: Mapping[str, Any], classes: np.ndarray, probabilities: np.ndarray) -> None:
+        target = out / f"{image['name']}.png"
+        with writing(f"{out}", ANOTHER_OUT):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(classes).save(target)
+            Image.fromarray(overlay(image["image"], classes)).save(
+                target.with_name(f"{target.stem}_overlay.png")
+            )
+            if files.probabilities:
+                np.savez_compressed(
+                    target.with_name(f"{target.stem}_probabilities.npz"),
+                    probabilities=probabilities.astype(np.float16),
+                    classes=np.array(class_names),
+                )
+            if add_component is not None:
+                for row in _component_rows(classes, probabilities, class_names):
+                    add_component([image["name"], *row])
+            defects = probabilities[..., 1:].max((0, 1))
+            add_image([image["name"], 1 - probabilities[..., 0].min(), *defects])
+
+    with contextlib.ExitStack() as tables:
+        with writing(f"{out}", ANOTHER_OUT):
+            out.mkdir(parents=True, exist_ok=True)
+            table = _json_lines if files.json else _csv_table
+            add_image = tables.enter_context(table(out / "images", [*_IMAGE_COLUMNS, *class_names[1:]]))
+            add_component = None
+            if files.components:
+                add_component = tables.enter_context(table(out / "components", _COMPONENT_COLUMNS))
+        yield write
+
+
+@contextlib.contextmanager
+def _csv_table(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[Any]], Any]]:
+    """Yield a function that appends a row to a new CSV file and flushes it; `path` lacks the suffix."""
+    # File names may hold bytes that are no text; surrogateescape writes them unchanged.
+    with path.with_suffix(".csv").open(
+        "w", buffering=1, encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
+        add = csv.writer(file, lineterminator="\n").writerow
+        add(columns)
+        yield add
+
+
+@contextlib.contextmanager
+def _json_lines(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[Any]], Any]]:
+    """Yield a function that appends a row as an object to a new JSON Lines file; `path` lacks the suffix."""
+    with path.with_suffix(".jsonl").open("w", buffering=1, encoding="utf-8") as file:
+
+        def add(row: Sequence[Any]) -> None:
+            file.write(json.dumps(dict(zip(columns, row, strict=True)), default=float) + "\n")
+
+        yield add
+
+
+def _component_rows(
+    classes: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
+) -> Iterator[list[Any]]:
+    """Yield the class, area, box and mean probability of each connected defect of an image."""
+    for component in components(classes, range(1, len(class_names))):
+        rows, columns = component.box
+        own = probabilities[rows, columns, component.label][component.pixels]
+        yield [
+            class_names[component.label],
+            component.area,
+            *(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start),
+            own.mean(),
+        ]

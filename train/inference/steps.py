@@ -1,0 +1,154 @@
+"""The steps of inference: pure functions of a state and a batch, mapped over the devices of a host.
+
+All take `state`, whose optimizer is not read; `batch`, the images of this device in an evaluation batch of
+`train.data.pipeline`; `model`, the network; and `input`, which says how pixel values are normalized. A
+`canvas` is the height and width that hold the largest image of a data set.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from balanced_jax.masks import boundary_mask, valid_mask
+from balanced_jax.metrics import ConfusionCounts, confusion_counts
+from train.config import Input, Term
+from train.data.example import Size
+from train.measures.decision import decide, one_against_all
+from train.measures.loss_shares import LossShareSums, loss_share_sums
+from train.measures.ranking import image_scores
+from train.training.objective import total_cost
+from train.training.state import State, variables_of
+
+Batch = Mapping[str, jax.Array]
+
+
+def logits_step(state: State, batch: Batch, *, model: nn.Module, input: Input) -> Any:
+    """Return the logits of `batch["image"]`, at the size of the input of the network."""
+    return model.apply(variables_of(state), input.normalize(batch["image"] / 255.0), train=False)
+
+
+def probability_step(state: State, batch: Batch, *, model: nn.Module, input: Input) -> jax.Array:
+    """Return the probability of each class, float32 [b, h, w, classes], at the size of the input."""
+    return jax.nn.softmax(logits_step(state, batch, model=model, input=input))
+
+
+def resize_step(batch: Batch, *, canvas: Size) -> jax.Array:
+    """Return the probability of each class in windows of images that the network takes at another size.
+
+    Args:
+        batch: `logits` [b, h, w, classes] of whole images; `size` float32 [b, 2], the height and width of the
+            images themselves; `corner` float32 [b, 2], the row and column where the window begins.
+        canvas: height and width of a window.
+
+    Returns:
+        float32 [b, *canvas, classes], meaningful within the image.
+    """
+    logits = batch["logits"]
+    extent = jnp.array(logits.shape[1:3], jnp.float32)
+    resize = functools.partial(_resize, canvas=canvas)
+    return jax.nn.softmax(jax.vmap(resize, (0, None, 0, 0))(logits, extent, batch["size"], batch["corner"]))
+
+
+def threshold_step(
+    state: State, batch: Batch, *, model: nn.Module, input: Input, canvas: Size
+) -> ConfusionCounts:
+    """Return the counts of each class under each candidate threshold, int32 [b, candidates, classes]."""
+    logits = _at_image_size(logits_step(state, batch, model=model, input=input), batch, canvas)
+    return one_against_all(jax.nn.softmax(logits), batch["label"].astype(jnp.int32))
+
+
+class Classification(NamedTuple):
+    """The predictions for each image of a batch; maps are meaningful within the image."""
+
+    classes: jax.Array
+    """Most probable class ids, uint8 [b, *canvas]."""
+    decided: jax.Array
+    """Class ids under the decision thresholds, uint8 [b, *canvas]."""
+    boundary: jax.Array
+    """Which labeled pixels touch another class, bool [b, *canvas]."""
+    scores: jax.Array
+    """Image scores of `train.measures.ranking`, float32 [b, classes]."""
+
+
+def classification_step(
+    state: State, batch: Batch, *, model: nn.Module, input: Input, canvas: Size, thresholds: np.ndarray
+) -> Classification:
+    """Return the predicted classes with and without decision thresholds, and the image scores.
+
+    Args:
+        state, batch, model, input, canvas: see the head of this module.
+        thresholds: of each defect class, see `train.measures.decision`.
+    """
+    logits = _at_image_size(logits_step(state, batch, model=model, input=input), batch, canvas)
+    num_classes, label = logits.shape[-1], batch["label"]
+    return Classification(
+        _most_probable(logits).astype(jnp.uint8),
+        decide(jax.nn.softmax(logits), thresholds).astype(jnp.uint8),
+        boundary_mask(label, num_classes),
+        image_scores(logits, valid_mask(label, num_classes)),
+    )
+
+
+def validation_step(
+    state: State,
+    batch: Batch,
+    *,
+    model: nn.Module,
+    input: Input,
+    canvas: Size,
+    objective: Mapping[str, Term],
+    steps: int,
+) -> tuple[ConfusionCounts, LossShareSums]:
+    """Return the counts of the most probable classes and the loss shares of each image, by one forward pass.
+
+    The objective is evaluated at the state's fraction of the run and at the size of the input of the network.
+
+    Args:
+        state, batch, model, input, canvas: see the head of this module.
+        objective: the terms of the loss.
+        steps: length of the whole run.
+    """
+    logits = logits_step(state, batch, model=model, input=input)
+    classes = _most_probable(_at_image_size(logits, batch, canvas))
+    counts = confusion_counts(classes, batch["label"], logits.shape[-1])
+    labels = batch["input_label"].astype(jnp.int32)
+    return counts, loss_share_sums(objective, logits, labels, state.step / steps)
+
+
+def cost_step(
+    state: State,
+    batch: Batch,
+    *,
+    model: nn.Module,
+    input: Input,
+    objective: Mapping[str, Term],
+    steps: int,
+) -> jax.Array:
+    """Return the cost of each pixel in the objective, [b, h, w], evaluated as in `validation_step`."""
+    logits = logits_step(state, batch, model=model, input=input)
+    return total_cost(objective, logits, batch["input_label"].astype(jnp.int32), state.step / steps)
+
+
+def _at_image_size(logits: jax.Array, batch: Batch, canvas: Size) -> jax.Array:
+    """Return logits [b, *canvas, classes], those of each image at the image's size in the top left corner."""
+    resize = functools.partial(_resize, canvas=canvas)
+    return jax.vmap(resize, (0, 0, 0, None))(logits, batch["extent"], batch["size"], jnp.zeros(2))
+
+
+def _resize(
+    logits: jax.Array, extent: jax.Array, size: jax.Array, corner: jax.Array, *, canvas: Size
+) -> jax.Array:
+    """Resize logits [h, w, classes] such that `extent` becomes `size`, and cut a canvas from a corner on."""
+    shape = (*canvas, logits.shape[-1])
+    return jax.image.scale_and_translate(
+        logits, shape, (0, 1), size / extent, -corner, "linear", antialias=False
+    )
+
+
+def _most_probable(logits: jax.Array) -> jax.Array:
+    return logits.argmax(-1).astype(jnp.int32)

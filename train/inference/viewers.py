@@ -1,0 +1,132 @@
+"""Functions `(state, examples)` that apply a trained state to many images; each is compiled once.
+
+A `canvas` is the height and width that hold the largest of the images.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from train.data.cache import Batch, Examples, Subset
+from train.data.example import Size
+from train.data.pipeline import evaluation_batches
+from train.inference.steps import classification_step, cost_step, threshold_step, validation_step
+from train.measures.decision import best_thresholds
+from train.measures.figures import figures, stack
+from train.measures.loss_shares import loss_shares
+from train.measures.records import Figures, LossShares
+from train.parallel import (
+    gather,
+    local_batch_size,
+    local_positions,
+    map_inference,
+    replicate_locally,
+    shard,
+    unshard,
+)
+from train.training.experiment import Experiment
+from train.training.state import State, inference_state
+
+
+class ClassifiedImage(NamedTuple):
+    """The label of one image and the predictions for it; maps are uint8 [h, w] at the image's own size."""
+
+    label: np.ndarray
+    """Class ids; 255 is void."""
+    classes: np.ndarray
+    """Most probable class ids."""
+    decided: np.ndarray
+    """Class ids under the decision thresholds."""
+    boundary: np.ndarray
+    """1 where the label touches another class."""
+    scores: np.ndarray
+    """Image scores of `train.measures.ranking`, float32 [classes]."""
+
+
+Classifier = Callable[[State, Examples], Iterator[ClassifiedImage]]
+
+
+def threshold_chooser(experiment: Experiment, canvas: Size) -> Callable[[State, Examples], np.ndarray]:
+    """Return a function that chooses the decision threshold of each defect class, float64 [classes - 1]."""
+    view = _viewer(experiment, functools.partial(threshold_step, canvas=canvas), canvas)
+    return lambda state, examples: best_thresholds(stack([counts for _, counts in view(state, examples)]))
+
+
+def classifier(experiment: Experiment, canvas: Size, thresholds: np.ndarray) -> Classifier:
+    """Return a function that yields the predictions for each image under these decision thresholds."""
+    step = functools.partial(classification_step, canvas=canvas, thresholds=thresholds)
+    view = _viewer(experiment, step, canvas)
+
+    def classify(state: State, examples: Examples) -> Iterator[ClassifiedImage]:
+        for example, output in view(state, examples):
+            maps = (example["label"], output.classes, output.decided, output.boundary)
+            label, classes, decided, boundary = (_crop_to_image(x, example) for x in maps)
+            yield ClassifiedImage(label, classes, decided, boundary, output.scores)
+
+    return classify
+
+
+def validator(
+    experiment: Experiment, canvas: Size
+) -> Callable[[State, Examples], tuple[Figures, LossShares]]:
+    """Return a function that computes the figures and the loss shares of a part.
+
+    Each host takes its share of the examples and receives the results of the others.
+    """
+    classes, objective = experiment.facts.classes, experiment.config.objective
+    step = functools.partial(validation_step, canvas=canvas, objective=objective, steps=experiment.steps)
+    view = _viewer(experiment, step, canvas)
+
+    def validate(state: State, examples: Examples) -> tuple[Figures, LossShares]:
+        local = Subset(examples, local_positions(len(examples)))
+        counts, sums = gather(stack([output for _, output in view(state, local)]), len(examples))
+        progress = int(state.step) / experiment.steps
+        return figures(counts, classes), loss_shares(sums, classes, objective, progress)
+
+    return validate
+
+
+def cost_viewer(experiment: Experiment, canvas: Size) -> Callable[[State, Examples], Iterator[np.ndarray]]:
+    """Return a function that yields the cost of each pixel of an image, at the size of the network's input.
+
+    The objective is evaluated at the state's fraction of the run; void pixels are NaN.
+    """
+    step = functools.partial(cost_step, objective=experiment.config.objective, steps=experiment.steps)
+    view = _viewer(experiment, step, canvas)
+
+    def costs(state: State, examples: Examples) -> Iterator[np.ndarray]:
+        for example, cost in view(state, examples):
+            height, width = example["extent"].astype(int)
+            void = example["input_label"] >= len(experiment.facts.classes)
+            yield np.where(void, np.nan, cost)[:height, :width]
+
+    return costs
+
+
+def _viewer(
+    experiment: Experiment, step: Callable, canvas: Size
+) -> Callable[[State, Examples], Iterator[tuple[Batch, Any]]]:
+    """Return a function that yields each example, as the batch holds it, and the output of a step for it."""
+    config = experiment.config
+    mapped = map_inference(functools.partial(step, model=experiment.model, input=config.input))
+
+    def view(state: State, examples: Examples) -> Iterator[tuple[Batch, Any]]:
+        state = replicate_locally(inference_state(state))
+        batch_size = local_batch_size(config.batch_size)
+        for batch in evaluation_batches(
+            examples, size=config.input.size, batch_size=batch_size, canvas=canvas
+        ):
+            outputs = unshard(mapped(state, shard(batch)))
+            for i in np.flatnonzero(batch["real"]):
+                yield jax.tree.map(lambda x, i=i: x[i], (batch, outputs))
+
+    return view
+
+
+def _crop_to_image(canvas: np.ndarray, example: Batch) -> np.ndarray:
+    """Cut the image out of a canvas."""
+    height, width = example["size"].astype(int)
+    return canvas[:height, :width].astype(np.uint8)

@@ -1,0 +1,80 @@
+"""From a config to an experiment and its data: the checks that need the data or the devices."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import flax.linen as nn
+
+from train.config import Config
+from train.data.facts import DataFacts
+from train.data.prepare import Prepared, prepare
+from train.errors import UserError
+from train.parallel import check_batch_size
+from train.training.early_stopping import check_monitor
+from train.training.experiment import Experiment
+from train.training.objective import check_objective
+
+
+def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Experiment, Prepared]:
+    """Check a config and prepare its data.
+
+    Raises:
+        UserError: says which field, or which file, is wrong and what to do.
+    """
+    check_objective(config.objective)
+    check_batch_size(config.batch_size, config.accumulation)
+    data = prepare(config.data, data_dir=data_dir, source=source)
+    training = data.parts["train"]
+    facts = DataFacts(data.classes, data.channels, len(training), sum(training.defective), data.fingerprint)
+    experiment = Experiment(config, facts)
+    _check_model(config.model, data.classes)
+    _check_sampling(config, facts)
+    check_monitor(config.monitor, data.classes)
+    if experiment.steps_per_epoch == 0:
+        raise UserError(
+            f"batch_size: {config.batch_size} is more than the {experiment.images_per_pass} training images "
+            "of a pass; take a smaller one"
+        )
+    if config.skip >= experiment.steps_per_epoch:
+        raise UserError(
+            f"skip: is {config.skip}, takes 0 to {experiment.steps_per_epoch - 1}, less than an epoch's steps"
+        )
+    if config.input.size is None and config.input.crop is None and len(set(training.sizes)) > 1:
+        raise UserError(
+            "input: the training images differ in size; give --input.size HEIGHT WIDTH to resize them, or "
+            "--input.crop HEIGHT WIDTH to train on crops"
+        )
+    return experiment, data
+
+
+def _check_sampling(config: Config, facts: DataFacts) -> None:
+    """Refuse a way to sample that the data or the input do not allow."""
+    centered = config.sampling.centered
+    if centered and config.input.crop is None:
+        raise UserError(
+            f"sampling.centered: {centered} has no effect on whole images; give --input.crop HEIGHT WIDTH, "
+            "or leave it out"
+        )
+    defective, images = facts.defective_images, facts.training_images
+    if config.sampling.balanced and defective in (0, images):
+        raise UserError(
+            f"sampling.balanced: {defective} of the {images} training images show a defect, so there are no "
+            "two kinds to alternate; leave it out"
+        )
+
+
+def _check_model(model: nn.Module, classes: Sequence[str]) -> None:
+    """Refuse a network with a field that is not the config's to set: the data says the number of classes."""
+    default = {field.name: field.default for field in dataclasses.fields(model)}
+    if "num_classes" not in default:
+        raise UserError(f"model: {type(model).__name__} has no field num_classes; add it, the data sets it")
+    declared = getattr(model, "num_classes", None)
+    if declared not in (default["num_classes"], len(classes)):
+        raise UserError(
+            f"model.num_classes: is {declared}, but the data has {len(classes)} classes "
+            f"({', '.join(classes)}); leave it out"
+        )
+    axis_name = getattr(model, "axis_name", None)
+    if axis_name is not None:
+        raise UserError(f"model.axis_name: is {axis_name!r}; leave it out, training sets it")

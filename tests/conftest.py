@@ -1,7 +1,8 @@
-"""What every test runs under: eight CPU devices, checked shapes, no silent broadcasting."""
+"""The conditions of every test: eight CPU devices, checked shapes, no silent broadcasting."""
 
 import importlib.util
 import os
+from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
@@ -14,7 +15,8 @@ import jax  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# The search for examples imports every file; these need what the suite does not.
-collect_ignore = ["benchmarks"]
+# pytest imports every file in search of doctests; these need packages that the suite does not.
+_benchmarks = (Path(__file__).parent / "benchmarks").glob("*.py")
+collect_ignore = [str(path) for path in _benchmarks if not path.name.startswith("test_")]
 if not importlib.util.find_spec("torch"):
     collect_ignore.append("references/torch_networks.py")

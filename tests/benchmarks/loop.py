@@ -22,11 +22,13 @@ from unittest import mock
 
 import jax
 import tyro
-from rich.console import Console
+from etils import epath
 
 import train.training.loop
 from tests.benchmarks.step import batches
-from train.configfile import load
+from train.commands.fit import Fit
+from train.configfile import ConfigFile
+from train.measures.records import EpochRecord
 from train.parallel import map_training, replicate, shard
 from train.run.checkpoints import Checkpoints
 from train.run.files import read_rows
@@ -90,7 +92,8 @@ def starts(benchmark: Benchmark, folder: Path) -> Iterator[tuple[str, list[float
 
 def epochs(benchmark: Benchmark, folder: Path) -> tuple[list[float], list[float], list[float]]:
     """Seconds a step, by epoch but the first: of all that `fit` does, of its checkpoint, of the bare step."""
-    config = dataclasses.replace(load(benchmark.config, None), epochs=benchmark.epochs)
+    config_file = ConfigFile(benchmark.config, None)
+    config = dataclasses.replace(config_file.load(), epochs=benchmark.epochs)
     experiment, data = set_up(config, data_dir=folder / "0", source=None)
     steps = experiment.steps_per_epoch
     batch = shard(next(batches(experiment, data)))
@@ -108,24 +111,16 @@ def epochs(benchmark: Benchmark, folder: Path) -> tuple[list[float], list[float]
     bare: list[float] = []
 
     class Watched(Checkpoints):
-        def save(self, step, state, headline, begun=()) -> None:
+        def save(self, step, state, monitored, partial_epoch=()) -> None:
             start = time.perf_counter()
-            super().save(step, state, headline, begun)
+            super().save(step, state, monitored, partial_epoch)
             saving.append((time.perf_counter() - start) / steps)
             bare.append(bare_steps() / steps)
 
     run = folder / "run"
     with mock.patch.object(train.training.loop, "Checkpoints", Watched):
-        train.training.loop.fit(
-            config,
-            benchmark.config,
-            run=run,
-            data_dir=folder / "0",
-            source=None,
-            room=2**32,
-            console=Console(stderr=True),
-        )
-    training = [row["seconds"] / steps for row in read_rows(run / "metrics.jsonl")]
+        Fit(config=config, config_file=config_file, run_dir=epath.Path(run), data_dir=folder / "0").run()
+    training = [row.seconds / steps for row in read_rows(run / "metrics.jsonl", EpochRecord)]
     whole = [a + b for a, b in zip(training, saving, strict=True)]
     return whole[1:], saving[1:], bare[1:]
 

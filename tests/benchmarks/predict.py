@@ -16,18 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 import tyro
 from PIL import Image
 
 from balanced_jax.models import UNet
-from tests.tiny import config
-from train import configfile
+from tests.tiny import config as tiny
+from tests.untrained import grey_facts, make_run
 from train.config import Input
-from train.data.facts import DataFacts
-from train.run import directory as run_directory
-from train.run.checkpoints import Checkpoints
 from train.training.experiment import Experiment
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +75,8 @@ def measure(benchmark: Benchmark, folder: Path) -> Measured:
     run, image = folder / "run", folder / "image.png"
     classes = ("background", *(f"defect {k}" for k in range(1, benchmark.classes)))
     model = UNet(width=benchmark.width)
-    make_run(run, Experiment(replace(config, model=model, input=Input(size=benchmark.size)), facts(classes)))
+    config = replace(tiny, model=model, input=Input(size=benchmark.size))
+    make_run(run, Experiment(config, grey_facts(classes)))
     pixels = np.random.default_rng(0).integers(0, 256, (benchmark.side, benchmark.side), np.uint8)
     Image.fromarray(pixels).save(image)
     command = ["predict", run, image, "--out", folder / "out", "--components", "--tile", *benchmark.tile]
@@ -95,21 +92,6 @@ def measure(benchmark: Benchmark, folder: Path) -> Measured:
     )
     *_, resident = process.stdout.splitlines()
     return Measured(time.monotonic() - begin, int(resident) / 2**20)
-
-
-def facts(classes: tuple[str, ...]) -> DataFacts:
-    """Of grey images."""
-    return DataFacts(classes, 1, 16, 8, "noise")
-
-
-def make_run(run: Path, experiment: Experiment) -> None:
-    """A run directory with a network that has learnt nothing."""
-    run.mkdir()
-    content = {"config": configfile.to_json(experiment.config), "data": experiment.facts._asdict()}
-    run_directory.write_json(run / "config.json", content)
-    (run / "config.py").touch()
-    state = jax.device_get(experiment.random_state())
-    Checkpoints(run / "checkpoints").save(1, state, 0.5)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from train.parallel import map_training, replicate, shard
 from train.setup import set_up
 from train.training.augment import augment
 from train.training.experiment import Experiment
-from train.training.loop import _take_steps
+from train.training.loop import take_steps
 
 WINDOW = 7
 """Of the confusion mask: the paper's."""
@@ -66,30 +66,30 @@ def main(benchmark: Benchmark) -> None:
     for name, config in CONFIGS.items():
         with tempfile.TemporaryDirectory() as folder:
             experiment, data = set_up(config, data_dir=Path(folder), source=None)
-            seconds = alternate(parts(experiment, data), benchmark.rounds)
-            waiting = share_of_waiting(experiment, data, benchmark.steps)
-        shares = [ratio(seconds, part, "step") for part in ("augmentation", "confusion mask")]
+            seconds = alternate(candidates(experiment, data), benchmark.rounds)
+            waiting = waiting_fraction(experiment, data, benchmark.steps)
+        fractions = [ratio(seconds, part, "step") for part in ("augmentation", "confusion mask")]
         print(
             f"| {name} | {1e3 * statistics.median(seconds['step']):.0f} | "
-            f"{' | '.join(f'{100 * share:.1f} %' for share in (*shares, waiting))} |",
+            f"{' | '.join(f'{100 * fraction:.1f} %' for fraction in (*fractions, waiting))} |",
             flush=True,
         )
 
 
-def parts(experiment: Experiment, data: Prepared) -> dict[str, Candidate]:
+def candidates(experiment: Experiment, data: Prepared) -> dict[str, Candidate]:
     """The whole step, and parts of it alone."""
     config = experiment.config
     batch = next(batches(experiment, data))
-    step, dealt = map_training(experiment.train_step()), shard(batch)
+    step, sharded = map_training(experiment.train_step()), shard(batch)
     state = replicate(experiment.random_state())
     keys = jax.random.split(jax.random.key(0), len(batch["index"]))
     image, label = jnp.asarray(batch["image"] / 255, jnp.float32), jnp.asarray(batch["label"], jnp.int32)
-    change = jax.jit(jax.vmap(functools.partial(augment, how=config.augmentation)))
+    change = jax.jit(jax.vmap(functools.partial(augment, augmentation=config.augmentation)))
     mask = jax.jit(functools.partial(confusion_mask, num_classes=len(data.classes), window=WINDOW))
 
     def whole() -> Any:
         nonlocal state  # its memory is reused by the next
-        state, report = step(state, dealt)
+        state, report = step(state, sharded)
         return state.params, report
 
     return {
@@ -109,16 +109,16 @@ def batches(experiment: Experiment, data: Prepared) -> Iterator[Any]:
         batch_size=config.batch_size,
         passes=config.epochs,
         seed=config.seed,
-        room=2**32,
+        memory=2**32,
     )
 
 
-def share_of_waiting(experiment: Experiment, data: Prepared, steps: int) -> float:
+def waiting_fraction(experiment: Experiment, data: Prepared, steps: int) -> float:
     """Of the time of the loop, what passes until the next batch is there."""
     stream = batches(experiment, data)
     step: Callable = map_training(experiment.train_step())
     warm_up = itertools.islice(stream, experiment.steps_per_epoch)
-    state, *_ = _take_steps(step, replicate(experiment.random_state()), warm_up, 0, lambda losses: None)
+    state, *_ = take_steps(step, replicate(experiment.random_state()), warm_up, 0, lambda losses: None)
     waited = 0.0
 
     def timed() -> Iterator[Any]:
@@ -130,7 +130,7 @@ def share_of_waiting(experiment: Experiment, data: Prepared, steps: int) -> floa
             yield batch
 
     begin = time.perf_counter()
-    _take_steps(step, state, timed(), 0, lambda losses: None)
+    take_steps(step, state, timed(), 0, lambda losses: None)
     return waited / (time.perf_counter() - begin)
 
 

@@ -8,7 +8,6 @@ several cores start one trial for each under `taskset`, with other objectives: a
 from a second core.
 """
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ import tyro
 
 from configs.objectives import OBJECTIVES
 from train.measures.figures import defect_means
+from train.measures.records import Evaluation
+from train.run.files import read_record
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,16 @@ def table(trial: Trial) -> Iterator[str]:
             file = run_directory(trial, name, seed) / "evaluation.json"
             if not file.exists():
                 continue
-            found = json.loads(file.read_text())
-            defects = list(found["classes"])[1:]
+            evaluation = read_record(file, Evaluation)
+            defects = list(evaluation.classes)[1:]
             if header is None:
                 header = ["objective", "seed", *defects, "mean IoU", "precision", "recall", "with thresholds"]
                 yield f"| {' | '.join(header)} |"
                 yield "|---" * len(header) + "|"
-            means = defect_means(found)
+            means = defect_means(evaluation)
             figures = [
-                *(found["classes"][defect]["iou"]["dataset"] for defect in defects),
-                *(found["headline"], means["precision"], means["recall"], found["decided"]["headline"]),
+                *(evaluation.classes[defect].iou.dataset for defect in defects),
+                *(evaluation.headline, means.precision, means.recall, evaluation.decided.headline),
             ]
             cells = [f"`{name}`", str(seed), *(f"{figure or 0:.3f}".lstrip("0") for figure in figures)]
             yield f"| {' | '.join(cells)} |"

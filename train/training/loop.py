@@ -105,7 +105,7 @@ def train(
                 break
             start, first, last = time.perf_counter(), done, epoch * steps_per_epoch
             todo = _until_interrupted(batches, first, last, interrupted)
-            state, losses, failure = _take_steps(step, state, todo, config.skip, show)
+            state, losses, failure = take_steps(step, state, todo, config.skip, show)
             losses, partial_epoch = partial_epoch + losses, []
             done = int(state.step)
             if done < last:
@@ -189,7 +189,7 @@ class _Failure(NamedTuple):
     """Positions of the images of the step in the training part."""
 
 
-def _take_steps(
+def take_steps(
     step: Callable,
     state: State,
     batches: Iterable[Batch],

@@ -4,8 +4,6 @@ import csv
 import dataclasses
 import io
 import json
-import subprocess
-import sys
 from typing import Any
 
 import jax
@@ -15,8 +13,8 @@ from PIL import Image
 from scipy import ndimage
 
 from balanced_jax.models import UNet
-from tests.benchmarks.predict import ROOT, Benchmark, facts, make_run, measure
 from tests.tiny import config as tiny
+from tests.untrained import grey_facts, make_run
 from train.__main__ import main
 from train.commands.predict import largest_size
 from train.config import Input
@@ -31,7 +29,7 @@ SIZES = {"one": (40, 30), "deep/two": (25, 33), "three": (100, 70)}
 
 def made(size=None):
     return Experiment(
-        dataclasses.replace(tiny, model=UNet(width=4, depth=1), input=Input(size=size)), facts(CLASSES)
+        dataclasses.replace(tiny, model=UNet(width=4, depth=1), input=Input(size=size)), grey_facts(CLASSES)
     )
 
 
@@ -347,20 +345,3 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(run, folder, tmp_pat
     Image.fromarray(pixels("one")).save(folder / "one_overlay.png")
     assert "would both be written to one_overlay.png" in refused([run, folder, *out], capsys)
     assert not (tmp_path / "out").exists()
-
-
-def test_memory_is_measured_without_that_of_the_process_that_measures():
-    ballast = np.ones(2**25)  # 256 MiB
-    program = "from tests.benchmarks.memory import largest_resident; {}; print(largest_resident())"
-    small, large = (
-        int(subprocess.check_output([sys.executable, "-c", program.format(held)], cwd=ROOT))
-        for held in ("pass", "b'1' * 2**27")
-    )
-    assert small < 2**27 < large
-    assert ballast.all()
-
-
-@pytest.mark.slow
-def test_a_large_image_takes_no_more_memory_than_stated(tmp_path):
-    """The README's 1.5 GiB."""
-    assert measure(Benchmark(width=8), tmp_path).mebibytes < 1536

@@ -12,6 +12,8 @@ from balanced_jax.models.layers import Convolution
 from tests.benchmarks import scale
 from tests.benchmarks.scale import Chip, Cost, Scale
 
+pytestmark = pytest.mark.slow
+
 COST = Cost(parameters=10**6, operations=4e12, bytes=8e9, memory=1e9, exchanges=10)
 
 

@@ -1,1 +1,1 @@
-"""Measures: what predictions are worth on a part of a data set, how to decide by them, who holds the loss."""
+"""Measures of predictions: figures, decisions, components, intervals, rankings, shares of the loss."""

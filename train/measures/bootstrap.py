@@ -1,87 +1,66 @@
-"""How far a figure might lie from that of other images of the same kind: the bootstrap over groups.
+"""95 % intervals by the bootstrap over groups of images.
 
-Images of one group show the same item and err alike, so groups are drawn, not images: as many as there are,
-with replacement, again and again. The interval holds the middle 95 % of what a figure then is (Efron and
+Images of one group show the same item and their errors are correlated, so groups are resampled, not images:
+    as
+many as there are, with replacement. The interval is the middle 95 % of a figure over the resamples (Efron and
 Tibshirani 1993, An Introduction to the Bootstrap, section 13.3).
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from balanced_jax.metrics import ConfusionCounts
-from train.measures.ranking import average_precision
+from train.measures.records import Interval, IoUIntervals
 
 RESAMPLES = 1000
-PERCENTILES = (2.5, 97.5)
-
-Interval = tuple[float, float]
+_PERCENTILES = (2.5, 97.5)
 
 
-def resamples(groups: Sequence[str]) -> np.ndarray:
-    """How often each image stands in each resample, float64 [resamples, images]; always the same draws."""
+def resample_weights(groups: Sequence[str]) -> np.ndarray:
+    """Return how often each resample holds each image, float64 [resamples, images]; the draws are fixed."""
     names, group = np.unique(np.asarray(groups), return_inverse=True)
     drawn = np.random.default_rng(0).integers(len(names) or 1, size=(RESAMPLES, len(names)))
     times = [np.bincount(draw, minlength=len(names)) for draw in drawn]
-    return np.stack(times).astype(float)[:, group]  # floats, because only their products are fast
+    return np.stack(times).astype(float)[:, group]  # floats, because numpy multiplies only those by BLAS
 
 
-def iou_intervals(counts: ConfusionCounts, groups: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
-    """Intervals of data-set IoUs, as they stand in evaluation.json.
+def iou_intervals(counts: ConfusionCounts, groups: Sequence[str], classes: Sequence[str]) -> IoUIntervals:
+    """Return the intervals of data-set IoUs: of each class, and of the mean over the defect classes.
+
+    A class that a resample lacks is left out of the mean of that resample.
 
     Args:
         counts: int [images, classes] each.
         groups: of each image.
-        classes: their names; the first is the background.
-
-    Returns:
-        `groups`, their number; `headline`, the interval of the mean over the defect classes, and one for each
-        of `classes`. None where fewer than two groups show the class, labelled or predicted, because nothing
-        is then known of how groups differ. A class that a resample lacks is left out of that one.
+        classes: names, the background first.
     """
-    of_images = np.stack(counts).astype(float)
-    hits, wrong, missed = resamples(groups) @ of_images
-    whole = hits + wrong + missed
-    ious = np.divide(hits, whole, out=np.full_like(hits, np.nan), where=whole > 0)
-    defects = np.ma.masked_invalid(ious[:, 1:]).mean(1).filled(np.nan)
-    shown = np.greater(of_images.sum(0), 0)
-    return {
-        "groups": len(set(groups)),
-        "headline": _interval(defects) if _differ(groups, shown[:, 1:].any(1)) else None,
-        "classes": {
-            name: _interval(ious[:, k]) if _differ(groups, shown[:, k]) else None
-            for k, name in enumerate(classes)
-        },
-    }
+    per_image = np.stack(counts).astype(float)
+    true_positives, false_positives, false_negatives = resample_weights(groups) @ per_image
+    union = true_positives + false_positives + false_negatives
+    ious = np.divide(true_positives, union, out=np.full_like(union, np.nan), where=union > 0)
+    headline = np.ma.masked_invalid(ious[:, 1:]).mean(1).filled(np.nan)
+    shown = np.greater(per_image.sum(0), 0)
+    return IoUIntervals(
+        groups=len(set(groups)),
+        headline=interval(headline, groups, shown[:, 1:].any(1)),
+        classes={name: interval(ious[:, k], groups, shown[:, k]) for k, name in enumerate(classes)},
+    )
 
 
-def average_precision_intervals(
-    scores: np.ndarray, positive: np.ndarray, groups: Sequence[str]
-) -> list[Interval | None]:
-    """Intervals of `average_precision`, one for each thing that is looked for.
+def interval(resampled: np.ndarray, groups: Sequence[str], shown: np.ndarray) -> Interval | None:
+    """Return the interval of a figure.
 
     Args:
-        scores: of each image, the surest highest, [images, things].
-        positive: which images have it, bool [images, things].
+        resampled: the figure in each resample, NaN where it has no value.
         groups: of each image.
+        shown: which images bear on the figure, bool [images].
 
     Returns:
-        None where fewer than two groups have a positive image.
+        None where these images are of fewer than two groups, which says nothing about the variation of
+        groups.
     """
-    times = resamples(groups)
-    return [
-        _interval(average_precision(of_thing, has_it, times)) if _differ(groups, has_it) else None
-        for of_thing, has_it in zip(scores.T, positive.T, strict=True)
-    ]
-
-
-def _differ(groups: Sequence[str], shown: np.ndarray) -> bool:
-    """Whether the images that bear on a figure are of two groups or more."""
-    return len(set(np.asarray(groups)[shown])) > 1
-
-
-def _interval(values: np.ndarray) -> Interval:
-    """Of a figure's values in the resamples, NaN in those where it has none."""
-    low, high = np.percentile(values[~np.isnan(values)], PERCENTILES)
+    if len(set(np.asarray(groups)[shown])) < 2:
+        return None
+    low, high = np.percentile(resampled[~np.isnan(resampled)], _PERCENTILES)
     return float(low), float(high)

@@ -6,46 +6,46 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-EIGHT = np.ones((3, 3), bool)
-"""Pixels are of one component if they touch by a corner."""
+_EIGHT_NEIGHBORS = np.ones((3, 3), bool)
+"""Pixels that touch at a corner are connected."""
 
 
 class Component(NamedTuple):
-    """One connected piece of a class."""
+    """One connected component of a class."""
 
     label: int
     """Class id."""
     box: tuple[slice, slice]
-    """Rows and columns of the smallest upright box around it."""
+    """Rows and columns of the bounding box."""
     pixels: np.ndarray
-    """Which pixels of the box are its own, bool."""
+    """Which pixels of the box belong to the component, bool."""
 
     @property
     def area(self) -> int:
-        """Number of its pixels."""
+        """Number of pixels."""
         return int(self.pixels.sum())
 
 
 def components(classes: np.ndarray, labels: Sequence[int]) -> Iterator[Component]:
-    """The connected components of some classes, in the order of the classes and from top to bottom.
+    """Yield the connected components of some classes, in the order of the classes and from top to bottom.
 
     Args:
         classes: class ids, [h, w].
         labels: ids of the classes to look for.
     """
     for label in labels:
-        labelled: Any = ndimage.label(classes == label, EIGHT)
-        numbers = labelled[0]
+        labeled: Any = ndimage.label(classes == label, _EIGHT_NEIGHBORS)
+        numbers = labeled[0]
         for number, box in enumerate(ndimage.find_objects(numbers), start=1):
             yield Component(label, box, numbers[box] == number)
 
 
 def without_small(classes: np.ndarray, minimum_areas: Sequence[int]) -> np.ndarray:
-    """A class map with background in the place of components that are too small.
+    """Return a class map in which components below the minimum area of their class are background.
 
     Args:
         classes: class ids, [h, w].
-        minimum_areas: pixels that a component of each defect class has at least; 1 keeps all.
+        minimum_areas: in pixels, of each defect class; 1 keeps all components.
     """
     kept = classes.copy()
     for component in components(classes, range(1, len(minimum_areas) + 1)):

@@ -1,7 +1,7 @@
-"""From probabilities to classes: thresholds in place of the largest probability, and minimum areas.
+"""From probabilities to classes by thresholds and minimum areas, in place of the most probable class.
 
-A loss that weighs defects more makes a network say "defect" sooner. Which network is better is seen only when
-each may choose how sure it has to be, and how large what it says; the choice is made on the validation part.
+A loss that weights defects more raises their probabilities. Networks trained with different losses compare
+fairly only when the thresholds and minimum areas of each are chosen, on the validation part.
 """
 
 import jax
@@ -14,15 +14,15 @@ from balanced_jax.metrics import ConfusionCounts, iou
 from train.measures.components import components
 
 CANDIDATES = 1 / (1 + np.exp(-np.linspace(-5, 5, 41)))
-"""The thresholds that are tried: .0067 to .9933, evenly spaced in log-odds."""
-AREAS = 2 ** np.arange(13)
-"""The minimum areas that are tried, in pixels: 1, which keeps all, to 4096."""
+"""Candidate thresholds: .0067 to .9933, evenly spaced in log odds."""
+_AREAS = 2 ** np.arange(13)
+"""Candidate minimum areas in pixels: 1, which keeps all components, to 4096."""
 
 
 def one_against_all(
     probabilities: Float[ArrayLike, "*batch h w classes"], labels: Int[ArrayLike, "*batch h w"]
 ) -> ConfusionCounts:
-    """What each class would count if it were predicted wherever its probability exceeds a threshold.
+    """Count each class as if it were predicted wherever its probability exceeds a candidate threshold.
 
     Args:
         probabilities: of each class.
@@ -33,41 +33,41 @@ def one_against_all(
     """
     probabilities = jnp.asarray(probabilities)
     classes = probabilities.shape[-1]
-    labelled = jax.nn.one_hot(labels, classes, dtype=bool)
+    labeled = jax.nn.one_hot(labels, classes, dtype=bool)
     valid = valid_mask(labels, classes)[..., None]
 
     def count(where: Bool[Array, "*batch h w classes"]) -> Int[Array, "*batch classes"]:
         return where.sum((-3, -2), dtype=jnp.int32)
 
-    def at(threshold) -> ConfusionCounts:
+    def counts_at(threshold) -> ConfusionCounts:
         predicted = probabilities > threshold
         return ConfusionCounts(
-            true_positives=count(predicted & labelled),
-            false_positives=count(predicted & ~labelled & valid),
-            false_negatives=count(~predicted & labelled),
+            true_positives=count(predicted & labeled),
+            false_positives=count(predicted & ~labeled & valid),
+            false_negatives=count(~predicted & labeled),
         )
 
-    counts = jax.lax.map(at, jnp.asarray(CANDIDATES, probabilities.dtype))
+    counts = jax.lax.map(counts_at, jnp.asarray(CANDIDATES, probabilities.dtype))
     return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -2), counts)
 
 
 def best_thresholds(counts: ConfusionCounts) -> np.ndarray:
-    """The threshold of each defect class with the largest data-set IoU; .5 for a class that is never found.
+    """Return the threshold of each defect class with the largest data-set IoU; .5 if none finds the class.
 
     Args:
-        counts: what `one_against_all` gives, [images, candidates, classes].
+        counts: of `one_against_all`, [images, candidates, classes].
 
     Returns:
-        float64 [classes - 1], the background left out.
+        float64 [classes - 1], without the background.
     """
     defects = _defect_ious(counts)
     return np.where(defects.any(0), CANDIDATES[defects.argmax(0)], 0.5)
 
 
 def area_counts(predicted: np.ndarray, label: np.ndarray, num_classes: int) -> ConfusionCounts:
-    """What each class would count if its components below a minimum area were taken for background.
+    """Count each class as if its components below a candidate minimum area were background.
 
-    The counts of the background, which grows by what is taken away, are left as they are.
+    The counts of the background itself, which would grow, are not updated.
 
     Args:
         predicted: class ids, [h, w].
@@ -78,34 +78,36 @@ def area_counts(predicted: np.ndarray, label: np.ndarray, num_classes: int) -> C
         Counts int64 [areas, classes].
     """
     valid = label < num_classes
-    labelled, found, both = (
+    labeled, positives, true_positives = (
         np.bincount(classes, minlength=num_classes)
         for classes in (label[valid], predicted[valid], label[valid & (predicted == label)])
     )
-    hits, wrong = (np.tile(count, (AREAS.size, 1)) for count in (both, found - both))
-    for component in components(predicted, (1 + np.flatnonzero(found[1:])).tolist()):
-        there = label[component.box][component.pixels]
-        hit = (there == component.label).sum()
-        too_small = component.area < AREAS
+    hits, false_alarms = (
+        np.tile(count, (_AREAS.size, 1)) for count in (true_positives, positives - true_positives)
+    )
+    for component in components(predicted, (1 + np.flatnonzero(positives[1:])).tolist()):
+        labels = label[component.box][component.pixels]
+        hit = (labels == component.label).sum()
+        too_small = component.area < _AREAS
         hits[too_small, component.label] -= hit
-        wrong[too_small, component.label] -= (there < num_classes).sum() - hit
-    return ConfusionCounts(hits, wrong, labelled - hits)
+        false_alarms[too_small, component.label] -= (labels < num_classes).sum() - hit
+    return ConfusionCounts(hits, false_alarms, labeled - hits)
 
 
 def best_minimum_areas(counts: ConfusionCounts) -> np.ndarray:
-    """The minimum area of each defect class with the largest data-set IoU, the smallest among equals.
+    """Return the minimum area of each defect class with the largest data-set IoU, the smallest among equals.
 
     Args:
-        counts: what `area_counts` gives, [images, areas, classes].
+        counts: of `area_counts`, [images, areas, classes].
 
     Returns:
-        int64 [classes - 1] in pixels, the background left out; 1 for a class that is never found.
+        int64 [classes - 1] in pixels, without the background; 1 if no area finds the class.
     """
-    return AREAS[_defect_ious(counts).argmax(0)]
+    return _AREAS[_defect_ious(counts).argmax(0)]
 
 
 def _defect_ious(counts: ConfusionCounts) -> np.ndarray:
-    """Data-set IoU [candidates, classes - 1] of [images, candidates, classes]; 0 where there is none."""
+    """Data-set IoU [candidates, classes - 1] of counts [images, candidates, classes]; 0 where undefined."""
     candidates = np.shape(counts.true_positives)[1]
     ious = [iou(jax.tree.map(lambda x, i=i: x[:, i], counts), "dataset") for i in range(candidates)]
     return np.nan_to_num(ious)[:, 1:]
@@ -114,7 +116,7 @@ def _defect_ious(counts: ConfusionCounts) -> np.ndarray:
 def decide(
     probabilities: Float[ArrayLike, "*batch h w classes"], thresholds: Float[ArrayLike, " defects"]
 ) -> Int[Array, "*batch h w"]:
-    """Among the defect classes above their threshold the one that is furthest above, as a ratio; else 0.
+    """Return the defect class with the largest ratio of probability to threshold, if above 1; else 0.
 
     Args:
         probabilities: of each class, the background first.

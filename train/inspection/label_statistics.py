@@ -154,7 +154,7 @@ def label_statistics(data: Prepared, config: Config) -> LabelStatistics:
     boundary_fraction, classes = _at_file_size(data)
     at_input_size, recommended = _at_input_size(data, config)
     sizes = [size for part in PARTS for size in data.parts[part].sizes]
-    smallest, median, largest = (f(sizes, axis=0).tolist() for f in (np.min, np.median, np.max))
+    smallest, median, largest = (tuple(f(sizes, axis=0).tolist()) for f in (np.min, np.median, np.max))
     return LabelStatistics(
         parts={
             part: PartStatistics(len(data.parts[part]), sum(data.parts[part].defective)) for part in PARTS

@@ -1,13 +1,11 @@
 """Intervals: whole groups are drawn, and nothing is claimed where groups cannot differ."""
 
-import time
-
 import numpy as np
 import pytest
 
 from balanced_jax.metrics import ConfusionCounts, iou
-from train.measures.bootstrap import RESAMPLES, average_precision_intervals, iou_intervals, resamples
-from train.measures.ranking import average_precision
+from train.measures.bootstrap import RESAMPLES, iou_intervals, resample_weights
+from train.measures.records import IoUIntervals
 
 GROUPS = ["b", "a", "b", "c", "a", "d"]
 CLASSES = ("background", "crack", "pit")
@@ -18,26 +16,26 @@ def counts(seed: int = 0, images: int = 6) -> ConfusionCounts:
 
 
 def test_images_of_a_group_are_drawn_together_and_groups_as_often_as_there_are_any():
-    weights = resamples(GROUPS)
+    weights = resample_weights(GROUPS)
     assert weights.shape == (RESAMPLES, 6)
     np.testing.assert_array_equal(weights[:, [0, 1]], weights[:, [2, 4]])
     assert (weights[:, [0, 1, 3, 5]].sum(1) == 4).all()
     assert weights[:, 3].var() == pytest.approx(0.75, rel=0.2)  # of 4 draws with a chance of 1/4
-    np.testing.assert_array_equal(weights, resamples(GROUPS))
+    np.testing.assert_array_equal(weights, resample_weights(GROUPS))
 
 
 def test_intervals_are_percentiles_of_the_figure_over_resamples():
     found = iou_intervals(counts(), GROUPS, CLASSES)
     values = []
-    for weights in resamples(GROUPS).astype(int):
+    for weights in resample_weights(GROUPS).astype(int):
         repeated = ConfusionCounts(*(count.repeat(weights, axis=0) for count in counts()))
         values.append(iou(repeated, "dataset"))
     values = np.array(values)
-    assert found["groups"] == 4
-    assert found["headline"] == pytest.approx(np.percentile(values[:, 1:].mean(1), (2.5, 97.5)))
+    assert found.groups == 4
+    assert found.headline == pytest.approx(np.percentile(values[:, 1:].mean(1), (2.5, 97.5)))
     for k, name in enumerate(CLASSES):
-        assert found["classes"][name] == pytest.approx(np.percentile(values[:, k], (2.5, 97.5)))
-    assert found["headline"][0] < iou(counts(), "dataset")[1:].mean() < found["headline"][1]
+        assert found.classes[name] == pytest.approx(np.percentile(values[:, k], (2.5, 97.5)))
+    assert found.headline[0] < iou(counts(), "dataset")[1:].mean() < found.headline[1]
 
 
 def test_a_class_that_a_resample_lacks_is_left_out_of_it():
@@ -47,13 +45,13 @@ def test_a_class_that_a_resample_lacks_is_left_out_of_it():
         count[4:, 2] = 0  # the pits are in groups b and c
     found = iou_intervals(shown, GROUPS, CLASSES)
     classes, pits = [], []
-    for weights in resamples(GROUPS).astype(int):
+    for weights in resample_weights(GROUPS).astype(int):
         ious = iou(ConfusionCounts(*(count.repeat(weights, axis=0) for count in shown)), "dataset")
         classes.append(np.nanmean(ious[1:]))
         pits.append(ious[2])
     assert np.isnan(pits).any()
-    assert found["classes"]["pit"] == pytest.approx(np.nanpercentile(pits, (2.5, 97.5)))
-    assert found["headline"] == pytest.approx(np.percentile(classes, (2.5, 97.5)))
+    assert found.classes["pit"] == pytest.approx(np.nanpercentile(pits, (2.5, 97.5)))
+    assert found.headline == pytest.approx(np.percentile(classes, (2.5, 97.5)))
 
 
 def test_where_fewer_than_two_groups_bear_on_a_figure_there_is_no_interval():
@@ -61,33 +59,9 @@ def test_where_fewer_than_two_groups_bear_on_a_figure_there_is_no_interval():
     for count in shown:
         count[[0, 2, 3, 5], 2] = 0  # pits in group a alone, in two images
     found = iou_intervals(shown, GROUPS, CLASSES)
-    assert found["classes"]["pit"] is None
-    assert found["classes"]["crack"] is not None
+    assert found.classes["pit"] is None
+    assert found.classes["crack"] is not None
     alone = iou_intervals(counts(), ["a"] * 6, CLASSES)
-    assert alone == {"groups": 1, "headline": None, "classes": dict.fromkeys(CLASSES)}
+    assert alone == IoUIntervals(1, None, dict.fromkeys(CLASSES))
     nothing = ConfusionCounts(*np.zeros((3, 6, 3), int))
-    assert iou_intervals(nothing, GROUPS, CLASSES)["headline"] is None
-
-
-def test_average_precision_has_one_if_two_groups_have_a_positive_image():
-    scores = np.array([6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
-    positive = np.array([True, False, False, True, False, False])
-    both = np.stack([positive, np.arange(6) == 0], 1)
-    found, one_group = average_precision_intervals(np.stack([scores, scores], 1), both, GROUPS)
-    low, high = found or (0, 0)
-    assert low < average_precision(scores, positive) < high <= 1
-    values = average_precision(scores, positive, resamples(GROUPS))
-    assert np.isnan(values).any()
-    assert (low, high) == pytest.approx(np.nanpercentile(values, (2.5, 97.5)))
-    assert one_group is None
-    assert average_precision_intervals(np.zeros((0, 2)), np.zeros((0, 2), bool), []) == [None, None]
-
-
-def test_severstals_test_part_takes_little_time():
-    images = 3841
-    rng = np.random.default_rng(0)
-    groups = [str(i) for i in range(images)]
-    start = time.process_time()
-    iou_intervals(counts(images=images), groups, CLASSES)
-    average_precision_intervals(rng.random((images, 1)), rng.random((images, 1)) < 0.3, groups)
-    assert time.process_time() - start < 5  # seen .6
+    assert iou_intervals(nothing, GROUPS, CLASSES).headline is None

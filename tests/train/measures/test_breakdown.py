@@ -5,8 +5,9 @@ import pytest
 
 from balanced_jax.masks import boundary_mask
 from balanced_jax.metrics import ConfusionCounts, confusion_counts
-from train.measures.breakdown import KINDS, RANGES, Breakdown, confusion_matrices, counts_of, summary
+from train.measures.breakdown import BreakdownCounts, confusion_matrices
 from train.measures.figures import figures
+from train.measures.records import BoundaryFigures, Breakdown, ComponentCounts
 
 CLASSES = ("background", "crack", "pit")
 
@@ -18,11 +19,11 @@ def noise(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return predicted, label
 
 
-def broken_down(*maps: tuple[np.ndarray, np.ndarray]) -> dict:
-    found = Breakdown(len(CLASSES))
+def broken_down(*maps: tuple[np.ndarray, np.ndarray]) -> Breakdown:
+    counts = BreakdownCounts(len(CLASSES))
     for predicted, label in maps:
-        found.add(predicted, label, np.asarray(boundary_mask(label, len(CLASSES))))
-    return summary(found, ["item"] * len(maps), CLASSES)
+        counts.add(predicted, label, np.asarray(boundary_mask(label, len(CLASSES))))
+    return counts.breakdown(["item"] * len(maps), CLASSES)
 
 
 def test_pixels_are_counted_by_label_and_by_prediction():
@@ -39,8 +40,9 @@ def test_pixels_are_counted_by_label_and_by_prediction():
 
 def test_counts_are_those_of_the_library():
     predicted, label = noise(0)
-    ours = counts_of(confusion_matrices(predicted, label, np.zeros_like(label), 3).sum(0))
-    for count, wanted in zip(ours, confusion_counts(predicted, label, 3), strict=True):
+    counts = BreakdownCounts(3)
+    counts.add(predicted, label, np.zeros_like(label))
+    for count, wanted in zip(counts.counts[0], confusion_counts(predicted, label, 3), strict=True):
         np.testing.assert_array_equal(count, wanted)
 
 
@@ -49,9 +51,9 @@ def test_the_summary_of_images_has_their_figures_and_the_sum_of_their_matrices()
     found = broken_down(*maps)
     counts = [confusion_counts(*image, 3) for image in maps]
     wanted = figures(ConfusionCounts(*(np.stack(count) for count in zip(*counts, strict=True))), CLASSES)
-    assert {key: found[key] for key in wanted} == wanted
-    assert np.sum(found["confusion"]) == 3 * 26 * 40
-    assert found["confusion"][1][2] == sum(((label == 1) & (said == 2)).sum() for said, label in maps)
+    assert {name: getattr(found, name) for name in vars(wanted)} == vars(wanted)
+    assert np.sum(found.confusion) == 3 * 26 * 40
+    assert found.confusion[1][2] == sum(((label == 1) & (said == 2)).sum() for said, label in maps)
 
 
 def test_boundaries_and_insides_are_counted_apart():
@@ -61,21 +63,17 @@ def test_boundaries_and_insides_are_counted_apart():
     predicted[3:6, 3:6] = 1  # all of the inside
     predicted[2, 2] = 1
     predicted[2, 1] = predicted[1, 2] = predicted[9, 9] = 1  # false: two at the boundary, one far away
-    crack = broken_down((predicted, label))["boundary"]["crack"]
-    assert crack == pytest.approx(
-        {"share": 16 / 25, "recall": 1 / 16, "recall_inside": 1, "false_positives": 2 / 3}
-    )
+    crack = broken_down((predicted, label)).boundary["crack"]
+    assert crack == BoundaryFigures(16 / 25, 1 / 16, 1.0, pytest.approx(2 / 3))
 
 
-def test_what_is_not_there_has_no_share():
+def test_an_absent_class_has_no_boundary_figures():
     clean = np.zeros((4, 4), np.uint8)
     found = broken_down((clean, clean))
-    nothing = dict.fromkeys(("share", "recall", "recall_inside", "false_positives"))
-    assert found["boundary"]["pit"] == nothing
-    assert found["boundary"]["background"] == nothing | {"share": 0, "recall_inside": 1}
-    assert not any(
-        count for ranges in found["components"].values() for row in ranges.values() for count in row.values()
-    )
+    assert found.boundary["pit"] == BoundaryFigures(None, None, None, None)
+    assert found.boundary["background"] == BoundaryFigures(0, None, 1, None)
+    for ranges in found.components.values():
+        assert set(ranges.values()) == {ComponentCounts(0, 0, 0, 0)}
 
 
 def test_components_are_counted_by_size_and_by_how_they_were_met():
@@ -93,8 +91,8 @@ def test_components_are_counted_by_size_and_by_how_they_were_met():
     predicted[0, 58] = 1  # a false alarm of 1 pixel
     label[20:, 55:] = 255
     predicted[20:, 55:] = 1  # in the void: nothing is known of it
-    found = broken_down((predicted, label))["components"]
-    rows = {area: tuple(found["crack"][area][kind] for kind in KINDS) for area in RANGES}
+    found = broken_down((predicted, label)).components
+    rows = {area: tuple(vars(row).values()) for area, row in found["crack"].items()}
     assert rows == {
         "1-15": (1, 0, 0, 1),
         "16-63": (1, 1, 1, 0),
@@ -102,26 +100,26 @@ def test_components_are_counted_by_size_and_by_how_they_were_met():
         "256-1023": (1, 0, 0, 0),
         "1024+": (1, 1, 1, 0),
     }
-    assert {area: tuple(row.values()) for area, row in found["pit"].items() if any(row.values())} == {
-        "256-1023": (0, 0, 0, 1)
+    assert {area: row for area, row in found["pit"].items() if row != ComponentCounts(0, 0, 0, 0)} == {
+        "256-1023": ComponentCounts(0, 0, 0, 1)
     }
 
 
-def test_a_prediction_that_reaches_out_of_the_void_is_judged_by_what_is_labelled():
+def test_a_prediction_that_reaches_out_of_the_void_is_judged_by_its_labeled_pixels():
     label = np.full((4, 8), 255, np.uint8)
     label[:, 4] = 0
     predicted = np.zeros_like(label)
     predicted[1, :5] = 1
-    found = broken_down((predicted, label))["components"]["crack"]
-    assert found["1-15"]["false_alarms"] == 1
+    found = broken_down((predicted, label)).components["crack"]
+    assert found["1-15"].false_alarms == 1
     label[1, 4] = 1
-    found = broken_down((predicted, label))["components"]["crack"]["1-15"]
-    assert found == {"labelled": 1, "touched": 1, "half": 1, "false_alarms": 0}
+    found = broken_down((predicted, label)).components["crack"]["1-15"]
+    assert found == ComponentCounts(labeled=1, touched=1, half=1, false_alarms=0)
 
 
 def test_an_image_of_one_pixel_and_one_of_void_alone_are_counted():
     one = np.ones((1, 1), np.uint8)
     found = broken_down((one, one), (one, 255 * one))
-    assert found["confusion"] == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
-    assert found["headline"] == 1
-    assert found["components"]["crack"]["1-15"] == {"labelled": 1, "touched": 1, "half": 1, "false_alarms": 0}
+    assert found.confusion == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert found.headline == 1
+    assert found.components["crack"]["1-15"] == ComponentCounts(labeled=1, touched=1, half=1, false_alarms=0)

@@ -6,7 +6,7 @@ import pytest
 from balanced_jax.metrics import ConfusionCounts, confusion_counts
 from train.measures.components import without_small
 from train.measures.decision import (
-    AREAS,
+    _AREAS,
     CANDIDATES,
     area_counts,
     best_minimum_areas,
@@ -97,7 +97,7 @@ def test_each_area_counts_as_if_the_smaller_components_were_background(seed):
     counts = area_counts(predicted, label, 4)
     assert len({*counts.true_positives[:, 1].tolist()}) > 3
     assert len({*counts.false_positives[:, 2].tolist()}) > 3
-    for i, area in enumerate(AREAS):
+    for i, area in enumerate(_AREAS):
         kept = without_small(predicted, [int(area)] * 3)
         for ours, wanted in zip(counts, confusion_counts(kept, label, 4), strict=True):
             np.testing.assert_array_equal(ours[i, 1:], wanted[1:])
@@ -111,7 +111,7 @@ def test_a_map_without_a_labelled_pixel_counts_nothing():
 
 
 def test_the_best_area_is_that_of_the_whole_set_and_the_smallest_of_equals():
-    hits = np.full((2, AREAS.size, 4), 50)
+    hits = np.full((2, _AREAS.size, 4), 50)
     wrong, missed = np.full_like(hits, 50), np.full_like(hits, 50)
     # One image alone would keep all of class 1, both together lose their false alarms below 32 pixels.
     wrong[0, 5:, 1], wrong[1, 5:, 1] = 60, 0

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train.measures.ranking import average_precision, image_scores
+from train.measures.bootstrap import resample_weights
+from train.measures.ranking import average_precision, image_level, image_scores
+from train.measures.records import RankingFigures
 
 
 def by_thresholds(scores: np.ndarray, positive: np.ndarray) -> float:
@@ -75,3 +77,56 @@ def test_scores_tell_apart_what_rounds_to_certainty():
     np.testing.assert_allclose(found, [[40, 40], [60, 60], [2e4, 2e4]])
     even = image_scores(jnp.zeros((1, 1, 2)), np.ones((1, 1), bool))
     np.testing.assert_allclose(even, [0, 0], atol=1e-6)
+
+
+CLASSES = ("background", "crack", "pit")
+
+
+def test_images_are_ranked_by_class_and_by_any_defect():
+    scores = np.array([[9, 9, 0], [8, 1, 8], [7, 3, 3], [1, 0, 1], [0, 2, 2]])
+    found = image_level(scores, [(0, 1), (2,), (0,), (0, 1, 2), (0,)], "abcde", CLASSES)
+    assert found.images == 5
+    assert found.any_defect.positive == 3
+    assert found.any_defect.average_precision == pytest.approx((1 + 1 + 3 / 4) / 3)
+    crack, pit = found.classes["crack"], found.classes["pit"]
+    assert crack.positive == pit.positive == 2
+    assert crack.average_precision == pytest.approx((1 + 2 / 5) / 2)
+    assert pit.average_precision == pytest.approx((1 + 2 / 4) / 2)
+    for row in (found.any_defect, crack, pit):
+        assert row.interval is not None
+        assert row.average_precision is not None
+        low, high = row.interval
+        assert 0 < low < row.average_precision < high <= 1
+    assert found.any_defect.interval > crack.interval
+
+
+def test_a_class_that_one_group_shows_has_no_interval():
+    scores = np.array([[9, 9, 0], [8, 1, 8], [7, 3, 9]])
+    found = image_level(scores, [(0, 1), (0, 2), (0, 2)], "aab", CLASSES)
+    assert found.classes["crack"].interval is None
+    assert found.classes["pit"].interval == (1, 1)
+
+
+def test_an_image_of_void_alone_is_neither_positive_nor_negative():
+    scores = np.array([[2.0, 2, 0], [-np.inf, -np.inf, -np.inf], [1, 1, 0]])
+    found = image_level(scores, [(0,), (), (0, 1)], "abc", CLASSES)
+    assert found.images == 2
+    assert found.any_defect == RankingFigures(1, 0.5, None)
+
+
+@pytest.mark.parametrize("shown", [[(0,), (0,)], [(), ()]])
+def test_without_a_defect_there_is_no_average_precision(shown):
+    found = image_level(np.zeros((2, 3)), shown, "ab", CLASSES)
+    nothing = RankingFigures(0, None, None)
+    assert found.any_defect == nothing
+    assert found.classes == {"crack": nothing, "pit": nothing}
+
+
+def test_an_interval_is_of_percentiles_over_resamples_that_hold_a_positive_image():
+    scores = np.array([6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
+    groups = ["b", "a", "b", "c", "a", "d"]
+    shown = [(1,), (0,), (0,), (1,), (0,), (0,)]
+    found = image_level(np.stack([scores, scores], 1), shown, groups, CLASSES[:2]).classes["crack"]
+    values = average_precision(scores, np.array([1 in ids for ids in shown]), resample_weights(groups))
+    assert np.isnan(values).any()
+    assert found.interval == pytest.approx(np.nanpercentile(values, (2.5, 97.5)))

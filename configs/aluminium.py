@@ -1,12 +1,12 @@
-"""The recipe of the paper's private aluminium profiles, for a folder of your own: for an accelerator.
+"""Aluminum profiles as in the paper, whose data is private, on a folder of your own; for an accelerator.
 
     python -m train fit configs/aluminium.py --data.images DIR --data.masks DIR
 
-Four classes of defects, whose names you give with `--data.classes`; of 830 images 230 are for the test.
+`--data.classes` names the background and the four classes of defects. The test part has 230 of 830 images.
 """
 
 from balanced_jax.models import UNet
-from configs.objectives import OBJECTIVES, compared
+from configs.objectives import OBJECTIVES, vary_objective
 from train.config import Config, Input
 from train.data.sets import Folder
 
@@ -21,4 +21,4 @@ config = Config(
     input=Input(crop=(512, 512)),
     epochs=100,
 )
-configs = compared(config)
+configs = vary_objective(config)

@@ -1,13 +1,14 @@
-"""Electrical commutators with fractures (KolektorSDD), at full size: for an accelerator.
+"""Electrical commutators with fractures (KolektorSDD) at full size; for an accelerator.
 
     python -m train fit configs/kolektor_sdd.py --source DIR_WITH_KOLEKTORSDD
 
-One of three folds is the test part (`--data.fold`). The official folds put two items on both sides; the default
-ones do not, and `--data.split official` is there to compare with published numbers.
+One of three folds is the test part (`--data.fold`). The official folds separate two pairs of items that are
+the same photographs; the default folds do not. Take `--data.split official` to compare with published
+figures.
 """
 
 from balanced_jax.models import UNet
-from configs.objectives import OBJECTIVES, compared
+from configs.objectives import OBJECTIVES, vary_objective
 from train.config import Config, Input, Sampling
 from train.data.sets import KolektorSDD
 
@@ -15,11 +16,12 @@ config = Config(
     data=KolektorSDD(),
     model=UNet(),
     objective=OBJECTIVES["slowly_closing_relaxing_no_window"],
-    # Images are 500 pixels wide and 1235 to 1285 high; a window sees the whole width. Seven of eight are clean.
+    # Images are 500 pixels wide and 1235 to 1285 high, so a crop holds the whole width. Seven of eight are
+    # clean.
     input=Input(crop=(512, 512)),
-    sampling=Sampling(balanced=True, centred=0.5),
-    # An epoch is short, 36 images with a defect and as many without.
+    sampling=Sampling(balanced=True, centered=0.5),
+    # An epoch has only 72 images, 36 with a defect and 36 without.
     epochs=300,
     batch_size=8,
 )
-configs = compared(config)
+configs = vary_objective(config)

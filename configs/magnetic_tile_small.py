@@ -7,17 +7,17 @@ import dataclasses
 
 from balanced_jax.models import UNet
 from configs.magnetic_tile import config as full_size
-from configs.objectives import compared
+from configs.objectives import vary_objective
 from train.config import Adam, CosineDecay, Input, Sampling
 
 config = dataclasses.replace(
     full_size,
     model=UNet(width=8),
-    # This bends tiles that are not square; in exchange a window of 64x64 sees a third of a tile.
+    # Resizing distorts tiles that are not square; in exchange a crop of 64x64 spans a third of a tile.
     input=Input(size=(192, 192), crop=(64, 64)),
-    sampling=Sampling(balanced=True, centred=0.5, passes=10),
+    sampling=Sampling(balanced=True, centered=0.5, passes=10),
     optimizer=Adam(CosineDecay(4e-3)),
     batch_size=8,
     epochs=15,
 )
-configs = compared(config)
+configs = vary_objective(config)

@@ -1,4 +1,4 @@
-"""The networks to choose from, on the quickstart's surfaces; each with a quarter of its published width.
+"""All networks, each with a quarter of its published width, on the generated surfaces of the quickstart.
 
 python -m train fit configs/networks.py:pspnet
 """

@@ -1,4 +1,4 @@
-"""NEU-Seg for two CPU cores: a quarter of the width and height, a narrow U-Net, 2040 steps.
+"""NEU-Seg for two CPU cores: images resized to 128x128, a narrow U-Net, 2040 steps.
 
 python -m train fit configs/neu_seg_small.py --source DIR_WITH_NEU_SEG
 """
@@ -7,7 +7,7 @@ import dataclasses
 
 from balanced_jax.models import UNet
 from configs.neu_seg import config as full_size
-from configs.objectives import compared
+from configs.objectives import vary_objective
 from train.config import Adam, CosineDecay, Input
 
 config = dataclasses.replace(
@@ -17,4 +17,4 @@ config = dataclasses.replace(
     optimizer=Adam(CosineDecay(1e-3)),
     epochs=10,
 )
-configs = compared(config)
+configs = vary_objective(config)

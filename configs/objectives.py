@@ -1,8 +1,8 @@
-"""The objectives that are compared with each other; every config of the project can be run with any of them.
+"""The objectives to compare; every config of the project can be run with any of them.
 
     python -m train fit configs/quickstart.py:cross_entropy
 
-Each variant of the balanced loss changes what its name says and leaves the rest at the paper's numbers.
+A variant of the balanced loss changes the option in its name and keeps the paper's numbers for all others.
 """
 
 import dataclasses
@@ -16,25 +16,25 @@ CROSS_ENTROPY = Term(softmax_cross_entropy)
 DICE = Term(dice_loss)
 
 CLOSING = {"eps_inf": Ramp(0.0, 0.3, until=0.3), "eps_sup": Ramp(1.0, 0.7, until=0.3)}
-"""Thresholds that begin as plain cross-entropy and arrive at the paper's when 30 % of the run are done."""
-CLOSING_SLOWLY = {"eps_inf": Ramp(0.0, 0.3), "eps_sup": Ramp(1.0, 0.7)}
-"""The same, arriving at the end of the run."""
+"""Thresholds that ramp from 0 and 1, plain cross-entropy, to the paper's over the first 30 % of the run."""
+SLOWLY_CLOSING = {"eps_inf": Ramp(0.0, 0.3), "eps_sup": Ramp(1.0, 0.7)}
+"""Thresholds that ramp from 0 and 1, plain cross-entropy, to the paper's over the whole run."""
 RELAXING = {"beta": 0.99, "power": Ramp(1.0, 0.0)}
-"""Class weights that begin as the paper's and end at 1."""
+"""Class weights that ramp from the paper's to 1 over the whole run."""
 
 
-def balanced(*, eps_inf: float | Ramp = 0.3, eps_sup: float | Ramp = 0.7, **mask: Any) -> Term:
-    """The balanced loss with the paper's numbers, and other options of its mask."""
+def balanced_term(*, eps_inf: float | Ramp = 0.3, eps_sup: float | Ramp = 0.7, **mask_options: Any) -> Term:
+    """Return the balanced loss; thresholds and mask options default to the paper's numbers."""
     return Term(
         softmax_truncated_cross_entropy,
         options={"eps_inf": eps_inf, "eps_sup": eps_sup},
         weights=balance_mask,
-        weights_options={"beta": 0.99, "window": 7, **mask},
+        weights_options={"beta": 0.99, "window": 7, **mask_options},
     )
 
 
-def without_confusion_mask(thresholds: dict[str, Any]) -> Term:
-    """The truncated loss under class weights alone, which relax to 1."""
+def class_weighted_term(thresholds: dict[str, Any]) -> Term:
+    """Return the truncated loss under class weights that relax to 1, without the confusion mask."""
     return Term(
         softmax_truncated_cross_entropy,
         options=thresholds,
@@ -47,22 +47,22 @@ OBJECTIVES: dict[str, dict[str, Term]] = {
     "cross_entropy": {"cross_entropy": CROSS_ENTROPY},
     "dice": {"dice": DICE},
     "cross_entropy_dice": {"cross_entropy": CROSS_ENTROPY, "dice": DICE},
-    "paper": {"balanced": balanced()},
-    "pixel_counts": {"balanced": balanced(counting="pixels")},
-    "window_3": {"balanced": balanced(window=3)},
-    "beta_90": {"balanced": balanced(beta=0.9)},
-    "thresholds_10_90": {"balanced": balanced(eps_inf=0.1, eps_sup=0.9)},
-    "closing": {"balanced": balanced(**CLOSING)},
-    "relaxing": {"balanced": balanced(**RELAXING)},
-    "closing_relaxing": {"balanced": balanced(**CLOSING, **RELAXING)},
-    "closing_relaxing_window_3": {"balanced": balanced(**CLOSING, **RELAXING, window=3)},
-    "closing_relaxing_no_window": {"balanced": without_confusion_mask(CLOSING)},
-    "slowly_closing_relaxing_no_window": {"balanced": without_confusion_mask(CLOSING_SLOWLY)},
-    "paper_dice": {"balanced": balanced(), "dice": DICE},
-    "preserve_class_mass": {"balanced": balanced(preserve_class_mass=True)},
+    "paper": {"balanced": balanced_term()},
+    "pixel_counts": {"balanced": balanced_term(counting="pixels")},
+    "window_3": {"balanced": balanced_term(window=3)},
+    "beta_90": {"balanced": balanced_term(beta=0.9)},
+    "thresholds_10_90": {"balanced": balanced_term(eps_inf=0.1, eps_sup=0.9)},
+    "closing": {"balanced": balanced_term(**CLOSING)},
+    "relaxing": {"balanced": balanced_term(**RELAXING)},
+    "closing_relaxing": {"balanced": balanced_term(**CLOSING, **RELAXING)},
+    "closing_relaxing_window_3": {"balanced": balanced_term(**CLOSING, **RELAXING, window=3)},
+    "closing_relaxing_no_window": {"balanced": class_weighted_term(CLOSING)},
+    "slowly_closing_relaxing_no_window": {"balanced": class_weighted_term(SLOWLY_CLOSING)},
+    "paper_dice": {"balanced": balanced_term(), "dice": DICE},
+    "preserve_class_mass": {"balanced": balanced_term(preserve_class_mass=True)},
 }
 
 
-def compared(config: Config) -> dict[str, Config]:
-    """A config with each of the objectives, by name."""
+def vary_objective(config: Config) -> dict[str, Config]:
+    """Return a copy of a config for each objective, by name of the objective."""
     return {name: dataclasses.replace(config, objective=terms) for name, terms in OBJECTIVES.items()}

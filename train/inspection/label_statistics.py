@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from scipy import ndimage
@@ -33,6 +33,7 @@ _WHOLE_FRACTION = 0.95
 _CROP_STEP = 32
 _PERCENTILES = (5, 50, 95)
 
+Value = TypeVar("Value")
 Percentiles = tuple[float, float, float]
 """5th, 50th and 95th percentile."""
 
@@ -114,10 +115,10 @@ class InputStatistics:
 
 
 @dataclass(frozen=True)
-class Recommendation:
+class Recommendation(Generic[Value]):
     """A value for an option."""
 
-    value: Any
+    value: Value
     reason: str
 
 
@@ -125,9 +126,9 @@ class Recommendation:
 class Recommendations:
     """Options that suit the labels."""
 
-    beta: Recommendation
-    window: Recommendation
-    crop: Recommendation
+    beta: Recommendation[float]
+    window: Recommendation[int]
+    crop: Recommendation[Size]
     """Height and width."""
 
 
@@ -176,8 +177,7 @@ class _Measurements:
     extents: list[int] = dataclasses.field(default_factory=list)
 
     def add(self, component: Component) -> None:
-        # The padding makes the frame of the image an outside: a component cut by the frame is as wide as
-        # shown.
+        # Padded, so that beyond the image is outside: a component cut by its frame is as wide as shown.
         depth: Any = ndimage.distance_transform_edt(np.pad(component.pixels, 1))
         self.areas.append(component.area)
         self.widths.append(2 * float(depth.max()) - 1)
@@ -269,11 +269,10 @@ def _configured(terms: Iterable[Term], name: str) -> Any:
     return next((value for term in terms if (value := find_option(term, name)) is not None), None)
 
 
-def _recommend_beta(weight: Mapping[float, np.ndarray], classes: Sequence[str]) -> Recommendation:
+def _recommend_beta(weight: Mapping[float, np.ndarray], classes: Sequence[str]) -> Recommendation[float]:
     """Recommend the largest beta under which no defect has a mean weight above `_LARGEST_WEIGHT`."""
-    bound = _LARGEST_WEIGHT * (
-        1 + 1e-6
-    )  # below one percent a class weighs exactly 4 under .75, up to rounding
+    # Under .75 a class below one percent weighs exactly 4, up to rounding.
+    bound = _LARGEST_WEIGHT * (1 + 1e-6)
     value = max(beta for beta, mean in weight.items() if not (mean[1:] > bound).any())  # 0 weights all alike
     larger = [beta for beta in weight if beta > value]
     if not larger:
@@ -285,7 +284,7 @@ def _recommend_beta(weight: Mapping[float, np.ndarray], classes: Sequence[str]) 
     return Recommendation(value, reason)
 
 
-def _recommend_window(rescaled: Mapping[int, np.ndarray], classes: Sequence[str]) -> Recommendation:
+def _recommend_window(rescaled: Mapping[int, np.ndarray], classes: Sequence[str]) -> Recommendation[int]:
     """Recommend the largest window below the smallest that mutes a defect."""
     value = None
     for window, mean in rescaled.items():
@@ -297,10 +296,10 @@ def _recommend_window(rescaled: Mapping[int, np.ndarray], classes: Sequence[str]
                 return Recommendation(min(rescaled), reason + remedy)
             return Recommendation(value, reason)
         value = window
-    return Recommendation(value, f"even under it no class has a rescaled mask below {MUTED}")
+    return Recommendation(max(rescaled), f"even under it no class has a rescaled mask below {MUTED}")
 
 
-def _recommend_crop(extents: Sequence[int], canvas: Size) -> Recommendation:
+def _recommend_crop(extents: Sequence[int], canvas: Size) -> Recommendation[Size]:
     """Recommend the smallest square, in steps, that holds most components whole, cut to the image."""
     extent = float(np.percentile(extents, 100 * _WHOLE_FRACTION)) if extents else 1.0
     side = _CROP_STEP * int(np.ceil(extent / _CROP_STEP))

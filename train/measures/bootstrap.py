@@ -1,9 +1,8 @@
 """95 % intervals by the bootstrap over groups of images.
 
-Images of one group show the same item and their errors are correlated, so groups are resampled, not images:
-    as
-many as there are, with replacement. The interval is the middle 95 % of a figure over the resamples (Efron and
-Tibshirani 1993, An Introduction to the Bootstrap, section 13.3).
+Images of one group show the same item and their errors are correlated, so whole groups are drawn with
+replacement, as many as there are. The interval holds the middle 95 % of a figure over the resamples (Efron
+and Tibshirani 1993, An Introduction to the Bootstrap, section 13.3).
 """
 
 from collections.abc import Sequence

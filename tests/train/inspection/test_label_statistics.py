@@ -96,9 +96,14 @@ def test_boundaries_are_pixels_with_a_neighbour_of_another_class_but_void(found)
     assert found.boundary_fraction == pytest.approx((inside + outside) / labelled)
 
 
+def components_of(number: int, area: float, width: float, extent: float) -> ComponentStatistics:
+    """Statistics of equal components."""
+    return ComponentStatistics(number, (area, area, area), (width, width, width), (extent, extent, extent))
+
+
 def test_components_have_area_width_and_extent(found):
-    assert found.classes["line"].components == ComponentStatistics(2, (60,) * 3, (3,) * 3, (20,) * 3)
-    assert found.classes["square"].components == ComponentStatistics(4, (81,) * 3, (9,) * 3, (9,) * 3)
+    assert found.classes["line"].components == components_of(2, 60, 3, 20)
+    assert found.classes["square"].components == components_of(4, 81, 9, 9)
     assert found.classes["background"].components is None
 
 

@@ -1,5 +1,7 @@
 """Breakdown of a decision: drawn maps counted by hand, noise against the library and slow loops."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from train.measures.breakdown import BreakdownCounts, confusion_matrices
 from train.measures.figures import figures
 from train.measures.records import BoundaryFigures, Breakdown, ComponentCounts
 
+approx: Any = pytest.approx  # accepted where a record holds a number
 CLASSES = ("background", "crack", "pit")
 
 
@@ -64,7 +67,7 @@ def test_boundaries_and_insides_are_counted_apart():
     predicted[2, 2] = 1
     predicted[2, 1] = predicted[1, 2] = predicted[9, 9] = 1  # false: two at the boundary, one far away
     crack = broken_down((predicted, label)).boundary["crack"]
-    assert crack == BoundaryFigures(16 / 25, 1 / 16, 1.0, pytest.approx(2 / 3))
+    assert crack == BoundaryFigures(16 / 25, 1 / 16, 1.0, approx(2 / 3))
 
 
 def test_an_absent_class_has_no_boundary_figures():

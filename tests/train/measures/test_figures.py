@@ -1,5 +1,7 @@
 """Figures: every reading under its own name, nothing invented where there is nothing."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,13 +11,14 @@ from train.measures.records import IoUReadings
 
 PERFECT = ConfusionCounts(np.array([90, 10, 0]), np.array([0, 0, 0]), np.array([0, 0, 0]))
 FALSE_ALARM = ConfusionCounts(np.array([80, 0, 0]), np.array([0, 20, 0]), np.array([20, 0, 0]))
+approx: Any = pytest.approx  # accepted where a record holds a number
 CLASSES = ("background", "crack", "pit")
 
 
 def test_readings_differ_where_images_do():
     found = figures(stack([PERFECT, FALSE_ALARM]), CLASSES)
     crack = found.classes["crack"]
-    assert crack.iou == IoUReadings(pytest.approx(1 / 3), 1, 0.5, 0.5)
+    assert crack.iou == IoUReadings(approx(1 / 3), 1, 0.5, 0.5)
     assert crack.recall == 1
     assert crack.precision == pytest.approx(1 / 3)
     assert crack.dice == pytest.approx(0.5)
@@ -38,5 +41,5 @@ def test_an_images_figure_leaves_background_out():
 
 def test_means_over_the_defects_leave_out_those_without_a_figure():
     means = defect_means(figures(stack([PERFECT, FALSE_ALARM]), CLASSES))
-    assert means.iou == IoUReadings(pytest.approx(1 / 3), 1, 0.5, 0.75)
+    assert means.iou == IoUReadings(approx(1 / 3), 1, 0.5, 0.75)
     assert (means.dice, means.recall) == (0.5, 1)

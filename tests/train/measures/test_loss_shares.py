@@ -1,6 +1,7 @@
 """Shares of the objective by error, class and boundary, against a crack worked out by hand."""
 
 import json
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ from train.measures.loss_shares import loss_share_sums, loss_shares
 from train.measures.records import DensityRatio, GroupShares, LossShares, LossThresholds
 from train.records import to_json
 
+approx: Any = pytest.approx  # accepted where a record holds a number
 CLASSES = ("background", "crack", "pit")
 RAREST_FIRST = {
     "balanced": Term(
@@ -47,13 +49,13 @@ def test_a_missed_crack_has_most_of_the_loss():
     assert histogram.pixels[4] == pytest.approx(0.95)  # an error of .2, just below or above the edge
     assert histogram.loss[18] == 1  # one of .9
     assert found.error == {
-        "easy": GroupShares(pytest.approx(0.95), 0, 0),
+        "easy": GroupShares(approx(0.95), 0, 0),
         "critical": GroupShares(0, 0, 0),
-        "hard": GroupShares(pytest.approx(0.05), 1, 1),
+        "hard": GroupShares(approx(0.05), 1, 1),
     }
-    assert found.classes["crack"] == GroupShares(pytest.approx(0.05), 1, 1)
+    assert found.classes["crack"] == GroupShares(approx(0.05), 1, 1)
     assert found.classes["pit"] == GroupShares(0, 0, 0)
-    assert found.boundary["boundary"] == GroupShares(pytest.approx(0.15), 1, 1)
+    assert found.boundary["boundary"] == GroupShares(approx(0.15), 1, 1)
     assert found.boundary_to_inside == DensityRatio(None, None)  # pixels inside have no loss
     weight = (1 - 0.9**100) / (1 - 0.9**5)
     assert found.mask["balanced"]["crack"] == pytest.approx(weight, rel=1e-5)

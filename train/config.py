@@ -145,8 +145,15 @@ class ExponentialDecay:
 
     def schedule(self, epochs: int, steps_per_epoch: int) -> optax.Schedule:
         """Return the learning rate as a function of the step."""
-        decay = optax.exponential_decay(self.initial, steps_per_epoch, self.factor, staircase=True)
-        return _warmed_up(decay, self.initial, int(self.warmup * epochs * steps_per_epoch))
+        rising = int(self.warmup * epochs * steps_per_epoch)
+        return optax.warmup_exponential_decay_schedule(
+            init_value=self.initial / (rising + 1),
+            peak_value=self.initial,
+            warmup_steps=rising,
+            transition_steps=steps_per_epoch,
+            decay_rate=self.factor,
+            staircase=True,
+        )
 
 
 @dataclass(frozen=True)
@@ -165,20 +172,17 @@ class CosineDecay:
         """Return the learning rate as a function of the step."""
         steps = epochs * steps_per_epoch
         rising = int(self.warmup * steps)
-        return _warmed_up(optax.cosine_decay_schedule(self.initial, steps - rising), self.initial, rising)
+        return optax.warmup_cosine_decay_schedule(
+            init_value=self.initial / (rising + 1),
+            peak_value=self.initial,
+            warmup_steps=rising,
+            decay_steps=steps,
+        )
 
 
 def _check_warmup(warmup: float) -> None:
     takes = "a fraction of the run from 0 to below 1"
     _require(0 <= warmup < 1, "optimizer.learning_rate.warmup", warmup, takes)
-
-
-def _warmed_up(decay: optax.Schedule, initial: float, steps: int) -> optax.Schedule:
-    """A rate that rises over a number of steps, never 0, and then decays from its initial value."""
-    if steps == 0:
-        return decay
-    rise = optax.linear_schedule(initial / (steps + 1), initial, steps)
-    return optax.join_schedules([rise, decay], [steps])
 
 
 @dataclass(frozen=True)

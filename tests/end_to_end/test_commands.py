@@ -335,7 +335,7 @@ def test_predict_names_a_bad_image(run, tmp_path, capsys):
     assert "no images given" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("step", [0, 1, 2, 3, 5])
+@pytest.mark.parametrize("step", [0, 3, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 2, 5))])
 def test_a_run_that_was_asked_to_stop_ends_as_if_nothing_had_been(
     step, run, prepared, tmp_path, monkeypatch, capsys
 ):

@@ -70,6 +70,7 @@ def state(run: Path) -> dict:
         return reader.restore((run / "checkpoints" / "6" / "default").absolute())
 
 
+@pytest.mark.slow
 def test_two_processes_that_were_stopped_and_went_on_end_as_one_does(prepared, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     assert main(command(one, prepared)) == 0  # on all of this process's devices

@@ -20,8 +20,7 @@ from train.run.checkpoints import Checkpoints
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 12
-KILLS = 20
-IN_THE_SUITE = 1
+KILLS = 18
 
 
 def command(run: Path, prepared: Path) -> list[str]:
@@ -69,9 +68,8 @@ def kill(run: Path, prepared: Path, moment: random.Random) -> None:
         assert process.wait() in (-signal.SIGKILL, 0)
 
 
-@pytest.mark.parametrize(
-    "seed", [k if k < IN_THE_SUITE else pytest.param(k, marks=pytest.mark.slow) for k in range(KILLS)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(KILLS))
 def test_a_run_killed_twice_ends_in_the_same_bits(seed, undisturbed, prepared, tmp_path):
     moment = random.Random(seed)
     for _ in range(2):

@@ -30,9 +30,8 @@ def resnet(tmp_path):
     return path
 
 
-@pytest.mark.parametrize(
-    "name", [x if x == "deeplabv3" else pytest.param(x, marks=pytest.mark.slow) for x in configs]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", configs)
 def test_a_network_is_trained_evaluated_and_reported(name, tmp_path, resnet):
     run = tmp_path / "run"
     arguments = ["fit", f"{TINY}:{name}", "--run-dir", str(run), "--data-dir", str(tmp_path), *ARGUMENTS]

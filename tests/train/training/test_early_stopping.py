@@ -61,6 +61,7 @@ def test_every_figure_of_the_validation_part_can_be_monitored(monitor):
     check_monitor(monitor, CLASSES)
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_early_is_evaluated_and_stays_stopped(tmp_path):
     # The number of images never rises.
     options = ["--epochs", "4", "--patience", "1", "--monitor", "images"]

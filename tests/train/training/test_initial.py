@@ -106,6 +106,7 @@ def test_two_starts_are_refused(source, tmp_path):
         check_initial(Experiment(config, FOUR), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_run_is_evaluated_again_when_its_source_is_gone(source, tmp_path, capsys):
     run, data = tmp_path / "run", ["--data-dir", str(tmp_path / "prepared")]
     fit = ["fit", str(TINY), "--run-dir", str(run), *data, "--epochs", "1", "--init-from"]

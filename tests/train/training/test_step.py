@@ -64,6 +64,7 @@ def test_eight_devices_take_the_step_of_one():
     chex.assert_trees_all_close((one, losses_of_one), (eight, losses_of_eight), atol=2e-6)
 
 
+@pytest.mark.slow
 def test_eight_devices_train_as_one_does():
     (one, losses_of_one), (eight, losses_of_eight) = both(objective=OBJECTIVE)
     # Where rounding moves a pixel across a kink (of the loss, of a ReLU), that pixel's gradient differs by

@@ -7,11 +7,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.export import is_symbolic_dim
 
 # By its name, because jax2onnx puts an operation that wants a fixed batch in the place of `jax.image.resize`.
 from jax.image import resize as resize_image
 from jaxtyping import Array, Float, UInt8
+
+from balanced_jax.models._convolution import convolve
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Convolution(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W features"]:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.he_normal(), shape).astype(self.dtype)
-        y = _convolve(x.astype(self.dtype), kernel, self.stride, self.dilation)
+        y = convolve(x.astype(self.dtype), kernel, self.stride, self.dilation)
         if self.bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
             y += bias.reshape(1, 1, 1, -1)
@@ -205,46 +206,6 @@ def pad_to_multiple(x: Float[Array, "b h w c"], multiple: int) -> Float[Array, "
 def resize(x: Float[Array, "b h w c"], size: tuple[int, ...]) -> Float[Array, "b H W c"]:
     """Bilinear; corners of pixels are aligned, not their centres (PyTorch's `align_corners=False`)."""
     return resize_image(x, (x.shape[0], *size, x.shape[-1]), "bilinear", antialias=False)
-
-
-def _convolve(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "k k c features"], stride: int, dilation: int
-) -> Float[Array, "b H W features"]:
-    # The free sizes of `jax.export` cannot be compared with numbers.
-    known = not any(map(is_symbolic_dim, x.shape[1:3]))
-    if kernel.shape[:2] == (1, 1) and (known or stride == 1):
-        # A product of matrices takes half the time of XLA's convolution on a CPU.
-        return jnp.einsum("bhwi,io->bhwo", x[:, ::stride, ::stride], kernel[0, 0])
-    if known and kernel.shape[0] > min(x.shape[1:3]) and stride == dilation == 1:
-        # FCN-8s on a small image. XLA has only its slowest loop for it on a CPU, 38 times as slow.
-        return _multiply_patches(x, kernel)
-    # All but the central taps see nothing but padding if they are far enough away: rate 24 on a map of 16x16.
-    centre = slice(kernel.shape[0] // 2, kernel.shape[0] // 2 + 1)
-    if known and dilation >= x.shape[1]:
-        kernel = kernel[centre]
-    if known and dilation >= x.shape[2]:
-        kernel = kernel[:, centre]
-    reach = [dilation * (size // 2) for size in kernel.shape[:2]]
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        (stride, stride),
-        [(pixels, pixels) for pixels in reach],
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-
-
-def _multiply_patches(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "k k c features"]
-) -> Float[Array, "b h w features"]:
-    """A convolution as one product of matrices."""
-    height, width = x.shape[1:3]
-    taps = range(kernel.shape[0])
-    reach = len(taps) // 2
-    x = jnp.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-    patches = jnp.stack([x[:, i : i + height, j : j + width] for i in taps for j in taps], axis=3)
-    return jnp.einsum("bhwki,kio->bhwo", patches, kernel.reshape(-1, *kernel.shape[2:]))
 
 
 def _largest_of_three(

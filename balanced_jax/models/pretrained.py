@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from balanced_jax.models.pth import read_pth
+from balanced_jax.models._pth import read_pth
 from balanced_jax.models.vgg import STAGES
 
 PARTS = {

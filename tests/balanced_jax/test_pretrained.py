@@ -18,7 +18,7 @@ from flax import traverse_util
 from safetensors.numpy import save_file
 
 from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, load_pretrained
-from balanced_jax.models.pth import read_pth
+from balanced_jax.models._pth import read_pth
 from tests.references import networks
 from tests.references.networks import CASES, RESNET_OF
 

@@ -1,7 +1,7 @@
-"""A 2D convolution that keeps the size (or divides it by the stride), in the form that is fastest on a CPU.
+"""Convolution in the form that is fastest on a CPU.
 
-All forms compute what `_convolve_plainly` computes, up to rounding; the shapes alone choose the form. Times were
-measured with XLA:CPU and float32.
+Every form equals `_general_convolution` up to rounding, and its gradient is the one that JAX derives. Shapes
+alone select the form; the times were measured with XLA:CPU in float32.
 """
 
 import jax
@@ -23,25 +23,25 @@ def convolve(
         # For a kernel larger than the map (7x7 of FCN-8s on a small image) XLA falls back to a naive loop,
         # 38 times as slow as the matrix product.
         return _multiply_patches(x, kernel)
-    # Where the dilation is at least the size of the map (rate 24 on 16x16), all taps but the central row or
-    # column read padding only; XLA would multiply the zeros.
+    # Where the dilation is at least the size of the map (24 on 16x16), all taps outside the central row or
+    # column read padding only.
     center = slice(kernel.shape[0] // 2, kernel.shape[0] // 2 + 1)
     if known and dilation >= x.shape[1]:
         kernel = kernel[center]
     if known and dilation >= x.shape[2]:
         kernel = kernel[:, center]
-    return _convolve_plainly(x, kernel, stride, dilation)
+    return _general_convolution(x, kernel, stride, dilation)
 
 
-def _convolve_plainly(
+def _general_convolution(
     x: Float[Array, "b h w c"], kernel: Float[Array, "k l c features"], stride: int, dilation: int
 ) -> Float[Array, "b H W features"]:
-    padding = [(dilation * (size // 2),) * 2 for size in kernel.shape[:2]]
+    padding = [dilation * (size // 2) for size in kernel.shape[:2]]
     return jax.lax.conv_general_dilated(
         x,
         kernel,
         (stride, stride),
-        padding,
+        [(pixels, pixels) for pixels in padding],
         rhs_dilation=(dilation, dilation),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )

@@ -1,4 +1,4 @@
-"""FCN-8s: VGG16 as a convolutional network, with the scores of three strides added up."""
+"""FCN-8s: VGG16 as a convolutional network, with the sum of logits of three strides."""
 
 from typing import Any, Literal
 
@@ -7,56 +7,37 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from balanced_jax.models.layers import Convolution, Dropout, Mode, pad_to_multiple, resize
+from balanced_jax.models._network import Network
+from balanced_jax.models.layers import Convolution, Dropout, pad_to_multiple, resize
 from balanced_jax.models.vgg import VGG16
 
 
-class FCN8s(nn.Module):
-    """VGG16 and its fully connected layers as convolutions; scores of strides 32, 16 and 8 added up.
+class FCN8s(Network):
+    """VGG16 with its fully connected layers as convolutions; logits of strides 32, 16 and 8 are summed.
 
     With `norm="none"` and the published width it has the layers of the published network: 134 million
-    parameters. Two things differ: the 7x7 convolution is padded by 3 where the original pads images by 100
+    parameters. Two things differ: the 7x7 convolution is padded by 3, where the original pads images by 100
     and crops later, and the last, fixed upsampling (`align_corners=False`) does not fade towards the border.
 
-    Any input size is taken: images are padded with zeros at the bottom and on the right to a multiple of 32,
-    and the logits are cropped back.
+    Images are padded with zeros at the bottom and on the right to a multiple of 32; the logits are cropped
+    back.
 
     References:
         Long, Shelhamer, Darrell 2015, arXiv:1411.4038, figure 3.
     """
 
-    num_classes: int = 2
-    """Classes, background included: channels of the logits."""
-    width: int = 64
-    """Channels of VGG16's first stage; the two wide layers have 64 times as many."""
-    norm: Literal["batch", "group", "none"] = "batch"
-    """Norm after each 3x3 convolution; "none" is the published network."""
+    norm: Literal["batch", "group", "none"] = "batch"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """Normalization after each 3x3 convolution; "none" is the published network."""
     dropout: float = 0.5
-    """Share of the two wide layers' activations that is dropped in training."""
-    dtype: str = "float32"
-    """Type of the computation; parameters and logits are float32 whatever it is."""
-    remat: bool = False
-    """Compute the encoder again in the backward pass: less memory, more time."""
-    axis_name: str | None = None
-    """Mapped axis over whose devices the batch statistics are shared."""
+    """Fraction of the activations of the two fully connected layers that is dropped in training."""
 
     @nn.compact
     def __call__(self, images: Float[ArrayLike, "b h w c"], *, train: bool) -> Float[Array, "b h w classes"]:
-        """Scores every pixel.
-
-        Args:
-            images: normalised to about zero mean and unit deviation.
-            train: whether to drop (key `dropout`), to normalise by the batch, and to update the running
-                statistics (collection `batch_stats`, which must then be mutable).
-
-        Returns:
-            float32 logits at the size of the input.
-        """
-        mode = Mode(train, self.norm, self.dtype, self.axis_name)
+        mode = self.mode(train)
         x = jnp.asarray(images, self.dtype)
         height, width = x.shape[1:3]
         x = pad_to_multiple(x, 32)
-        padded = x.shape[1:3]
+        padded_size = x.shape[1:3]
 
         stages = VGG16(self.width, mode, self.remat, name="backbone")(x)
         _, _, pool3, pool4, x = (stage.values for stage in stages)
@@ -65,18 +46,18 @@ class FCN8s(nn.Module):
         x = nn.relu(Convolution(64 * self.width, 1, bias=True, dtype=self.dtype, name="fc7")(x))
         x = Dropout(self.dropout, mode)(x)
 
-        scores = Convolution(self.num_classes, 1, bias=True, name="logits32")(x)
-        scores = _twice_as_large(self.num_classes, "upsample32")(scores)
-        scores += Convolution(self.num_classes, 1, bias=True, name="logits16")(pool4)
-        scores = _twice_as_large(self.num_classes, "upsample16")(scores)
-        scores += Convolution(self.num_classes, 1, bias=True, name="logits8")(pool3)
-        return resize(scores, padded)[:, :height, :width]
+        logits = Convolution(self.num_classes, 1, bias=True, name="logits32")(x)
+        logits = _deconvolution(self.num_classes, "upsample32")(logits)
+        logits += Convolution(self.num_classes, 1, bias=True, name="logits16")(pool4)
+        logits = _deconvolution(self.num_classes, "upsample16")(logits)
+        logits += Convolution(self.num_classes, 1, bias=True, name="logits8")(pool3)
+        return resize(logits, padded_size)[:, :height, :width]
 
 
-def _twice_as_large(classes: int, name: str) -> nn.Module:
-    """Deconvolution that is learnt and begins as bilinear interpolation of each class."""
+def _deconvolution(num_classes: int, name: str) -> nn.Module:
+    """Learned 2x upsampling, initialized to bilinear interpolation of each class."""
     return nn.ConvTranspose(
-        classes, (4, 4), (2, 2), use_bias=False, kernel_init=_bilinear, dtype=jnp.float32, name=name
+        num_classes, (4, 4), (2, 2), use_bias=False, kernel_init=_bilinear, dtype=jnp.float32, name=name
     )
 
 

@@ -1,4 +1,4 @@
-"""What several networks are built from: units of convolution, norm and ReLU, pooling, resizing, dropout."""
+"""Building blocks of the networks: units of convolution, norm and ReLU; dropout, pooling, resizing."""
 
 import math
 from dataclasses import dataclass
@@ -7,36 +7,37 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.export import is_symbolic_dim
 
-# By its name, because jax2onnx puts an operation that wants a fixed batch in the place of `jax.image.resize`.
+# By its own name: jax2onnx replaces `jax.image.resize` by an operation that needs a fixed batch.
 from jax.image import resize as resize_image
 from jaxtyping import Array, Float, UInt8
+
+from balanced_jax.models._convolution import convolve
 
 
 @dataclass(frozen=True)
 class Mode:
-    """What all layers of a network have in common in one pass."""
+    """Settings that all layers of a network share in one call."""
 
     train: bool
-    """Whether to normalise by the batch, and to drop."""
+    """Whether to normalize by the batch and to apply dropout."""
     norm: str = "batch"
     """Kind of norm: "batch", "group" (up to 32 groups), or "none"."""
     dtype: str = "float32"
     """Type of the computation."""
     axis_name: str | None = None
-    """Mapped axis over whose devices the batch statistics are shared."""
+    """Mapped axis over whose devices the batch statistics are averaged."""
 
     def normalization(self, features: int, *, exact: bool = False, name: str | None = None) -> nn.Module:
-        """A norm of this kind.
+        """Return the norm layer.
 
         Args:
             features: channels.
-            exact: take the batch's variance in two passes instead of one.
+            exact: compute the variance of the batch in two passes instead of as E[x^2] - E[x]^2.
             name: of the module.
 
         Raises:
-            ValueError: there is no such kind.
+            ValueError: `norm` is neither "batch" nor "group".
         """
         if self.norm == "batch":
             return nn.BatchNorm(
@@ -49,22 +50,20 @@ class Mode:
             )
         if self.norm == "group":
             return nn.GroupNorm(math.gcd(32, features), epsilon=1e-5, dtype=self.dtype, name=name)
-        raise ValueError(f'norm: got {self.norm!r}, takes "batch" or "group", and with VGG16 "none"')
+        raise ValueError(f'norm: got {self.norm!r}, takes "batch" or "group", and in FCN8s "none"')
 
 
 class Convolution(nn.Module):
-    """Convolution whose padding keeps the size (an odd kernel), or divides it by the stride, rounded up."""
+    """Convolution with an odd kernel, zero-padded so that only the stride reduces the size (rounded up)."""
 
     features: int
     """Channels of the result."""
     kernel: int = 3
     """Height and width of the kernel."""
     stride: int = 1
-    """Pixels from one result to the next."""
     dilation: int = 1
-    """Pixels from one tap of the kernel to the next."""
     bias: bool = False
-    """Whether to add one."""
+    """Whether to add a bias."""
     dtype: str = "float32"
     """Type of the computation."""
 
@@ -72,7 +71,7 @@ class Convolution(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W features"]:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.he_normal(), shape).astype(self.dtype)
-        y = _convolve(x.astype(self.dtype), kernel, self.stride, self.dilation)
+        y = convolve(x.astype(self.dtype), kernel, self.stride, self.dilation)
         if self.bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
             y += bias.reshape(1, 1, 1, -1)
@@ -80,7 +79,7 @@ class Convolution(nn.Module):
 
 
 class Unit(nn.Module):
-    """Convolution, norm, ReLU; without a norm the convolution has a bias."""
+    """Convolution, norm and ReLU; the convolution has a bias only where there is no norm."""
 
     features: int
     """Channels of the result."""
@@ -88,11 +87,9 @@ class Unit(nn.Module):
     kernel: int = 3
     """Height and width of the kernel."""
     stride: int = 1
-    """Pixels from one result to the next."""
     dilation: int = 1
-    """Pixels from one tap of the kernel to the next."""
     relu: bool = True
-    """Whether the ReLU is there."""
+    """Whether to apply the ReLU."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W features"]:
@@ -106,29 +103,29 @@ class Unit(nn.Module):
             name="conv",
         )(x)
         if self.mode.norm != "none":
-            # Means over regions hardly differ from image to image: in one pass, rounding is all that is left
-            # of their variance, and of so few numbers two passes cost nothing.
+            # Pooled features hardly differ between images: E[x^2] - E[x]^2 cancels, and on so few pixels a
+            # second pass costs nothing.
             exact = self.mode.train and x.shape[1] * x.shape[2] <= 36
             x = self.mode.normalization(self.features, exact=exact, name="norm")(x)
         return nn.relu(x) if self.relu else x
 
 
 class Dropout(nn.Module):
-    """Sets a share of the activations to zero in training, and scales the others up.
+    """Dropout with one key per image, derived from the RNG key `dropout`.
 
-    Draws from the key `dropout`. The variables may hold `index` [b] in a collection `examples`, each image's
-    place in the run; else it is its place in the batch.
+    The key is folded with `index` [b] of the collection `examples`, the position of each image in the run,
+    or with the position in the batch where there is no such collection.
     """
 
     rate: float
-    """Share that is set to zero."""
+    """Fraction of the activations that is set to zero."""
     mode: Mode
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         if self.rate == 0 or not self.mode.train:
             return x
-        # One key an image, so that what is dropped does not depend on which images share its device.
+        # One key per image, so that the dropped activations do not depend on the images of the same device.
         root = self.scope.root  # pyright: ignore[reportOptionalMemberAccess]
         index = root.get_variable("examples", "index", jnp.arange(len(x)))
         keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), index)
@@ -136,24 +133,29 @@ class Dropout(nn.Module):
         return jnp.where(keep, x / (1 - self.rate), 0)
 
 
-class FCNHead(nn.Module):
-    """Scores of an intermediate stage: the auxiliary head of DeepLabV3 and PSPNet."""
+class AuxiliaryHead(nn.Module):
+    """Logits of an intermediate stage, sown into the collection `auxiliary` in training."""
 
     num_classes: int
-    """Channels of the result."""
+    """Channels of the logits."""
     dropout: float
-    """Share of the activations that is dropped in training."""
+    """Fraction of the activations that is dropped."""
     mode: Mode
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w classes"]:
+    def __call__(self, x: Float[Array, "b h w c"], size: tuple[int, ...]) -> None:
+        """Sow the logits resized to `size`; `init` makes the parameters only."""
+        if not (self.mode.train or self.is_initializing()):
+            return
         x = Unit(x.shape[-1] // 4, self.mode, name="unit")(x)
         x = Dropout(self.dropout, self.mode)(x)
-        return Convolution(self.num_classes, 1, bias=True, name="logits")(x)
+        logits = Convolution(self.num_classes, 1, bias=True, name="logits")(x)
+        if not self.is_initializing():
+            self.sow("auxiliary", "output", resize(logits, size))
 
 
 def max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:
-    """Largest value of each 2x2 block, by pairs, because reductions differentiate slowly."""
+    """2x2 max pooling by pairwise maxima: the gradient of a reduction is slow on a CPU."""
     b, h, w, c = x.shape
     blocks = x.reshape(b, h // 2, 2, w // 2, 2, c)
     upper = jnp.maximum(blocks[:, :, 0, :, 0], blocks[:, :, 0, :, 1])
@@ -161,96 +163,53 @@ def max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h/2 w/2 c"]:
     return jnp.maximum(upper, lower)
 
 
-def max_places(
+def max_pool_indices(
     x: Float[Array, "b h w c"], pooled: Float[Array, "b h/2 w/2 c"]
 ) -> UInt8[Array, "b h/2 w/2 c"]:
-    """Where in its 2x2 block the largest value stands: 0 to 3, row by row, the first of equal ones."""
+    """Index of the maximum in each 2x2 block, 0 to 3 in row-major order; the first of equal maxima."""
     b, h, w, c = x.shape
-    hits = x.reshape(b, h // 2, 2, w // 2, 2, c) == pooled[:, :, None, :, None, :]
-    first, second, third = hits[:, :, 0, :, 0], hits[:, :, 0, :, 1], hits[:, :, 1, :, 0]
+    equal = x.reshape(b, h // 2, 2, w // 2, 2, c) == pooled[:, :, None, :, None, :]
+    first, second, third = equal[:, :, 0, :, 0], equal[:, :, 0, :, 1], equal[:, :, 1, :, 0]
     return jnp.where(first, 0, jnp.where(second, 1, jnp.where(third, 2, 3))).astype(jnp.uint8)
 
 
-def unpool(x: Float[Array, "b h w c"], places: UInt8[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w c"]:
-    """Puts each value at its place in a 2x2 block of zeros.
+def unpool(x: Float[Array, "b h w c"], indices: UInt8[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w c"]:
+    """Put each value at its index in a 2x2 block of zeros.
 
-    A comparison with the four places and a reshape, which become one loop; a scatter is many times slower.
+    XLA fuses the comparison and the reshape into one loop; a scatter is many times slower on a CPU.
     """
     b, h, w, c = x.shape
-    # NumPy's `arange`, because ONNX has none of this type.
-    here = np.arange(4, dtype=np.uint8).reshape(1, 1, 2, 1, 2, 1) == places[:, :, None, :, None, :]
-    return jnp.where(here, x[:, :, None, :, None, :], 0).reshape(b, 2 * h, 2 * w, c)
+    # NumPy's `arange`, because ONNX has no uint8 range.
+    selected = np.arange(4, dtype=np.uint8).reshape(1, 1, 2, 1, 2, 1) == indices[:, :, None, :, None, :]
+    return jnp.where(selected, x[:, :, None, :, None, :], 0).reshape(b, 2 * h, 2 * w, c)
 
 
-def max_pool_3(x: Float[Array, "b h w c"]) -> Float[Array, "b (h+1)//2 (w+1)//2 c"]:
-    """Largest value in 3x3 windows around every second pixel, of values that are not negative.
-
-    By pairs of rows and of columns, because reduce_window differentiates slowly.
-    """
+def max_pool_3x3(x: Float[Array, "b h w c"]) -> Float[Array, "b (h+1)//2 (w+1)//2 c"]:
+    """3x3 max pooling with stride 2 and padding 1 of nonnegative values; pairwise as `max_pool`."""
     x = pad_to_multiple(x, 2)
     rows = x.reshape(x.shape[0], x.shape[1] // 2, 2, *x.shape[2:])
-    x = _largest_of_three(rows[:, :, 0], rows[:, :, 1], axis=1)
+    x = _max_of_three(rows[:, :, 0], rows[:, :, 1], axis=1)
     columns = x.reshape(*x.shape[:2], x.shape[2] // 2, 2, x.shape[3])
-    return _largest_of_three(columns[:, :, :, 0], columns[:, :, :, 1], axis=2)
+    return _max_of_three(columns[:, :, :, 0], columns[:, :, :, 1], axis=2)
 
 
 def pad_to_multiple(x: Float[Array, "b h w c"], multiple: int) -> Float[Array, "b H W c"]:
-    """Pads with zeros at the bottom and on the right."""
+    """Pad with zeros at the bottom and on the right."""
     h, w = x.shape[1:3]
-    # Not `-h % multiple`, so that `jax.export` sees that a free size becomes a multiple.
+    # Not `-h % multiple`: from this form `jax.export` infers that a symbolic size becomes a multiple.
     bottom, right = ((n + multiple - 1) // multiple * multiple - n for n in (h, w))
     return jnp.pad(x, ((0, 0), (0, bottom), (0, right), (0, 0)))
 
 
 def resize(x: Float[Array, "b h w c"], size: tuple[int, ...]) -> Float[Array, "b H W c"]:
-    """Bilinear; corners of pixels are aligned, not their centres (PyTorch's `align_corners=False`)."""
+    """Resize bilinearly without antialiasing (PyTorch's `align_corners=False`)."""
     return resize_image(x, (x.shape[0], *size, x.shape[-1]), "bilinear", antialias=False)
 
 
-def _convolve(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "k k c features"], stride: int, dilation: int
-) -> Float[Array, "b H W features"]:
-    # The free sizes of `jax.export` cannot be compared with numbers.
-    known = not any(map(is_symbolic_dim, x.shape[1:3]))
-    if kernel.shape[:2] == (1, 1) and (known or stride == 1):
-        # A product of matrices takes half the time of XLA's convolution on a CPU.
-        return jnp.einsum("bhwi,io->bhwo", x[:, ::stride, ::stride], kernel[0, 0])
-    if known and kernel.shape[0] > min(x.shape[1:3]) and stride == dilation == 1:
-        # FCN-8s on a small image. XLA has only its slowest loop for it on a CPU, 38 times as slow.
-        return _multiply_patches(x, kernel)
-    # All but the central taps see nothing but padding if they are far enough away: rate 24 on a map of 16x16.
-    centre = slice(kernel.shape[0] // 2, kernel.shape[0] // 2 + 1)
-    if known and dilation >= x.shape[1]:
-        kernel = kernel[centre]
-    if known and dilation >= x.shape[2]:
-        kernel = kernel[:, centre]
-    reach = [dilation * (size // 2) for size in kernel.shape[:2]]
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        (stride, stride),
-        [(pixels, pixels) for pixels in reach],
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-
-
-def _multiply_patches(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "k k c features"]
-) -> Float[Array, "b h w features"]:
-    """A convolution as one product of matrices."""
-    height, width = x.shape[1:3]
-    taps = range(kernel.shape[0])
-    reach = len(taps) // 2
-    x = jnp.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-    patches = jnp.stack([x[:, i : i + height, j : j + width] for i in taps for j in taps], axis=3)
-    return jnp.einsum("bhwki,kio->bhwo", patches, kernel.reshape(-1, *kernel.shape[2:]))
-
-
-def _largest_of_three(
+def _max_of_three(
     even: Float[Array, "b h w c"], odd: Float[Array, "b h w c"], axis: int
 ) -> Float[Array, "b h w c"]:
-    """Of each even row (or column) and its two odd neighbours."""
-    ahead = [(int(i == axis), 0) for i in range(4)]
-    before = jax.lax.slice_in_dim(jnp.pad(odd, ahead), 0, odd.shape[axis], axis=axis)
-    return jnp.maximum(jnp.maximum(even, odd), before)
+    """Maximum of each even row (or column) and its two odd neighbors."""
+    padding = [(int(i == axis), 0) for i in range(4)]
+    previous = jax.lax.slice_in_dim(jnp.pad(odd, padding), 0, odd.shape[axis], axis=axis)
+    return jnp.maximum(jnp.maximum(even, odd), previous)

@@ -1,4 +1,7 @@
-"""Pretrained weights: a file in PyTorch's layout in, the variables of a network out."""
+"""Loading pretrained weights from files in PyTorch's layout.
+
+An address is the path of an array in the variables: `params/backbone/stem/conv/kernel`.
+"""
 
 import re
 from collections.abc import Mapping
@@ -9,19 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from balanced_jax.models.pth import read_pth
-from balanced_jax.models.vgg import STAGES
+from balanced_jax.models._pth import read_pth
+from balanced_jax.models.vgg import STAGE_UNITS
 
-PARTS = {
+_ARRAYS = {
     "weight": ("params", "kernel"),
     "bias": ("params", "bias"),
     "running_mean": ("batch_stats", "mean"),
     "running_var": ("batch_stats", "var"),
 }
-"""What the arrays of a layer are called in the files, and here: collection and name."""
+"""Collection and name of each array of a PyTorch layer."""
 
-# What layers are called in the files, as patterns, and here.
-RESNET = {
+# Patterns of PyTorch's layer names, and the paths of the same layers in the variables.
+RESNET_LAYERS = {
     r"conv1": "backbone/stem/conv",
     r"bn1": "backbone/stem/norm",
     r"layer(\d)\.(\d+)\.conv(\d)": r"backbone/stage\1_block\2/unit\3/conv",
@@ -29,8 +32,8 @@ RESNET = {
     r"layer(\d)\.(\d+)\.downsample\.0": r"backbone/stage\1_block\2/shortcut/conv",
     r"layer(\d)\.(\d+)\.downsample\.1": r"backbone/stage\1_block\2/shortcut/norm",
 }
-DEEPLABV3 = {
-    **{rf"backbone\.{name}": ours for name, ours in RESNET.items()},
+DEEPLABV3_LAYERS = {
+    **{rf"backbone\.{pattern}": path for pattern, path in RESNET_LAYERS.items()},
     r"classifier\.0\.convs\.0\.0": "pyramid/point/conv",
     r"classifier\.0\.convs\.0\.1": "pyramid/point/norm",
     r"classifier\.0\.convs\.([123])\.0": r"pyramid/atrous\1/conv",
@@ -48,77 +51,74 @@ DEEPLABV3 = {
 }
 
 
-def vgg16(norms: bool) -> dict[str, str]:
-    """Layers are numbered along with the ReLUs, poolings and norms between them."""
-    names, number = {}, 0
-    for stage, units in enumerate(STAGES, 1):
+def vgg16_layers(norms: bool) -> dict[str, str]:
+    """Return the layers of VGG16, which PyTorch numbers along with ReLUs, pooling and norms."""
+    paths, number = {}, 0
+    for stage, units in enumerate(STAGE_UNITS, 1):
         for unit in range(1, units + 1):
-            names[rf"features\.{number}"] = f"backbone/stage{stage}/unit{unit}/conv"
+            paths[rf"features\.{number}"] = f"backbone/stage{stage}/unit{unit}/conv"
             if norms:
-                names[rf"features\.{number + 1}"] = f"backbone/stage{stage}/unit{unit}/norm"
+                paths[rf"features\.{number + 1}"] = f"backbone/stage{stage}/unit{unit}/norm"
             number += 3 if norms else 2
         number += 1
-    # The wide layers in torchvision's classifier and in timm's.
-    return {**names, r"classifier\.0|pre_logits\.fc1": "fc6", r"classifier\.3|pre_logits\.fc2": "fc7"}
+    # The fully connected layers of torchvision's classifier and of timm's.
+    return {**paths, r"classifier\.0|pre_logits\.fc1": "fc6", r"classifier\.3|pre_logits\.fc2": "fc7"}
 
 
 def load_pretrained(path: str | Path, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Puts pretrained weights in the place of a network's own.
+    """Replace a network's variables by pretrained weights.
 
-    Read are ResNet-50 (for DeepLabV3 and PSPNet) and VGG16 with and without norms (for FCN-8s and SegNet), as
-    torchvision and timm name their layers, and the whole of torchvision's `deeplabv3_resnet50`. The encoder
-    must be in the file completely. Of what comes behind it, all is taken that the network has as well; scores
-    of another number of classes stay as they were.
+    Reads ResNet-50 (for DeepLabV3 and PSPNet) and VGG16 with and without norms (for FCN-8s and SegNet) with
+    the layer names of torchvision or timm, and the whole of torchvision's `deeplabv3_resnet50`. The file must
+    hold the whole encoder. Layers after the encoder are loaded where the network has them; logits of another
+    number of classes keep their values.
 
-    A first convolution for grey images is the sum over the colours. A bias in front of a norm is subtracted
-    from the running mean.
+    For grey images the first kernel is summed over the colors. A bias in front of a norm is subtracted from
+    the running mean.
 
     Args:
         path: a `.safetensors` file (needs the package `safetensors`, extra `[pretrained]`), or a `.pth` file
-            with a state dictionary (needs no PyTorch, and nothing that the file may hold is run).
-        variables: of the network, as `init` makes them.
+            with a state dictionary (read without PyTorch, and without running code from the file).
+        variables: the network's, as `init` returns them.
 
     Returns:
         New variables.
 
     Raises:
-        OSError, ImportError: the file, or the package `safetensors`, is not there.
-        ValueError: the file is none of these, or does not fit; says what does not, with both shapes.
+        OSError, ImportError: the file or the package `safetensors` is missing.
+        ValueError: the file is of another kind or does not fit; names what does not, with both shapes.
 
     Examples:
         >>> variables = load_pretrained("resnet50.pth", variables)  # doctest: +SKIP
     """
     tensors = _read(Path(path))
-    given = fold_biases(by_our_addresses(tensors, _names(tensors, path)))
+    loaded = fold_biases(by_address(tensors, _layers(tensors, path)))
     flat: dict[str, Any] = traverse_util.flatten_dict(dict(variables), sep="/")
     new, misfits = dict(flat), []
-    for address in dict.fromkeys([*given, *flat]):
-        encoder, scores = "/backbone/" in address, "logits/" in address
-        if address not in given:
-            if encoder:
+    for address in dict.fromkeys([*loaded, *flat]):
+        is_encoder, is_logits = "/backbone/" in address, "logits/" in address
+        if address not in loaded:
+            if is_encoder:
                 misfits.append(f"{address}: not in the file")
         elif address not in flat:
-            if encoder:
-                misfits.append(f"{given[address].name}: not in the network")
+            if is_encoder:
+                misfits.append(f"{loaded[address].name}: not in the network")
         else:
-            (name, theirs), wanted = given[address], flat[address].shape
-            ours = _in_our_layout(theirs, wanted)
-            if ours.shape == wanted:
-                new[address] = jnp.asarray(ours, flat[address].dtype)
-            elif not scores:
-                misfits.append(
-                    f"{name}: {theirs.shape} in the file, {_in_their_layout(wanted)} in the network"
-                )
+            (name, tensor), shape = loaded[address], flat[address].shape
+            array = _to_flax_layout(tensor, shape)
+            if array.shape == shape:
+                new[address] = jnp.asarray(array, flat[address].dtype)
+            elif not is_logits:
+                misfits.append(f"{name}: {tensor.shape} in the file, {_to_torch_shape(shape)} in the network")
     if misfits:
         more = f"; and {len(misfits) - 5} more" if len(misfits) > 5 else ""
         raise ValueError(f"{path}: does not fit the network: {'; '.join(misfits[:5])}{more}")
     return traverse_util.unflatten_dict(new, sep="/")
 
 
-class Tensor(NamedTuple):
-    """What a file holds, and what it is called there."""
-
+class _Tensor(NamedTuple):
     name: str
+    """In the file."""
     value: np.ndarray
 
 
@@ -138,55 +138,54 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: is damaged: {error}") from error
 
 
-def _names(tensors: Mapping[str, np.ndarray], path: str | Path) -> dict[str, str]:
-    """The names of layers that a file uses."""
+def _layers(tensors: Mapping[str, np.ndarray], path: str | Path) -> dict[str, str]:
     if "backbone.layer1.0.conv1.weight" in tensors:
-        return DEEPLABV3
+        return DEEPLABV3_LAYERS
     if "layer1.0.conv1.weight" in tensors:
-        return RESNET
+        return RESNET_LAYERS
     if "features.0.weight" in tensors:
-        return vgg16(norms="features.1.running_mean" in tensors)
-    first = ", ".join(list(tensors)[:3])
+        return vgg16_layers(norms="features.1.running_mean" in tensors)
+    names = ", ".join(list(tensors)[:3])
     raise ValueError(
-        f"{path}: is no ResNet-50, VGG16 or DeepLabV3 as torchvision names their layers; its first names are "
-        f"{first or 'none'}"
+        f"{path}: has no layers of ResNet-50, VGG16 or DeepLabV3 as torchvision names them; its first arrays "
+        f"are {names or 'none'}"
     )
 
 
-def by_our_addresses(tensors: Mapping[str, np.ndarray], names: Mapping[str, str]) -> dict[str, Tensor]:
-    """The tensors by their places in the variables, less those of layers without a name here."""
-    given = {}
+def by_address(tensors: Mapping[str, np.ndarray], layers: Mapping[str, str]) -> dict[str, _Tensor]:
+    """Return the tensors by address; a tensor whose layer matches no pattern is left out."""
+    tensor_of = {}
     for name, tensor in tensors.items():
-        layer, _, part = name.rpartition(".")
-        for theirs, ours in names.items():
-            if part in PARTS and (match := re.fullmatch(theirs, layer)):
-                collection, our_part = PARTS[part]
-                if part == "weight" and tensor.ndim == 1:
-                    our_part = "scale"
-                given[f"{collection}/{match.expand(ours)}/{our_part}"] = Tensor(name, tensor)
-    return given
+        layer, _, kind = name.rpartition(".")
+        for pattern, path in layers.items():
+            if kind in _ARRAYS and (match := re.fullmatch(pattern, layer)):
+                collection, array = _ARRAYS[kind]
+                if kind == "weight" and tensor.ndim == 1:
+                    array = "scale"
+                tensor_of[f"{collection}/{match.expand(path)}/{array}"] = _Tensor(name, tensor)
+    return tensor_of
 
 
-def fold_biases(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Subtracts each bias in front of a norm from the norm's running mean."""
-    folded = dict(given)
-    for address, (_, bias) in given.items():
+def fold_biases(tensors: Mapping[str, _Tensor]) -> dict[str, _Tensor]:
+    """Subtract each bias in front of a norm from the running mean of the norm; tensors are by address."""
+    folded = dict(tensors)
+    for address, (_, bias) in tensors.items():
         mean = address.replace("params/", "batch_stats/").replace("/conv/bias", "/norm/mean")
-        if address.endswith("/conv/bias") and mean in given:
-            folded[mean] = Tensor(given[mean].name, given[mean].value - bias)
+        if address.endswith("/conv/bias") and mean in tensors:
+            folded[mean] = _Tensor(tensors[mean].name, tensors[mean].value - bias)
             del folded[address]
     return folded
 
 
-def _in_our_layout(tensor: np.ndarray, wanted: tuple[int, ...]) -> np.ndarray:
-    """A kernel [out, in, h, w] or [out, in * h * w] as [h, w, in, out]; colours summed if grey is wanted."""
-    if len(wanted) == 4 and tensor.ndim == 2 and tensor.shape[1] == np.prod(wanted[:3]):
-        tensor = tensor.reshape(-1, wanted[2], *wanted[:2])
+def _to_flax_layout(tensor: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a kernel [out, in, h, w] or [out, in * h * w] as [h, w, in, out], colors summed if needed."""
+    if len(shape) == 4 and tensor.ndim == 2 and tensor.shape[1] == np.prod(shape[:3]):
+        tensor = tensor.reshape(-1, shape[2], *shape[:2])
     if tensor.ndim != 4:
         return tensor
     kernel = tensor.transpose(2, 3, 1, 0)
-    return kernel.sum(2, keepdims=True) if (kernel.shape[2], wanted[2]) == (3, 1) else kernel
+    return kernel.sum(2, keepdims=True) if (kernel.shape[2], shape[2]) == (3, 1) else kernel
 
 
-def _in_their_layout(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _to_torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (shape[3], shape[2], *shape[:2]) if len(shape) == 4 else shape

@@ -1,16 +1,18 @@
 """ResNet-50 without its classifier: the encoder of DeepLabV3 and PSPNet."""
 
+import functools
+
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from balanced_jax.models.layers import Mode, Unit, max_pool_3
+from balanced_jax.models.layers import Mode, Unit, max_pool_3x3
 
 
 class ResNet(nn.Module):
-    """Four stages of bottlenecks on features of a quarter of the image's size.
+    """Four stages of bottlenecks on features at a quarter of the image size.
 
-    The stride of a bottleneck is in its 3x3 convolution, as in torchvision. Where the output stride is
-    reached, dilation takes the place of stride.
+    The stride of a bottleneck is in its 3x3 convolution, as in torchvision. Once the output stride is
+    reached, dilation replaces stride.
 
     References:
         He, Zhang, Ren, Sun 2016, arXiv:1512.03385, table 1.
@@ -18,43 +20,44 @@ class ResNet(nn.Module):
     """
 
     width: int
-    """Channels of the stem; the stages give 4, 8, 16 and 32 times as many."""
+    """Channels of the stem; the stages have 4, 8, 16 and 32 times as many."""
     blocks: tuple[int, int, int, int]
     """Bottlenecks of the four stages: (3, 4, 6, 3) in ResNet-50."""
     output_stride: int
-    """Pixels of the image between neighbours in the last stage: 8 or 16."""
+    """Pixels of the image between neighboring features of the last stage: 8 or 16."""
     mode: Mode
     remat: bool = False
-    """Compute each bottleneck again in the backward pass instead of keeping its activations."""
+    """Recompute each bottleneck in the backward pass instead of storing its activations."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> list[Float[Array, "b _ _ _"]]:
-        """The four stages, finest first."""
+        """Return the features of the four stages, finest first."""
         if self.output_stride not in (8, 16):
             raise ValueError(f"output_stride: got {self.output_stride}, takes 8 or 16")
-        bottleneck = nn.remat(Bottleneck) if self.remat else Bottleneck
+        bottleneck = nn.remat(_Bottleneck) if self.remat else _Bottleneck
         x = Unit(self.width, self.mode, kernel=7, stride=2, name="stem")(x)
-        x = max_pool_3(x)
-        stages, reached, dilation = [], 4, 1
+        x = max_pool_3x3(x)
+        stages, total_stride, dilation = [], 4, 1
         for stage, blocks in enumerate(self.blocks, 1):
-            stride, dilation_before = (1 if stage == 1 else 2), dilation
-            if reached * stride > self.output_stride:
+            # The first bottleneck has the stride of this stage and the dilation of the stage before.
+            stride, first_dilation = (1 if stage == 1 else 2), dilation
+            if total_stride * stride > self.output_stride:
                 stride, dilation = 1, 2 * dilation
-            reached *= stride
+            total_stride *= stride
             for block in range(blocks):
                 x = bottleneck(
                     self.width * 2 ** (stage - 1),
                     self.mode,
                     stride=stride if block == 0 else 1,
-                    dilation=dilation_before if block == 0 else dilation,
+                    dilation=first_dilation if block == 0 else dilation,
                     name=f"stage{stage}_block{block}",
                 )(x)
             stages.append(x)
         return stages
 
 
-class Bottleneck(nn.Module):
-    """Narrow, look around, widen, add."""
+class _Bottleneck(nn.Module):
+    """Residual block of a 1x1, a 3x3 and a 1x1 convolution."""
 
     features: int
     """Channels of the 3x3 convolution; the result has four times as many."""
@@ -66,9 +69,8 @@ class Bottleneck(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W _"]:
         y = Unit(self.features, self.mode, kernel=1, name="unit1")(x)
         y = Unit(self.features, self.mode, stride=self.stride, dilation=self.dilation, name="unit2")(y)
-        y = Unit(4 * self.features, self.mode, kernel=1, relu=False, name="unit3")(y)
+        widen = functools.partial(Unit, 4 * self.features, self.mode, kernel=1, relu=False)
+        y = widen(name="unit3")(y)
         if x.shape != y.shape:
-            x = Unit(4 * self.features, self.mode, kernel=1, stride=self.stride, relu=False, name="shortcut")(
-                x
-            )
+            x = widen(stride=self.stride, name="shortcut")(x)
         return nn.relu(x + y)

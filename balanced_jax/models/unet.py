@@ -1,58 +1,35 @@
 """U-Net: an encoder and a decoder joined level by level."""
 
-from typing import Literal
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from balanced_jax.models._network import Network
 from balanced_jax.models.layers import Dropout, Mode, max_pool, pad_to_multiple
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """Encoder and decoder joined level by level.
 
-    The published network with padded convolutions and batch normalisation: two 3x3 convolutions a level,
-    2x2 max pooling down, 2x2 deconvolution up. With the published widths (64 to 1024) it has 31.0 million
-    parameters.
+    The published network with padded convolutions and batch normalization: two 3x3 convolutions a level, 2x2
+    max pooling down, 2x2 deconvolution up. Each level has twice the channels of the one above: with the
+    published widths (64 to 1024), 31.0 million parameters.
 
-    Any input size is taken: images are padded with zeros at the bottom and on the right to a multiple of
-    `2**depth`, and the logits are cropped back.
+    Images are padded with zeros at the bottom and on the right to a multiple of `2**depth`; the logits are
+    cropped back.
 
     References:
         Ronneberger, Fischer, Brox 2015, arXiv:1505.04597, figure 1.
     """
 
-    num_classes: int = 2
-    """Classes, background included: channels of the logits."""
-    width: int = 64
-    """Channels of the finest level; each level below has twice as many."""
     depth: int = 4
     """Levels below the finest one."""
-    norm: Literal["batch", "group"] = "batch"
-    """Norm after each 3x3 convolution."""
     dropout: float = 0.0
-    """Share of the coarsest level's activations that is dropped in training."""
-    dtype: str = "float32"
-    """Type of the computation; parameters and logits are float32 whatever it is."""
-    remat: bool = False
-    """Compute each level again in the backward pass: less memory, more time."""
-    axis_name: str | None = None
-    """Mapped axis over whose devices the batch statistics are shared."""
+    """Fraction of the coarsest level's activations that is dropped in training."""
 
     @nn.compact
     def __call__(self, images: Float[ArrayLike, "b h w c"], *, train: bool) -> Float[Array, "b h w classes"]:
-        """Scores every pixel.
-
-        Args:
-            images: normalised to about zero mean and unit deviation.
-            train: whether to drop (key `dropout`), to normalise by the batch, and to update the running
-                statistics (collection `batch_stats`, which must then be mutable).
-
-        Returns:
-            float32 logits at the size of the input.
-        """
-        mode = Mode(train, self.norm, self.dtype, self.axis_name)
+        mode = self.mode(train)
         convolve_twice = UNet._convolve_twice
         if self.remat:
             convolve_twice = nn.remat(convolve_twice, static_argnums=(2, 3))
@@ -91,8 +68,8 @@ class _Deconvolution(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w features"]:
-        # Blocks do not overlap, so a matrix product and a reshape do it; XLA's transposed convolution
-        # takes twice as long on a CPU.
+        # Blocks do not overlap, so a matrix product and a reshape suffice; XLA's transposed convolution takes
+        # twice as long on a CPU.
         b, h, w, _ = x.shape
         blocks = nn.DenseGeneral((2, 2, self.features), use_bias=False, dtype=self.dtype, name="blocks")(x)
         bias = self.param("bias", nn.initializers.zeros, (1, 1, 1, self.features)).astype(self.dtype)

@@ -5,23 +5,22 @@ from typing import NamedTuple
 import flax.linen as nn
 from jaxtyping import Array, Float, UInt8
 
-from balanced_jax.models.layers import Mode, Unit, max_places, max_pool
+from balanced_jax.models.layers import Mode, Unit, max_pool, max_pool_indices
 
-STAGES = (2, 2, 3, 3, 3)
-"""3x3 convolutions between one pooling and the next."""
+STAGE_UNITS = (2, 2, 3, 3, 3)
+"""3x3 convolutions of each stage."""
 
 
 def stage_features(width: int) -> list[int]:
-    """Channels of the five stages."""
+    """Return the channels of the five stages."""
     return [width * factor for factor in (1, 2, 4, 8, 8)]
 
 
 class Pooled(NamedTuple):
-    """A stage after 2x2 max pooling."""
+    """Features of a stage after 2x2 max pooling, and the indices of the maxima."""
 
     values: Float[Array, "b h w c"]
-    places: UInt8[Array, "b h w c"]
-    """Where in its block the largest value stood."""
+    indices: UInt8[Array, "b h w c"]
 
 
 class VGG16(nn.Module):
@@ -35,29 +34,27 @@ class VGG16(nn.Module):
     """Channels of the first stage; the others have 2, 4, 8 and 8 times as many."""
     mode: Mode
     remat: bool = False
-    """Compute each stage again in the backward pass instead of keeping its activations."""
+    """Recompute each stage in the backward pass instead of storing its activations."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> list[Pooled]:
-        """The five pooled stages of images whose height and width are multiples of 32."""
-        stage = nn.remat(Stage) if self.remat else Stage
+        """Return the five stages of images whose height and width are multiples of 32."""
+        stage = nn.remat(_Stage) if self.remat else _Stage
         pooled = []
-        for i, (units, features) in enumerate(zip(STAGES, stage_features(self.width), strict=True), 1):
+        for i, (units, features) in enumerate(zip(STAGE_UNITS, stage_features(self.width), strict=True), 1):
             pooled.append(stage(units, features, self.mode, name=f"stage{i}")(x))
             x = pooled[-1].values
         return pooled
 
 
-class Stage(nn.Module):
-    """Some units and the pooling."""
-
+class _Stage(nn.Module):
     units: int
     features: int
     mode: Mode
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Pooled:
-        for j in range(1, self.units + 1):
-            x = Unit(self.features, self.mode, name=f"unit{j}")(x)
+        for i in range(1, self.units + 1):
+            x = Unit(self.features, self.mode, name=f"unit{i}")(x)
         values = max_pool(x)
-        return Pooled(values, max_places(x, values))
+        return Pooled(values, max_pool_indices(x, values))

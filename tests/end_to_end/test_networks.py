@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tests.balanced_jax.test_pretrained import encoder
 from tests.end_to_end.runs import rows
+from tests.references.networks import encoder
 from tests.tiny import TINY, configs
 from train.__main__ import main
 from train.data.facts import DataFacts
@@ -66,7 +66,7 @@ def test_training_starts_from_the_pretrained_weights_and_keeps_them(resnet, tmp_
     ("pretrained", "message"),
     [
         ("nowhere.pth", "pretrained: [Errno 2] No such file or directory: 'nowhere.pth'"),
-        (str(TINY), "tiny.py: is no file of tensors by name in PyTorch's format"),
+        (str(TINY), "tiny.py: is not a state dictionary of PyTorch"),
         (None, "does not fit the network: bn1.bias: (4,) in the file, (8,) in the network"),
     ],
 )

@@ -123,7 +123,7 @@ def references() -> dict:
 
 
 def network(case: Case) -> dict[str, np.ndarray]:
-    """Logits in evaluation; after a step of training the gradient and the running statistics."""
+    """Compute PyTorch's logits in evaluation, and its gradient and running statistics in training."""
     import torch  # pyright: ignore[reportMissingImports]
 
     from tests.references import torch_networks
@@ -148,14 +148,14 @@ def network(case: Case) -> dict[str, np.ndarray]:
         total += 0.4 * (twin.auxiliary * cotangents).mean()
     total.backward()
     gradient = {name: x.grad.numpy() for name, x in twin.named_parameters()}
-    addresses = networks.ours(case, tensors)
-    gradient = {address: x for address, x in networks.ours(case, gradient).items() if address in addresses}
+    addresses = networks.to_flax(case, tensors)
+    gradient = {address: x for address, x in networks.to_flax(case, gradient).items() if address in addresses}
     after = {name: x.numpy() for name, x in twin.state_dict().items() if x.ndim}
     for name, n in samples.items():
         # PyTorch keeps the unbiased variance, flax the biased one.
         var = f"{name}.running_var"
         after[var] = tensors[var] * 0.9 + (after[var] - tensors[var] * 0.9) * (n - 1) / n
-    statistics = {a: x for a, x in networks.ours(case, after).items() if a.startswith("batch_stats")}
+    statistics = {a: x for a, x in networks.to_flax(case, after).items() if a.startswith("batch_stats")}
     return {
         "shapes": np.array(json.dumps(shapes)),
         "logits": logits.ravel()[::7].astype("f4"),
@@ -166,7 +166,7 @@ def network(case: Case) -> dict[str, np.ndarray]:
 
 
 def network_references() -> dict:
-    """Everything about networks that is checked in, by name."""
+    """Return the arrays of `networks.npz` by name."""
     return {f"{name}/{key}": array for name in CASES for key, array in network(CASES[name]).items()}
 
 

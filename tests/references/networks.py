@@ -1,12 +1,15 @@
-"""Small versions of the five networks, ours and PyTorch's: sizes, names, weights from a seed.
+"""Small versions of the five networks in JAX and PyTorch: sizes, layer names, random weights.
 
-Weights, images and directions are drawn by name on both sides, so that only PyTorch's answers are checked in:
-`networks.npz`, made by `make_references.py`.
+Both sides draw weights, images and directions from seeds made of their names, so that the repository holds
+PyTorch's results only: `networks.npz`, made by `make_references.py`.
 """
 
+import functools
+import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -14,7 +17,13 @@ import numpy as np
 from flax import traverse_util
 
 from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, UNet
-from balanced_jax.models.pretrained import DEEPLABV3, RESNET, by_our_addresses, fold_biases, vgg16
+from balanced_jax.models.pretrained import (
+    DEEPLABV3_LAYERS,
+    RESNET_LAYERS,
+    by_address,
+    fold_biases,
+    vgg16_layers,
+)
 
 Shapes = dict[str, tuple[int, ...]]
 Arrays = dict[str, np.ndarray]
@@ -26,25 +35,25 @@ class Case:
 
     model: nn.Module
     twin: str
-    """PyTorch's class, in `torch_networks.py`."""
-    names: Mapping[str, str]
-    """Layers there, as patterns, and here."""
+    """Class of the PyTorch network in `torch_networks.py`, called the twin."""
+    layers: Mapping[str, str]
+    """Patterns of the twin's layer names, and the paths of these layers in the variables."""
     arguments: dict[str, Any]
-    """Of the twin, beside classes and channels."""
+    """Arguments of the twin, besides classes and channels."""
     shape: tuple[int, int, int, int] = field(default=(3, 44, 56, 3))
-    """Of the images."""
+    """Shape of the images."""
 
 
-def _under(prefix: str, names: Mapping[str, str]) -> dict[str, str]:
-    return {rf"{prefix}\.{theirs}": ours for theirs, ours in names.items()}
+def _with_prefix(prefix: str, layers: Mapping[str, str]) -> dict[str, str]:
+    return {rf"{prefix}\.{pattern}": path for pattern, path in layers.items()}
 
 
-def _units(names: Mapping[str, str]) -> dict[str, str]:
-    """A convolution and its norm, which stand in a row there."""
+def _units(units: Mapping[str, str]) -> dict[str, str]:
+    """Return the layers of units, which the twin has as a sequence of convolution and norm."""
     return {
-        rf"{theirs}\.{i}": f"{ours}/{part}"
-        for theirs, ours in names.items()
-        for i, part in enumerate(("conv", "norm"))
+        rf"{pattern}\.{i}": f"{path}/{layer}"
+        for pattern, path in units.items()
+        for i, layer in enumerate(("conv", "norm"))
     }
 
 
@@ -60,21 +69,25 @@ SEGNET = {
     "logits": "logits",
 }
 PLUS = {
-    **{name.replace(r"classifier\.0", "pyramid"): DEEPLABV3[name] for name in DEEPLABV3 if r"r\.0\." in name},
-    **_under("backbone", RESNET),
+    **{
+        pattern.replace(r"classifier\.0", "pyramid"): path
+        for pattern, path in DEEPLABV3_LAYERS.items()
+        if r"r\.0\." in pattern
+    },
+    **_with_prefix("backbone", RESNET_LAYERS),
     **_units({"fine": "fine", "refine": "refine", "head": "head"}),
     "logits": "logits",
 }
 PSP = {
-    **_under("backbone", RESNET),
+    **_with_prefix("backbone", RESNET_LAYERS),
     **_units({rf"levels\.{bins}": f"level{bins}" for bins in (1, 2, 3, 6)}),
     **_units({"head": "head"}),
-    **{name: ours for name, ours in DEEPLABV3.items() if name.startswith("aux")},
+    **{pattern: path for pattern, path in DEEPLABV3_LAYERS.items() if pattern.startswith("aux")},
     "logits": "logits",
 }
 
 # Two bottlenecks in the stages whose second one has another dilation than the first.
-RESNET_OF = {"width": 4, "blocks": (1, 1, 2, 2)}
+RESNET = {"width": 4, "blocks": (1, 1, 2, 2)}
 CASES = {
     "unet": Case(
         UNet(num_classes=3, width=4, depth=2), "UNet", UNET, {"width": 4, "depth": 2}, (3, 21, 30, 1)
@@ -82,57 +95,59 @@ CASES = {
     "fcn8s": Case(
         FCN8s(num_classes=3, width=4, dropout=0.0),
         "FCN8s",
-        {**vgg16(norms=True), **FCN},
+        {**vgg16_layers(norms=True), **FCN},
         {"width": 4, "norms": True},
     ),
     "fcn8s without norms": Case(
         FCN8s(num_classes=3, width=4, norm="none", dropout=0.0),
         "FCN8s",
-        {**vgg16(norms=False), **FCN},
+        {**vgg16_layers(norms=False), **FCN},
         {"width": 4, "norms": False},
     ),
-    "segnet": Case(SegNet(num_classes=3, width=4), "SegNet", {**vgg16(norms=True), **SEGNET}, {"width": 4}),
-    # 14 by 17 features: the first of the three rates sees some of them, the others none.
+    "segnet": Case(
+        SegNet(num_classes=3, width=4), "SegNet", {**vgg16_layers(norms=True), **SEGNET}, {"width": 4}
+    ),
+    # 14 x 17 features: an atrous convolution of the smallest rate reads some neighbors, the others read none.
     "deeplabv3": Case(
-        DeepLabV3(num_classes=3, **RESNET_OF, dropout=0.0),
+        DeepLabV3(num_classes=3, **RESNET, dropout=0.0),
         "DeepLabV3",
-        DEEPLABV3,
-        {**RESNET_OF, "output_stride": 8},
+        DEEPLABV3_LAYERS,
+        {**RESNET, "output_stride": 8},
         (3, 112, 136, 3),
     ),
     "deeplabv3+": Case(
-        DeepLabV3(num_classes=3, **RESNET_OF, output_stride=16, decoder=True, auxiliary=False, dropout=0.0),
+        DeepLabV3(num_classes=3, **RESNET, output_stride=16, decoder=True, auxiliary=False, dropout=0.0),
         "DeepLabV3Plus",
         PLUS,
-        {**RESNET_OF, "output_stride": 16},
+        {**RESNET, "output_stride": 16},
         (3, 110, 130, 1),
     ),
     "pspnet": Case(
-        PSPNet(num_classes=3, **RESNET_OF, dropout=0.0), "PSPNet", PSP, {**RESNET_OF, "output_stride": 8}
+        PSPNet(num_classes=3, **RESNET, dropout=0.0), "PSPNet", PSP, {**RESNET, "output_stride": 8}
     ),
 }
 
 
-def drawn(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Normal numbers that the name decides."""
+def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw normal numbers with the name as seed."""
     return np.random.default_rng(zlib.crc32(name.encode())).normal(size=shape).astype(np.float32)
 
 
 def images(case: Case) -> np.ndarray:
-    """[b, h, w, c]"""
-    return drawn("images", case.shape)
+    """Return the images of a case [b, h, w, c]."""
+    return draw("images", case.shape)
 
 
 def cotangents(case: Case) -> np.ndarray:
-    """What each logit counts in the mean that is differentiated."""
-    return drawn("cotangents", (*case.shape[:3], 3))
+    """Return the cotangents of the logits."""
+    return draw("cotangents", (*case.shape[:3], 3))
 
 
 def weights(shapes: Shapes) -> Arrays:
-    """PyTorch's parameters and running statistics, so that activations keep their size."""
+    """Draw a twin's parameters and running statistics, scaled so that activations keep their size."""
     arrays = {}
     for name, shape in shapes.items():
-        array = drawn(name, shape)
+        array = draw(name, shape)
         if len(shape) == 4:
             array *= np.sqrt(2 / np.prod(shape[1:]), dtype=np.float32)
         elif name.endswith(("weight", "running_var")):
@@ -143,31 +158,55 @@ def weights(shapes: Shapes) -> Arrays:
     return arrays
 
 
-def ours(case: Case, tensors: Mapping[str, np.ndarray]) -> Arrays:
-    """PyTorch's arrays by our addresses in our layout, biases in front of norms folded."""
-    given = fold_biases(by_our_addresses(tensors, case.names))
-    return dict(_in_our_layout(address, value) for address, (_, value) in given.items())
+def to_flax(case: Case, tensors: Mapping[str, np.ndarray]) -> Arrays:
+    """Convert a twin's tensors to flax's layout, by address, with biases in front of norms folded."""
+    tensors_by_address = fold_biases(by_address(tensors, case.layers))
+    return dict(_to_flax_layout(address, value) for address, (_, value) in tensors_by_address.items())
 
 
 def variables(case: Case, shapes: Shapes) -> dict[str, Any]:
-    """Of our network, equal to the twin's."""
-    return traverse_util.unflatten_dict(ours(case, weights(shapes)), sep="/")
+    """Return the network's variables, equal to the twin's."""
+    return traverse_util.unflatten_dict(to_flax(case, weights(shapes)), sep="/")
+
+
+@functools.cache
+def torch_results(name: str) -> dict[str, np.ndarray]:
+    """Read PyTorch's results for a case, as `make_references.network` returns them."""
+    with np.load(Path(__file__).with_name("networks.npz")) as file:
+        return {key.removeprefix(f"{name}/"): file[key] for key in file if key.startswith(f"{name}/")}
+
+
+def torch_shapes(name: str) -> Shapes:
+    """Read the shapes in the state dictionary of a twin."""
+    shapes = json.loads(str(torch_results(name)["shapes"]))
+    return {array: tuple(shape) for array, shape in shapes.items()}
+
+
+def state_dictionary(name: str) -> Arrays:
+    """Return the state dictionary of a twin."""
+    return weights(torch_shapes(name))
+
+
+def encoder(name: str) -> Arrays:
+    """Return the layers of a twin's encoder, named as in the file of a classifier."""
+    layers = {k: x for k, x in state_dictionary(name).items() if k.startswith(("backbone.", "features."))}
+    return {k.removeprefix("backbone."): x for k, x in layers.items()}
 
 
 def projections(gradient: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Each parameter's gradient in two numbers, [parameters, 2]: its norm, and its part along a direction."""
+    """Reduce each parameter's gradient to its norm and its projection on a direction, [parameters, 2]."""
     rows = [
-        (np.linalg.norm(value), np.vdot(value, drawn(address, value.shape)) / np.sqrt(value.size))
+        (np.linalg.norm(value), np.vdot(value, draw(address, value.shape)) / np.sqrt(value.size))
         for address, value in sorted(gradient.items())
     ]
     return np.array(rows, np.float32)
 
 
-def _in_our_layout(address: str, value: np.ndarray) -> tuple[str, np.ndarray]:
+def _to_flax_layout(address: str, value: np.ndarray) -> tuple[str, np.ndarray]:
     if "_Deconvolution" in address:
         if value.ndim == 1:
             return address, value.reshape(1, 1, 1, -1)
         return address.replace("kernel", "blocks/kernel"), value.transpose(0, 2, 3, 1)
-    if "upsample" in address:  # flax does not turn the kernel of a deconvolution around
+    if "upsample" in address:  # flax does not flip the kernel of a deconvolution
         return address, value.transpose(2, 3, 0, 1)[::-1, ::-1]
     return address, value.transpose(2, 3, 1, 0) if value.ndim == 4 else value

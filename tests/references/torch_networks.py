@@ -1,7 +1,7 @@
 """The five networks in PyTorch, from their published definitions; needs `torch==2.13.0`.
 
-Encoders and DeepLabV3 have torchvision's names and layout, so that their state dictionaries are what
-`load_pretrained` reads; the other layers have our names. Images are [b, c, h, w].
+Encoders and DeepLabV3 have torchvision's layer names, so that `load_pretrained` reads their state
+dictionaries; other layers have the names of `balanced_jax.models`. Images are [b, c, h, w].
 """
 
 import itertools
@@ -30,14 +30,14 @@ def unit(before, after, kernel=3, stride=1, dilation=1):
 
 
 class UNet(nn.Module):
-    """Ronneberger et al. 2015, figure 1, with padded convolutions and BatchNorm."""
+    """U-Net of Ronneberger et al. 2015, figure 1, with padded convolutions and BatchNorm."""
 
     def __init__(self, classes, channels, width, depth):
         super().__init__()
         widths = [width * 2**level for level in range(depth + 1)]
         down = [channels, *(w for w in widths for _ in (0, 1))]
         up = [(b, w) for w in reversed(widths[:-1]) for b in (2 * w, w)]
-        # In the order in which they run.
+        # In the order of the forward pass.
         self.units = nn.ModuleList(unit(b, w) for b, w in [*itertools.pairwise(down), *up])
         self.larger = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, 2) for w in reversed(widths[:-1]))
         self.logits = nn.Conv2d(width, classes, 1)
@@ -61,7 +61,7 @@ class UNet(nn.Module):
 
 
 def vgg16_features(channels, width, norms):
-    """torchvision's `vgg16().features` and `vgg16_bn().features`, biases included."""
+    """Return torchvision's `vgg16().features` or, with norms, `vgg16_bn().features`, biases included."""
     layers, before = [], channels
     for stage, units in zip((1, 2, 4, 8, 8), (2, 2, 3, 3, 3), strict=True):
         for _ in range(units):
@@ -74,7 +74,7 @@ def vgg16_features(channels, width, norms):
 
 
 def vgg16_stages(features, x):
-    """Pooled values and their places, stage by stage."""
+    """Return the pooled values and the indices of the maxima of each stage."""
     stages = []
     for layer in features:
         x = layer(x)
@@ -85,12 +85,12 @@ def vgg16_stages(features, x):
 
 
 class FCN8s(nn.Module):
-    """Long et al. 2015, figure 3; padding and last upsampling as `balanced_jax` says."""
+    """FCN-8s of Long et al. 2015, figure 3, with the padding and the last upsampling of `balanced_jax`."""
 
     def __init__(self, classes, channels, width, norms):
         super().__init__()
         self.features = vgg16_features(channels, width, norms)
-        # torchvision's names of the two fully connected layers, whose weights have these numbers in a row.
+        # torchvision's names of the two fully connected layers, here as convolutions.
         self.classifier = nn.ModuleDict(
             {"0": nn.Conv2d(8 * width, 64 * width, 7, padding=3), "3": nn.Conv2d(64 * width, 64 * width, 1)}
         )
@@ -110,7 +110,7 @@ class FCN8s(nn.Module):
 
 
 class SegNet(nn.Module):
-    """Badrinarayanan et al. 2017, figure 2."""
+    """SegNet of Badrinarayanan et al. 2017, figure 2."""
 
     def __init__(self, classes, channels, width):
         super().__init__()
@@ -136,7 +136,7 @@ class SegNet(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """torchvision's, with the stride in the 3x3 convolution."""
+    """torchvision's bottleneck, with the stride in the 3x3 convolution."""
 
     def __init__(self, before, features, stride, dilation):
         super().__init__()
@@ -251,7 +251,7 @@ class DeepLabV3(nn.Module):
 
 
 class DeepLabV3Plus(nn.Module):
-    """Chen et al. 2018, figure 2: features of the first stage, 48 of them at width 64, and one 3x3 more."""
+    """DeepLabV3+ of Chen et al. 2018, figure 2, with 48 channels of the first stage at width 64."""
 
     def __init__(self, classes, channels, width, blocks, output_stride):
         super().__init__()
@@ -271,7 +271,7 @@ class DeepLabV3Plus(nn.Module):
 
 
 class PSPNet(nn.Module):
-    """Zhao et al. 2017, figure 3, as the authors' code has it, dropout off."""
+    """PSPNet of Zhao et al. 2017, figure 3, as in the authors' code, dropout off."""
 
     def __init__(self, classes, channels, width, blocks, output_stride):
         super().__init__()

@@ -1,7 +1,7 @@
-"""PyTorch's `.pth` files without PyTorch, and without running anything that they may hold.
+"""Reading PyTorch's `.pth` files without PyTorch, and without running code from the file.
 
-A `.pth` file is a pickle, and a pickle may call any function of any module. This reader knows three names
-that rebuild tensors, the names of the storages, and `OrderedDict`; any other is refused and never looked up.
+A `.pth` file is a pickle, and a pickle may call any function of any module. The unpickler here resolves three
+functions that rebuild tensors, the names of the storages, and `OrderedDict`, and refuses any other name.
 """
 
 import io
@@ -28,11 +28,11 @@ _STORAGES = {
     "BoolStorage": "?",
 }
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-"""First number of the files that PyTorch wrote up to 1.5, and torchvision's VGG16 among them."""
+"""First number of a file from PyTorch up to 1.5, such as torchvision's VGG16."""
 
 
 class _Storage(NamedTuple):
-    """Numbers in a row, which the file holds outside of the pickle."""
+    """Flat array, stored outside of the pickle."""
 
     key: str
     dtype: np.dtype
@@ -40,7 +40,7 @@ class _Storage(NamedTuple):
 
 
 class _View(NamedTuple):
-    """A tensor: how it lies in a storage."""
+    """Tensor as a strided view of a storage."""
 
     storage: _Storage
     offset: int
@@ -48,20 +48,19 @@ class _View(NamedTuple):
     strides: tuple[int, ...]
 
     def array(self, data: np.ndarray) -> np.ndarray:
-        """The tensor, cut out of its storage."""
         last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
-        inside = min(self.offset, *self.shape, *self.strides, 0) >= 0 and last < len(data)
-        if not inside and 0 not in self.shape:
-            raise pickle.UnpicklingError(f"a tensor {self.shape} reaches beyond its {len(data)} numbers")
+        in_bounds = min(self.offset, *self.shape, *self.strides, 0) >= 0 and last < len(data)
+        if not in_bounds and 0 not in self.shape:
+            raise pickle.UnpicklingError(f"a tensor {self.shape} exceeds its storage of {len(data)} numbers")
         strides = [step * data.itemsize for step in self.strides]
         return np.lib.stride_tricks.as_strided(data[self.offset :], self.shape, strides).copy()
 
 
 def read_pth(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a state dictionary, by name.
+    """Return the tensors of a state dictionary by name.
 
     Raises:
-        ValueError: the file is damaged, is no state dictionary, or holds more than tensors.
+        ValueError: the file is damaged, is not a state dictionary, or refers to other names.
     """
     try:
         with path.open("rb") as file:
@@ -76,7 +75,7 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
         TypeError,
         ValueError,
     ) as error:
-        raise ValueError(f"{path}: is no file of tensors by name in PyTorch's format: {error}") from error
+        raise ValueError(f"{path}: is not a state dictionary of PyTorch: {error}") from error
 
 
 def _read_zip(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
@@ -95,10 +94,10 @@ def _read_zip(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
 
 def _read_legacy(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
     if _Unpickler(file).load() != _LEGACY_MAGIC:
-        raise pickle.UnpicklingError("it begins as no such file does")
+        raise pickle.UnpicklingError("the first number is not that of a .pth file")
     _version, system = _Unpickler(file).load(), _Unpickler(file).load()
     if not system["little_endian"]:
-        raise pickle.UnpicklingError("it is from a big-endian machine")
+        raise pickle.UnpicklingError("its byte order is big-endian")
     unpickler = _Unpickler(file)
     views = _views(unpickler.load())
     data = {}
@@ -111,7 +110,7 @@ def _read_legacy(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
 
 def _views(content: Any) -> dict[str, _View]:
     if not isinstance(content, Mapping):
-        raise pickle.UnpicklingError(f"it holds one {type(content).__name__}")
+        raise pickle.UnpicklingError(f"it holds an object of type {type(content).__name__}")
     return {name: view for name, view in content.items() if isinstance(view, _View)}
 
 
@@ -129,7 +128,7 @@ class _Unpickler(pickle.Unpickler):
             **{("torch", storage): storage for storage in _STORAGES},
         }
         if (module, name) not in known:
-            raise pickle.UnpicklingError(f"it holds {module}.{name}, which is not needed for tensors")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which no tensor needs")
         return known[module, name]
 
     def persistent_load(self, pid: Any) -> _Storage:

@@ -41,19 +41,19 @@ class Views(Sequence[Batch]):
     over a set that fits in memory costs next to nothing.
     """
 
-    def __init__(self, examples: Examples, size: Size | None, masks: Mapping[str, Mask], room: int):
+    def __init__(self, examples: Examples, size: Size | None, masks: Mapping[str, Mask], memory: int):
         """Views of examples.
 
         Args:
             examples: with labels.
             size: height and width every example is resized to; None leaves them as they are.
             masks: by the names of their terms.
-            room: bytes of memory for what is kept; views that no longer fit are made each time.
+            memory: bytes of memory for what is kept; views that no longer fit are made each time.
         """
         self._examples = examples
         self._size = size
         self._masks = masks
-        self._room = room
+        self._memory = memory
         self._kept: dict[int, Batch] = {}
         self._lock = threading.Lock()
 
@@ -76,7 +76,7 @@ class Views(Sequence[Batch]):
     def _keep(self, index: int, view: Batch) -> Batch:
         size = sum(x.nbytes for x in (view["image"], view["label"], *view["masks"].values()))
         with self._lock:
-            if index not in self._kept and size <= self._room:
+            if index not in self._kept and size <= self._memory:
                 self._kept[index] = view
-                self._room -= size
+                self._memory -= size
         return view

@@ -34,7 +34,7 @@ def training_batches(
     host: int = 0,
     hosts: int = 1,
     masks: Mapping[str, Mask] | None = None,
-    room: int = 0,
+    memory: int = 0,
 ) -> Iterator[Batch]:
     """This host's share of the batches of a run, in a new order each pass, from `first_step` to the end.
 
@@ -54,7 +54,7 @@ def training_batches(
         host: this host's number.
         hosts: how many share the work; divides `batch_size`.
         masks: functions that make a stored mask of a label, by the names of their terms.
-        room: bytes of memory for images that are kept from pass to pass; those that do not fit are decoded
+        memory: bytes of memory for images that are kept from pass to pass; those that do not fit are decoded
             each time.
 
     Yields:
@@ -64,7 +64,7 @@ def training_batches(
     """
     showing = None if defective is None else sum(defective)
     steps = images_per_pass(len(examples), showing) // batch_size
-    views = Views(examples, size, masks or {}, room)
+    views = Views(examples, size, masks or {}, memory)
     stream = (
         _order(len(examples), defective, seed)
         .slice(slice(0, steps * batch_size))
@@ -160,13 +160,14 @@ def _crop(example: Batch, crop: Size | None, centered: float, rng: np.random.Gen
         return example
     image, label = padded(example["image"], crop, 0), padded(example["label"], crop, VOID)
     masks = {name: padded(mask, crop, 0) for name, mask in example["masks"].items()}
-    rooms = [have - want for have, want in zip(label.shape, crop, strict=True)]
+    margins = [have - want for have, want in zip(label.shape, crop, strict=True)]
     pixel = _defect_pixel(label, rng) if centered and rng.random() < centered else None
     if pixel is None:
-        top, left = (rng.integers(0, room + 1) for room in rooms)
+        top, left = (rng.integers(0, margin + 1) for margin in margins)
     else:
         top, left = (
-            min(max(0, at - side // 2), room) for at, side, room in zip(pixel, crop, rooms, strict=True)
+            min(max(0, at - side // 2), margin)
+            for at, side, margin in zip(pixel, crop, margins, strict=True)
         )
     window = (slice(top, top + crop[0]), slice(left, left + crop[1]))
     masks = {name: mask[window] for name, mask in masks.items()}

@@ -35,17 +35,17 @@ BYTES = 2 * 6 * 5
 
 def test_what_fits_in_memory_is_decoded_once():
     examples = Counted(4)
-    views = Views(examples, (6, 5), {}, room=4 * BYTES)
+    views = Views(examples, (6, 5), {}, memory=4 * BYTES)
     first, second = ([views[i] for i in range(4)] for _ in range(2))
     assert set(examples.asked.values()) == {1}
     assert all(a is b for a, b in zip(first, second, strict=True))
     assert first[0]["image"].shape == (6, 5, 1)
 
 
-@pytest.mark.parametrize(("room", "kept"), [(0, 0), (BYTES - 1, 0), (2 * BYTES, 2), (3 * BYTES - 1, 2)])
-def test_what_does_not_fit_is_decoded_each_time(room, kept):
+@pytest.mark.parametrize(("memory", "kept"), [(0, 0), (BYTES - 1, 0), (2 * BYTES, 2), (3 * BYTES - 1, 2)])
+def test_what_does_not_fit_is_decoded_each_time(memory, kept):
     examples = Counted(4)
-    views = Views(examples, (6, 5), {}, room=room)
+    views = Views(examples, (6, 5), {}, memory=memory)
     for _ in range(2):
         for i in range(len(views)):
             views[i]
@@ -54,9 +54,9 @@ def test_what_does_not_fit_is_decoded_each_time(room, kept):
 
 @pytest.mark.parametrize("size", [None, (6, 5)])
 def test_batches_are_the_same_with_and_without_memory(size):
-    def run(room):
+    def run(memory):
         return training_batches(
-            Counted(7), size=size, crop=(4, 4), centred=0.5, batch_size=3, passes=4, seed=1, room=room
+            Counted(7), size=size, crop=(4, 4), centred=0.5, batch_size=3, passes=4, seed=1, memory=memory
         )
 
     assert jax.tree.all(jax.tree.map(np.array_equal, list(run(0)), list(run(10**6))))

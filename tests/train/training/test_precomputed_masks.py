@@ -74,7 +74,7 @@ def test_masks_are_made_at_the_size_of_the_network_and_kept():
         made.append(label.shape)
         return np.zeros(label.shape, np.float16)
 
-    views = Views(examples((12, 12), (8, 8)), (6, 5), {"x": mask}, room=10**4)
+    views = Views(examples((12, 12), (8, 8)), (6, 5), {"x": mask}, memory=10**4)
     for _ in range(3):
         assert [views[i]["masks"]["x"].shape for i in range(2)] == [(6, 5)] * 2
     assert made == [(6, 5)] * 2

@@ -43,7 +43,7 @@ def run_of(source, **options):
 
 
 FEW_DEFECTS = [i in (1, 4, 8, 9) for i in range(10)]
-SAMPLINGS = [{}, {"centred": 0.5}, {"defective": FEW_DEFECTS}, {"defective": FEW_DEFECTS, "centred": 1.0}]
+SAMPLINGS = [{}, {"centered": 0.5}, {"defective": FEW_DEFECTS}, {"defective": FEW_DEFECTS, "centered": 1.0}]
 
 
 def batches(count=10, **options):
@@ -131,8 +131,8 @@ def test_a_pass_is_all_images_or_twice_the_rarer_kind(images, defective, shown):
 
 @pytest.mark.parametrize("pixel", [(0, 0), (0, 15), (23, 29), (12, 0), (12, 15), (5, 27)])
 @pytest.mark.parametrize("crop", [(7, 9), (8, 4), (24, 30), (40, 9), (40, 50), (1, 1)])
-def test_a_centred_crop_has_its_pixel_as_near_to_the_middle_as_the_edge_allows(pixel, crop):
-    (batch,) = run_of(surfaces([{pixel: 3}]), crop=crop, centred=1.0)
+def test_a_centered_crop_has_its_pixel_as_near_to_the_middle_as_the_edge_allows(pixel, crop):
+    (batch,) = run_of(surfaces([{pixel: 3}]), crop=crop, centered=1.0)
     assert batch["label"].shape == (1, *crop)
     (place,) = np.argwhere(batch["label"][0] == 3)
     for at, found, side, whole in zip(pixel, place, crop, (24, 30), strict=True):
@@ -142,27 +142,27 @@ def test_a_centred_crop_has_its_pixel_as_near_to_the_middle_as_the_edge_allows(p
         assert found == side // 2 if inside else first in (0, max(0, whole - side))
 
 
-def test_a_centred_crop_is_about_any_pixel_of_its_class():
+def test_a_centered_crop_is_about_any_pixel_of_its_class():
     source = surfaces([{(8, column): 1 for column in range(10, 16)}])
-    run = run_of(source, crop=(1, 1), centred=1.0, passes=60)
+    run = run_of(source, crop=(1, 1), centered=1.0, passes=60)
     assert all(batch["label"] == 1 for batch in run)
     source[0]["image"] = np.arange(24 * 30, dtype=np.int32).reshape(24, 30, 1)
     columns = [
-        int(batch["image"][0, 0, 0, 0]) % 30 for batch in run_of(source, crop=(1, 1), centred=1.0, passes=60)
+        int(batch["image"][0, 0, 0, 0]) % 30 for batch in run_of(source, crop=(1, 1), centered=1.0, passes=60)
     ]
     assert set(columns) == set(range(10, 16))
 
 
 def test_classes_are_drawn_alike_however_large_their_defects_are():
     large = {(row, column): 2 for row in range(12, 24) for column in range(30)}
-    run = run_of(surfaces([{(2, 2): 1, **large}]), crop=(1, 1), centred=1.0, passes=400)
+    run = run_of(surfaces([{(2, 2): 1, **large}]), crop=(1, 1), centered=1.0, passes=400)
     small = sum(int(batch["label"][0, 0, 0]) == 1 for batch in run)
     assert 160 < small < 240
 
 
-def test_a_crop_is_centred_with_the_given_chance():
+def test_a_crop_is_centered_with_the_given_chance():
     source = surfaces([{(100, 100): 1}], 200, 200)
-    run = run_of(source, crop=(3, 3), centred=0.25, passes=400)
+    run = run_of(source, crop=(3, 3), centered=0.25, passes=400)
     hits = sum(int(batch["label"][0, 1, 1]) == 1 for batch in run)
     assert 70 < hits < 130
 
@@ -171,14 +171,14 @@ def test_without_a_defect_a_crop_falls_anywhere():
     source = surfaces([{}, {(3, 3): VOID}])
     for example in source:
         example["image"] = np.arange(24 * 30).astype(np.uint8).reshape(24, 30, 1)
-    windows = {batch["image"].tobytes() for batch in run_of(source, crop=(5, 5), centred=1.0, passes=60)}
+    windows = {batch["image"].tobytes() for batch in run_of(source, crop=(5, 5), centered=1.0, passes=60)}
     assert len(windows) > 50
 
 
-def test_a_crop_is_centred_on_what_resizing_has_left():
+def test_a_crop_is_centered_on_what_resizing_has_left():
     source = surfaces([{(11, 13): 1}])
     source[0]["label"][6:18, 6:18] = 2
-    (batch,) = run_of(source, size=(4, 5), crop=(1, 1), centred=1.0)
+    (batch,) = run_of(source, size=(4, 5), crop=(1, 1), centered=1.0)
     assert batch["label"] == 2
 
 

@@ -1,1 +1,1 @@
-"""Display: the report, tables, charts and TensorBoard, from what has been measured."""
+"""Display of records: the report, tables, pictures and TensorBoard."""

@@ -1,4 +1,8 @@
-"""Classes drawn over pictures, such that a defect of one pixel is seen and a large one hides nothing."""
+"""Pictures of labels and predictions over images, and of the cost per pixel.
+
+An outline around each region keeps a defect of one pixel visible; a light tint keeps the texture of a large
+one visible.
+"""
 
 import matplotlib
 import numpy as np
@@ -7,8 +11,8 @@ from scipy.ndimage import maximum_filter
 from train.data.example import VOID
 from train.data.pixels import visible
 
-# Okabe and Ito's palette, which colour-blind people can tell apart, less black.
-PALETTE = np.array(
+# The palette of Okabe and Ito without black, which color-blind people can tell apart.
+_PALETTE = np.array(
     [
         (213, 94, 0),
         (86, 180, 233),
@@ -19,55 +23,58 @@ PALETTE = np.array(
         (230, 159, 0),
     ]
 )
-TINT = 0.25
-"""Opacity of the colour that lies over a class."""
-OUTLINES_ACROSS = 250
-"""How many outlines side by side would cover the longer side of a picture."""
+_TINT = 0.25
+"""Opacity of the color over a region."""
+_OUTLINES_PER_SIDE = 250
+"""Number of outlines that fit side by side along the longer side of a picture."""
+_STRIPE_SHADES = (112, 160)
+_STRIPE_OPACITY = 160
 
 HEAT_TICKS = (0.1, 1, 10, 100)
-"""Costs named beside the scale of heat, as multiples of a picture's mean; its ends are the first and last."""
+"""Ticks of the color scale of `heatmap`, in multiples of the mean cost; its ends are the first and last."""
 
 
 def class_colors(num_classes: int) -> np.ndarray:
-    """The colour of each class from 1 on, uint8 [num_classes - 1, 3]; the same however many there are.
+    """Return the color of each class from 1 on, uint8 [num_classes - 1, 3].
 
-    Colours come in rounds of seven: pure, then lighter and darker in turn.
+    The color of a class does not depend on the number of classes. After the seven colors of the palette come
+    lighter and darker shades of them in turn.
     """
-    rounds, place = np.divmod(np.arange(num_classes - 1), len(PALETTE))
+    rounds, color = np.divmod(np.arange(num_classes - 1), len(_PALETTE))
     purity = 0.6 ** ((rounds + 1) // 2)[:, None]
-    end = np.where(rounds % 2, 255, 0)[:, None]
-    return np.round(purity * PALETTE[place] + (1 - purity) * end).astype(np.uint8)
+    white_or_black = np.where(rounds % 2, 255, 0)[:, None]
+    return np.round(purity * _PALETTE[color] + (1 - purity) * white_or_black).astype(np.uint8)
 
 
-def layer(label: np.ndarray) -> np.ndarray:
-    """What is laid over a picture to show its classes: a light tint and an outline each; stripes over void.
+def class_layer(label: np.ndarray) -> np.ndarray:
+    """Draw class ids as a layer over an image: a tint and an outline for each region, stripes for void.
 
-    An outline lies on the more common side of a boundary, so that nothing small is painted over.
+    An outline lies on the side of the more common class of a boundary, so that it covers no small region.
 
     Args:
-        label: class ids, uint8 [h, w]; 0 (the background) stays clear, 255 is void.
+        label: class ids, uint8 [h, w]; 0 (the background) stays transparent, 255 is void.
 
     Returns:
         Red, green, blue and opacity, uint8 [h, w, 4].
     """
-    width = outline_width(label.shape)
-    out = np.zeros((*label.shape, 4), np.uint8)
+    width = _outline_width(label.shape)
+    layer = np.zeros((*label.shape, 4), np.uint8)
     void = label == VOID
-    out[void] = _stripes(*np.nonzero(void), width=3 * width)
+    layer[void] = _stripes(*np.nonzero(void), width=3 * width)
     colors = class_colors(VOID)
     classes, pixels = np.unique(label[(label > 0) & ~void], return_counts=True)
-    as_rare = (label > 0) & ~void  # the pixels of the class at hand and of those to come
+    uncovered = (label > 0) & ~void  # the pixels of this class and of all rarer ones
     for k in classes[np.argsort(-pixels, kind="stable")]:
-        inside = label == k
-        outline = maximum_filter(inside, size=2 * width + 1) & ~as_rare
-        out[inside] = *colors[k - 1], round(255 * TINT)
-        out[outline] = *colors[k - 1], 255
-        as_rare &= ~inside
-    return out
+        region = label == k
+        outline = maximum_filter(region, size=2 * width + 1) & ~uncovered
+        layer[region] = *colors[k - 1], round(255 * _TINT)
+        layer[outline] = *colors[k - 1], 255
+        uncovered &= ~region
+    return layer
 
 
 def overlay(image: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """A picture with its classes drawn over it; see `layer`.
+    """Draw class ids over an image, as in `class_layer`.
 
     Args:
         image: uint8 [h, w, c].
@@ -76,16 +83,16 @@ def overlay(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [h, w, 3].
     """
-    drawn = layer(label).astype(np.uint16)
-    opacity = drawn[..., 3:]
-    return ((opacity * drawn[..., :3] + (255 - opacity) * visible(image) + 127) // 255).astype(np.uint8)
+    layer = class_layer(label).astype(np.uint16)
+    opacity = layer[..., 3:]
+    return ((opacity * layer[..., :3] + (255 - opacity) * visible(image) + 127) // 255).astype(np.uint8)
 
 
-def heat(cost: np.ndarray) -> np.ndarray:
-    """What each pixel costs, as a colour: dark is cheap, light is dear, on a logarithmic scale.
+def heatmap(cost: np.ndarray) -> np.ndarray:
+    """Draw the cost of each pixel on a logarithmic color scale, from dark (low) to light (high).
 
-    A cost counts as a multiple of the picture's mean, so that a picture says which pixels hold the loss, not
-    how large it is.
+    Colors stand for multiples of the picture's mean cost: they show how the loss is distributed over the
+    pixels, not how large it is.
 
     Args:
         cost: [h, w]; NaN at void pixels, which are striped.
@@ -95,39 +102,40 @@ def heat(cost: np.ndarray) -> np.ndarray:
     """
     void = np.isnan(cost)
     mean = cost[~void].mean() if not void.all() else 0.0
-    times = np.where(void, 0, cost) / mean if 0 < mean < np.inf else np.zeros_like(cost)
-    out = heat_color(times)
-    out[void] = _stripes(*np.nonzero(void), width=3 * outline_width(cost.shape))[:, :3]
-    return out
+    multiples = np.where(void, 0, cost) / mean if 0 < mean < np.inf else np.zeros_like(cost)
+    colors = heat_colors(multiples)
+    colors[void] = _stripes(*np.nonzero(void), width=3 * _outline_width(cost.shape))[:, :3]
+    return colors
 
 
-def heat_color(times: np.ndarray | float) -> np.ndarray:
-    """The colour of a cost that is so many times the mean, uint8 [..., 3]."""
+def heat_colors(multiples: np.ndarray | float) -> np.ndarray:
+    """Return the color of costs in multiples of the mean, uint8 [..., 3]."""
     low, high = np.log10(HEAT_TICKS[0]), np.log10(HEAT_TICKS[-1])
-    place = (np.log10(np.maximum(times, HEAT_TICKS[0])) - low) / (high - low)
-    return np.asarray(matplotlib.colormaps["inferno"](place, bytes=True))[..., :3]
+    position = (np.log10(np.maximum(multiples, HEAT_TICKS[0])) - low) / (high - low)
+    return np.asarray(matplotlib.colormaps["inferno"](position, bytes=True))[..., :3]
 
 
-def enlarge(pixels: np.ndarray, at_least: int) -> np.ndarray:
-    """A small picture or label with each pixel as a square, so that an outline is finer than a pixel.
+def enlarge(pixels: np.ndarray, minimum_side: int) -> np.ndarray:
+    """Repeat each pixel of a small picture, so that an outline can be thinner than an original pixel.
 
     Args:
         pixels: [h, w, ...].
-        at_least: what the longer side is brought to, in pixels, with a whole factor k.
+        minimum_side: least length of the longer side of the result.
 
     Returns:
-        The same type, [k h, k w, ...]; unchanged where it is large enough.
+        [k h, k w, ...] with the smallest sufficient integer k; unchanged where the picture is large enough.
     """
-    times = -(-at_least // max(pixels.shape[:2]))
-    return pixels.repeat(times, 0).repeat(times, 1)
+    factor = -(-minimum_side // max(pixels.shape[:2]))
+    return pixels.repeat(factor, 0).repeat(factor, 1)
 
 
-def outline_width(shape: tuple[int, ...]) -> int:
-    """Pixels of an outline that is still seen when the whole picture is."""
-    return -(-max(shape) // OUTLINES_ACROSS)
+def _outline_width(shape: tuple[int, ...]) -> int:
+    """Return the width of an outline, in pixels, that stays visible when the whole picture is shown."""
+    return -(-max(shape) // _OUTLINES_PER_SIDE)
 
 
 def _stripes(y: np.ndarray, x: np.ndarray, width: int) -> np.ndarray:
-    """Half-clear grey in two shades, uint8 [n, 4] for n pixels, which makes diagonal stripes."""
-    shade = np.where((y + x) // width % 2, 112, 160)
-    return np.stack([shade, shade, shade, np.full_like(shade, 160)], -1)
+    """Return half-transparent diagonal stripes in two shades at n pixels, uint8 [n, 4]."""
+    dark, light = _STRIPE_SHADES
+    shade = np.where((y + x) // width % 2, dark, light)
+    return np.stack([shade, shade, shade, np.full_like(shade, _STRIPE_OPACITY)], -1)

@@ -1,141 +1,145 @@
-"""An evaluation as tables for the screen, narrow enough for eighty columns."""
+"""Tables for the screen, at most eighty columns wide: an evaluation, and classes that a mask mutes."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from rich import box
 from rich.table import Table
 
-from train.measures.figures import RATIOS, READINGS
+from train.display.formatting import figure, interval, percent, significant
+from train.inspection.muting import Muting
+from train.measures.records import Breakdown, DecidedBreakdown, Evaluation
 
 
-def tables(evaluation: Mapping[str, Any]) -> list[Table]:
-    """All that evaluation.json says; the breakdowns are those of the most probable classes."""
+def evaluation_tables(evaluation: Evaluation) -> list[Table]:
+    """Return the tables of an evaluation; the breakdowns are those of the most probable classes."""
     return [
-        figures_table(evaluation),
-        decided_table(evaluation["decided"]),
-        images_table(evaluation),
-        boundary_table(evaluation),
-        components_table(evaluation),
-        confusion_table(evaluation),
+        _figures_table(evaluation),
+        _decided_table(evaluation.decided),
+        _image_level_table(evaluation),
+        _boundary_table(evaluation),
+        _components_table(evaluation),
+        _confusion_table(evaluation),
     ]
 
 
-def figures_table(evaluation: Mapping[str, Any]) -> Table:
-    """Figures of the most probable classes."""
-    out = _table(
-        f"{evaluation['part']} part, {evaluation['images']} images",
-        [*(f"IoU\n{reading}" for reading in READINGS), "Dice", "precision", "recall"],
-        f"{_headline(evaluation)}\nwith background {_text(evaluation['mean_with_background'])}",
+def muting_table(muting: Muting) -> Table:
+    """Return the table of the training labels under the confusion mask; without a mask, of their numbers."""
+    masked = muting.window is not None
+    title = f"training labels, {muting.images} images"
+    if masked:
+        title += f", confusion mask of window {muting.window}"
+    table = _table(title, ["images", "% of pixels", *(["mask", "rescaled"] if masked else [])])
+    for name, row in muting.classes.items():
+        masks = (row.mask, row.rescaled_mask) if masked else ()
+        fraction = significant(100 * row.pixel_fraction, 3)
+        table.add_row(name, str(row.images), fraction, *(figure(mask, 2) for mask in masks))
+    return table
+
+
+def _figures_table(evaluation: Evaluation) -> Table:
+    table = _table(
+        f"{evaluation.part} part, {evaluation.images} images",
+        ["IoU\ndataset", "IoU\npresent", "IoU\nunion", "IoU\nall", "Dice", "precision", "recall"],
+        f"{_headline(evaluation)}\nwith background {figure(evaluation.mean_with_background)}",
     )
-    for name, row in evaluation["classes"].items():
-        out.add_row(name, *map(_text, [*row["iou"].values(), *(row[ratio.__name__] for ratio in RATIOS)]))
-    return out
+    for name, row in evaluation.classes.items():
+        ious = (row.iou.dataset, row.iou.present, row.iou.union, row.iou.all)
+        table.add_row(name, *map(figure, (*ious, row.dice, row.precision, row.recall)))
+    return table
 
 
-def decided_table(decided: Mapping[str, Any]) -> Table:
-    """Data-set figures under decision thresholds and minimum areas."""
-    out = _table(
-        "the same with thresholds and minimum areas chosen on the validation part",
+def _decided_table(decided: DecidedBreakdown) -> Table:
+    table = _table(
+        "data-set figures with thresholds and minimum areas chosen on the validation part",
         ["threshold", "area", "IoU", "95 %", "Dice", "precision", "recall"],
         _headline(decided),
     )
-    for name, threshold in decided["thresholds"].items():
-        row = decided["classes"][name]
-        out.add_row(
+    for name, threshold in decided.thresholds.items():
+        row = decided.classes[name]
+        table.add_row(
             name,
-            _text(threshold),
-            str(decided["minimum_areas"][name]),
-            _text(row["iou"]["dataset"]),
-            _interval(decided["intervals"]["classes"][name]),
-            *(_text(row[ratio.__name__]) for ratio in RATIOS),
+            figure(threshold),
+            str(decided.minimum_areas[name]),
+            figure(row.iou.dataset),
+            interval(decided.intervals.classes[name]),
+            *map(figure, (row.dice, row.precision, row.recall)),
         )
-    return out
+    return table
 
 
-def images_table(evaluation: Mapping[str, Any]) -> Table:
-    """How well images with a defect are told from those without."""
-    found = evaluation["image_level"]
-    out = _table(
-        "images put in order by their surest pixel", ["images", "with it", "average precision", "95 %"]
+def _image_level_table(evaluation: Evaluation) -> Table:
+    table = _table(
+        "images ranked by their most confident pixel",
+        ["images", "positive", "average precision", "95 %"],
+        "positive: images that show the defect",
     )
-    rows = {"any defect": found["any"], **found["classes"]}
-    for name, row in rows.items():
-        out.add_row(
+    image_level = evaluation.image_level
+    for name, row in {"any defect": image_level.any_defect, **image_level.classes}.items():
+        table.add_row(
             name,
-            str(found["images"]),
-            str(row["positive"]),
-            _text(row["average_precision"]),
-            _interval(row["interval"]),
+            str(image_level.images),
+            str(row.positive),
+            figure(row.average_precision),
+            interval(row.interval),
         )
-    return out
+    return table
 
 
-def boundary_table(evaluation: Mapping[str, Any]) -> Table:
-    """What is found and what is false at boundaries and inside, and the interval of each IoU."""
-    out = _table(
-        "pixels that touch another class (boundary), and the others (inside)",
-        ["IoU 95 %", "% on\nboundary", "recall\nthere", "recall\ninside", "% of false\npositives there"],
+def _boundary_table(evaluation: Evaluation) -> Table:
+    table = _table(
+        "pixels that touch another class (boundary), and the other pixels (inside)",
+        ["IoU 95 %", "% on\nboundary", "recall on\nboundary", "recall\ninside", "% of FP on\nboundary"],
+        "FP: false positives, pixels wrongly predicted as the class",
     )
-    for name, row in evaluation["boundary"].items():
-        out.add_row(
+    for name, row in evaluation.boundary.items():
+        table.add_row(
             name,
-            _interval(evaluation["intervals"]["classes"][name]),
-            _percent(row["share"]),
-            _text(row["recall"]),
-            _text(row["recall_inside"]),
-            _percent(row["false_positives"]),
+            interval(evaluation.intervals.classes[name]),
+            percent(row.fraction),
+            figure(row.recall),
+            figure(row.recall_inside),
+            percent(row.false_positives),
         )
-    return out
+    return table
 
 
-def components_table(evaluation: Mapping[str, Any]) -> Table:
-    """Connected defects by their size."""
-    out = _table(
+def _components_table(evaluation: Evaluation) -> Table:
+    table = _table(
         "connected defects",
-        ["pixels", "labelled", "touched", "half found", "false alarms"],
-        "touched, half found: by a prediction of the class; false alarm: predicted, touches no label of it",
+        ["pixels", "labeled", "touched", "half found", "false alarms"],
+        "touched, half found: by pixels predicted as the class\n"
+        "false alarms: predicted, touch no pixel labeled as the class",
     )
-    for name, ranges in evaluation["components"].items():
-        for area, kinds in ranges.items():
-            if any(kinds.values()):
-                out.add_row(name, area, *map(str, kinds.values()))
-    return out
+    for name, ranges in evaluation.components.items():
+        for area, counts in ranges.items():
+            if any(vars(counts).values()):
+                table.add_row(
+                    name,
+                    area,
+                    *map(str, (counts.labeled, counts.touched, counts.half, counts.false_alarms)),
+                )
+    return table
 
 
-def confusion_table(evaluation: Mapping[str, Any]) -> Table:
-    """Which class is taken for which."""
-    out = _table("% of a class's pixels (row) that are predicted as each class", evaluation["classes"])
-    for name, row in zip(evaluation["classes"], evaluation["confusion"], strict=True):
+def _confusion_table(evaluation: Evaluation) -> Table:
+    table = _table("% of the pixels of a class (row) that are predicted as each class", evaluation.classes)
+    for name, row in zip(evaluation.classes, evaluation.confusion, strict=True):
         pixels = sum(row)
-        out.add_row(name, *(_percent(count / pixels if pixels else None) for count in row))
-    return out
+        table.add_row(name, *(percent(count / pixels if pixels else None) for count in row))
+    return table
 
 
 def _table(title: str, columns: Iterable[str], caption: str | None = None) -> Table:
-    """An empty table of classes."""
-    out = Table(box=box.SIMPLE, title=title, caption=caption)
-    out.add_column("class", no_wrap=True)
+    """Return an empty table with a row for each class."""
+    table = Table(box=box.SIMPLE, title=title, caption=caption)
+    table.add_column("class", no_wrap=True)
     for column in columns:
-        out.add_column(column, justify="right", no_wrap=True)
-    return out
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
 
 
-def _headline(figures: Mapping[str, Any]) -> str:
-    found = f"mean data-set IoU of the defect classes {_text(figures['headline'])}"
-    interval, groups = figures["intervals"]["headline"], figures["intervals"]["groups"]
-    if interval is None:
-        return found
-    return f"{found} (95 % {_interval(interval)}, {groups} groups)"
-
-
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _percent(ratio: float | None) -> str:
-    return "-" if ratio is None else f"{100 * ratio:.3g}"
-
-
-def _interval(ends: Sequence[float] | None) -> str:
-    return "-" if ends is None else "{:.2f}-{:.2f}".format(*ends)
+def _headline(breakdown: Breakdown) -> str:
+    text = f"mean data-set IoU of the defect classes {figure(breakdown.headline)}"
+    if breakdown.intervals.headline is None:
+        return text
+    return f"{text} (95 % {interval(breakdown.intervals.headline)}, {breakdown.intervals.groups} groups)"

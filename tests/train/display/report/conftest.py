@@ -2,27 +2,27 @@
 
 import pytest
 
-from tests.train.display.report.inputs import CLASSES, CONFIG, cost_picture, evaluation, picture, row
+from tests.train.display.report.pictures import CONFIG, cost_picture, picture
+from tests.train.records import epoch_record, evaluation, muting
 from train.display.report.page import write_report
-from train.inspection.muting import survey
 
 
 @pytest.fixture
 def report(tmp_path):
-    """A function that writes a report from usual input, less what it is given, and returns its text."""
-    usual = {
+    """A function that writes a report from typical arguments and some changes, and returns its text."""
+    typical = {
         "title": "quickstart-1f3a",
         "config": CONFIG,
-        "rows": [row(epoch) for epoch in (1, 2, 3)],
+        "epochs": [epoch_record(epoch) for epoch in (1, 2, 3)],
         "evaluation": evaluation(),
-        "survey": survey([picture("").label], CLASSES, 3),
+        "muting": muting(),
         "pictures": {"Worst": [picture("one", 0.1)], "Best": [picture("two", 0.9)]},
-        "costs": [cost_picture("one")],
+        "cost_pictures": [cost_picture("one")],
         "predicted_per_second": 123.4,
     }
 
     def write(**changes) -> str:
-        write_report(tmp_path / "report.html", **usual | changes)
+        write_report(tmp_path / "report.html", **typical | changes)
         assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
         return (tmp_path / "report.html").read_text(encoding="utf-8")
 

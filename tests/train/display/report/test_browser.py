@@ -9,7 +9,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from tests.train.display.report.inputs import class_figures, cost_picture, evaluation, findings, picture, row
+from tests.train.display.report.pictures import cost_picture, picture
+from tests.train.records import epoch_record, evaluation
+from train.measures.records import IoUIntervals
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 MEASURE = """<script>
@@ -33,21 +35,16 @@ function measure(frame) {
 def test_a_browser_shows_all_of_it_without_scrolling_sideways(report, tmp_path_factory, width):
     long = "a_name_without_any_space_" * 6
     classes = ("background", long, "blowhole", "break", "crack", "fray", "uneven")
-    figures = evaluation(
-        classes={name: class_figures(0.5) for name in classes},
-        intervals={"groups": 7, "headline": (0.4, 0.6), "classes": dict.fromkeys(classes, (0.4, 0.6))},
-        confusion=(1000 * np.eye(7, dtype=int) + 7).tolist(),
-    )
-    figures["decided"]["thresholds"] = dict.fromkeys(classes[1:], 0.5)
-    figures["decided"]["minimum_areas"] = dict.fromkeys(classes[1:], 4096)
-    held = {name: {"pixels": 1, "loss": 1, "gradient": 1} for name in classes}
-    found = findings(classes=held, mask={"balanced": dict.fromkeys(classes, 1.0)})
     page = report(
-        evaluation=figures,
-        rows=[row(epoch, validation=figures, findings=found) for epoch in (1, 2)],
+        evaluation=evaluation(
+            classes,
+            intervals=IoUIntervals(7, (0.4, 0.6), dict.fromkeys(classes, (0.4, 0.6))),
+            confusion=(1000 * np.eye(7, dtype=int) + 7).tolist(),
+        ),
+        epochs=[epoch_record(epoch, classes) for epoch in (1, 2)],
         title=long,
         pictures={"Worst": [picture(long, 0.1), picture("wide", 0.2, (20, 150))]},
-        costs=[cost_picture(long), cost_picture("wide", (20, 150))],
+        cost_pictures=[cost_picture(long), cost_picture("wide", (20, 150))],
     )
     directory = tmp_path_factory.mktemp("browser")
     frame = (

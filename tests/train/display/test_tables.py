@@ -1,0 +1,60 @@
+"""Tables for the screen."""
+
+import dataclasses
+
+from rich.console import Console
+
+from tests.train.records import CLASSES, evaluation, muting
+from train.display.tables import evaluation_tables, muting_table
+from train.measures.records import IoUIntervals
+
+
+def printed(*tables) -> list[str]:
+    """The lines of tables on a screen of eighty columns, with single spaces and plain dashes."""
+    console = Console(width=80, record=True)
+    for table in tables:
+        assert console.measure(table).minimum <= 80
+        console.print(table)
+    lines = console.export_text().replace("\N{EN DASH}", "-").splitlines()
+    return [" ".join(line.split()) for line in lines]
+
+
+def test_every_number_of_an_evaluation_is_printed():
+    lines = printed(*evaluation_tables(evaluation()))
+    for line in (
+        "test part, 9 images",
+        "mean data-set IoU of the defect classes 0.500 (95 % 0.41-0.59, 7 groups)",
+        "with background 0.633",
+        "scratch 0.600 0.550 0.500 0.700 0.620 0.630 0.640",
+        "scratch 0.731 32 0.600 0.51-0.69 0.620 0.630 0.640",
+        "pit 0.269 1 0.400 - 0.420 0.430 0.440",
+        "any defect 9 5 0.810 0.62-0.97",
+        "pit 9 2 0.430 0.21-0.66",
+        "scratch 0.51-0.69 12.5 0.250 0.750 -",
+        "scratch 16-63 17 13 11 5",
+        "scratch 1024+ 3 0 0 0",
+        "background 90.0 10.0 0.0",
+        "scratch <0.1 100.0 0.0",
+        "pit - - -",
+    ):
+        assert line in lines
+
+
+def test_without_intervals_the_headline_stands_alone():
+    one_group = evaluation(intervals=IoUIntervals(1, None, dict.fromkeys(CLASSES)))
+    assert "mean data-set IoU of the defect classes 0.500" in printed(*evaluation_tables(one_group))
+
+
+def test_ranges_without_components_are_left_out():
+    lines = printed(*evaluation_tables(evaluation()))
+    assert not any(line.startswith("scratch 64-255") for line in lines)
+
+
+def test_muting_is_printed_with_and_without_a_mask():
+    lines = printed(muting_table(muting()))
+    assert "training labels, 16 images, confusion mask of window 3" in lines
+    assert "scratch 11 0.0123 0.88 0.72" in lines
+    assert "scratch 11 0.0123" in printed(muting_table(muting(window=None)))
+    absent = dataclasses.replace(muting().classes["pit"], images=0, mask=None, rescaled_mask=None)
+    table = muting_table(dataclasses.replace(muting(), classes={"pit": absent}))
+    assert "pit 0 0.0123 - -" in printed(table)

@@ -1,0 +1,175 @@
+"""Records as a run would have them, for tests of what reads them; arguments change single fields."""
+
+import numpy as np
+
+from train.inspection.label_statistics import (
+    ClassStatistics,
+    ClassWeighting,
+    ComponentStatistics,
+    InputStatistics,
+    LabelStatistics,
+    PartStatistics,
+    Recommendation,
+    Recommendations,
+    SizeStatistics,
+)
+from train.inspection.muting import ClassMuting, Muting
+from train.measures.records import (
+    BoundaryFigures,
+    Breakdown,
+    ClassFigures,
+    ComponentCounts,
+    DecidedBreakdown,
+    DensityRatio,
+    EpochRecord,
+    Evaluation,
+    Figures,
+    GroupShares,
+    HistogramShares,
+    ImageLevel,
+    IoUIntervals,
+    IoUReadings,
+    LossShares,
+    LossThresholds,
+    RankingFigures,
+)
+
+CLASSES = ("background", "scratch", "pit")
+NO_FIGURES = ClassFigures(IoUReadings(None, None, None, None), None, None, None)
+_RANGES = ("1-15", "16-63", "64-255", "256-1023", "1024+")
+
+
+def class_figures(iou: float) -> ClassFigures:
+    return ClassFigures(
+        iou=IoUReadings(dataset=iou, present=iou - 0.05, union=iou - 0.1, all=iou + 0.1),
+        dice=iou + 0.02,
+        precision=iou + 0.03,
+        recall=iou + 0.04,
+    )
+
+
+def figures(names=CLASSES, **changes) -> Figures:
+    values: dict = {
+        "images": 9,
+        "headline": 0.5,
+        "mean_with_background": 0.6333,
+        "classes": {
+            name: class_figures(iou)
+            for name, iou in zip(names, (0.9, 0.6, 0.4, *[0.5] * len(names)), strict=False)
+        },
+    }
+    return Figures(**values | changes)
+
+
+def breakdown(names=CLASSES, **changes) -> Breakdown:
+    none = ComponentCounts(labeled=0, touched=0, half=0, false_alarms=0)
+    defect, *others = names[1:]
+    known = [(0.87, 0.93), (0.511, 0.689), *[None] * len(names)]
+    values: dict = vars(figures(names)) | {
+        "intervals": IoUIntervals(
+            groups=7, headline=(0.412, 0.588), classes=dict(zip(names, known, strict=False))
+        ),
+        "confusion": [[9000, 1000, 0], [1, 9999, 0], [0, 0, 0]],
+        "boundary": {name: BoundaryFigures(0.125, 0.25, 0.75, None) for name in names},
+        "components": {
+            defect: dict.fromkeys(_RANGES, none)
+            | {"16-63": ComponentCounts(17, 13, 11, 5), "1024+": ComponentCounts(3, 0, 0, 0)},
+            **{name: dict.fromkeys(_RANGES, none) for name in others},
+        },
+    }
+    return Breakdown(**values | changes)
+
+
+def evaluation(names=CLASSES, *, image_level: ImageLevel | None = None, **changes) -> Evaluation:
+    """An evaluation whose breakdown under the decision thresholds has the same numbers."""
+    shared = vars(breakdown(names, **changes))
+    ranking = RankingFigures(positive=2, average_precision=0.43, interval=(0.212, 0.658))
+    return Evaluation(
+        **shared,
+        part="test",
+        checkpoint="best",
+        step=60,
+        image_level=image_level
+        or ImageLevel(
+            images=9,
+            any_defect=RankingFigures(positive=5, average_precision=0.81, interval=(0.62, 0.97)),
+            classes=dict.fromkeys(names[1:], ranking),
+        ),
+        decided=DecidedBreakdown(
+            **shared,
+            thresholds=dict(zip(names[1:], (0.731, *[0.269] * len(names)), strict=False)),
+            minimum_areas=dict(zip(names[1:], (32, *[1] * len(names)), strict=False)),
+        ),
+    )
+
+
+def loss_shares(names=CLASSES, **changes) -> LossShares:
+    group = GroupShares(pixels=0.9, loss=0.4, gradient=0.3)
+    values: dict = {
+        "thresholds": LossThresholds("balanced", eps_inf=0.3, eps_sup=0.7),
+        "histogram": HistogramShares([0.05] * 20, [*[0.1] * 10, *[0.0] * 10], [None] * 20),
+        "error": dict.fromkeys(("easy", "critical", "hard"), group),
+        "classes": dict.fromkeys(names, group),
+        "boundary": dict.fromkeys(("boundary", "inside"), group),
+        "boundary_to_inside": DensityRatio(loss=7.25, gradient=None),
+        "mask": {"balanced": dict(zip(names, (1.0, *[5.0] * (len(names) - 2), None), strict=True))},
+    }
+    return LossShares(**values | changes)
+
+
+def epoch_record(epoch: int, names=CLASSES, **changes) -> EpochRecord:
+    values: dict = {
+        "step": 30 * epoch,
+        "epoch": epoch,
+        "loss": 0.9 / epoch,
+        "terms": {"balanced": 0.6 / epoch, "dice": 0.3 / epoch},
+        "learning_rate": 1e-3,
+        "seconds": 12.0,
+        "images_per_second": 40.0,
+        "validation": figures(names),
+        "loss_shares": loss_shares(names),
+    }
+    return EpochRecord(**values | changes)
+
+
+def muting(names=CLASSES, *, window: int | None = 3, rescaled: float = 0.72) -> Muting:
+    """Muting with equal numbers for each class."""
+    masks = (None, None) if window is None else (0.88, rescaled)
+    return Muting(window, images=16, classes={name: ClassMuting(11, 0.000123, *masks) for name in names})
+
+
+def label_statistics(names=CLASSES) -> LabelStatistics:
+    """Label statistics in which the last class is absent."""
+    background, *defects, absent = names
+    components = ComponentStatistics(21, (4.0, 40.0, 12345.0), (1.0, 3.0, 9.0), (2.0, 20.0, 200.0))
+    weighting = ClassWeighting({"0.0": 1.0, "0.9": 3.5}, {"3": 0.9, "5": 0.8}, {"3": 0.7, "5": 0.4})
+    no_weighting = ClassWeighting({"0.0": None, "0.9": None}, {"3": None, "5": None}, {"3": None, "5": None})
+    return LabelStatistics(
+        parts={name: PartStatistics(images=16, defective=12) for name in ("train", "validation", "test")},
+        sizes=SizeStatistics(smallest=(30, 50), median=(40.0, 60.5), largest=(40, 60), distinct=2),
+        boundary_fraction=0.0625,
+        classes={
+            background: ClassStatistics(48, 1.0, 0.987, 0.99, 0.01, None),
+            **dict.fromkeys(defects, ClassStatistics(12, 0.75, 0.012345, 0.0165, 0.3, components)),
+            absent: ClassStatistics(0, 0.0, 0.0, None, None, None),
+        },
+        at_input_size=InputStatistics(
+            size=(32, 48),
+            beta=0.9,
+            window=None,
+            classes=dict.fromkeys(names, weighting) | {absent: no_weighting},
+        ),
+        recommended=Recommendations(
+            beta=Recommendation(0.9, "a reason"),
+            window=Recommendation(3, "another reason"),
+            crop=Recommendation((32, 64), "a third reason"),
+        ),
+    )
+
+
+def label(size: tuple[int, int] = (48, 64)) -> np.ndarray:
+    """A label image with a line of class 1 and a void corner."""
+    classes = np.zeros(size, np.uint8)
+    classes[5:20, 7] = 1
+    classes[:9, 30:] = 255
+    return classes

@@ -1,0 +1,48 @@
+"""Numbers as text, on the screen and in the report alike; a dash stands for a missing number."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+_DASH = "\N{EN DASH}"
+
+
+def figure(value: float | None, places: int = 3) -> str:
+    """Format a number with a fixed number of decimal places."""
+    if value is None or math.isnan(value):
+        return _DASH
+    return f"{value:.{places}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def significant(value: float | None, digits: int) -> str:
+    """Format a number with so many significant digits at most, without an exponent."""
+    if value is None or math.isnan(value):
+        return _DASH
+    return np.format_float_positional(value, precision=digits, fractional=False, trim="-")
+
+
+def percent(fraction: float | None) -> str:
+    """Format a fraction as a percentage with one decimal place; "<0.1" if a positive fraction rounds to 0."""
+    if fraction is not None and 0 < fraction < 0.0005:
+        return "<0.1"
+    return figure(None if fraction is None else 100 * fraction, 1)
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    """Format the two ends of an interval with two decimal places each."""
+    return _DASH if ends is None else _DASH.join(figure(end, 2) for end in ends)
+
+
+def dimensions(size: Sequence[float]) -> str:
+    """Format a height and a width, such as "256x1600"."""
+    return "x".join(f"{side:g}" for side in size)
+
+
+def duration(seconds: float) -> str:
+    """Format a duration in its two largest units."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"

@@ -57,7 +57,7 @@ def find_leaks(data: Prepared) -> list[Leak]:
     ]
 
 
-def summary(leaks: Sequence[Leak], data: Prepared) -> list[str]:
+def describe_leaks(leaks: Sequence[Leak], data: Prepared) -> list[str]:
     """A line for each two parts that share images: how many of the one are in the other, and an example."""
     lines = []
     for part, other in combinations(PARTS, 2):

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from balanced_jax.models import UNet
 from tests.tiny import config as tiny
+from tests.train.records import evaluation
 from tests.untrained import grey_facts, make_run
 from train.__main__ import main
 from train.commands.predict import largest_size
@@ -21,6 +22,7 @@ from train.config import Input
 from train.data.formats.images import read_head, read_picture
 from train.errors import UserError
 from train.inference.viewers import classifier
+from train.run.files import write_json
 from train.training.experiment import Experiment
 
 CLASSES = ("background", "scratch", "spot", "pit")
@@ -181,11 +183,16 @@ def test_tables_say_what_stands_in_the_maps(run, folder, tmp_path):
 
 @pytest.fixture
 def evaluated(run):
-    """Writes an evaluation by hand."""
+    """Writes an evaluation with given thresholds and minimum areas."""
     file = run / "evaluation.json"
 
-    def write(**content):
-        file.write_text(json.dumps(content))
+    def write(step, thresholds, minimum_areas):
+        decided = dataclasses.replace(
+            evaluation(CLASSES).decided,
+            thresholds=dict(zip(CLASSES[1:], thresholds, strict=True)),
+            minimum_areas=dict(zip(CLASSES[1:], minimum_areas, strict=True)),
+        )
+        write_json(file, dataclasses.replace(evaluation(CLASSES), step=step, decided=decided))
 
     yield write
     file.unlink(missing_ok=True)
@@ -196,10 +203,9 @@ def test_decide_takes_the_thresholds_and_areas_of_the_evaluation(run, folder, tm
     together = np.concatenate([probabilities(maps, name).reshape(-1, 4) for name in SIZES])
     thresholds = np.quantile(together[:, 1:], 0.8, axis=0) + 1e-5
     areas = [1, 12, 1000]
-    decided: dict = {"thresholds": dict(zip(CLASSES[1:], thresholds.tolist(), strict=True))}
-    evaluated(step=1, decided=decided)
+    evaluated(1, thresholds.tolist(), [1, 1, 1])
     without = predicted(run, folder, tmp_path / "without", "--decide")
-    evaluated(step=1, decided=decided | {"minimum_areas": dict(zip(CLASSES[1:], areas, strict=True))})
+    evaluated(1, thresholds.tolist(), areas)
     out = predicted(run, folder, tmp_path / "out", "--decide", "--components")
     dropped = 0
     for name in SIZES:
@@ -228,7 +234,7 @@ def test_decisions_of_another_checkpoint_are_refused(run, folder, tmp_path, eval
     arguments = [run, folder, "--out", tmp_path / "out", "--decide"]
     wanted = f"run python -m train evaluate {run} --checkpoint best"
     assert wanted in refused(arguments, capsys)
-    evaluated(step=2, decided={"thresholds": dict.fromkeys(CLASSES[1:], 0.5)})
+    evaluated(2, [0.5] * 3, [1] * 3)
     assert wanted in refused(arguments, capsys)
     assert not (tmp_path / "out").exists()
 

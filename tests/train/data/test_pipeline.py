@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from train.data.example import VOID
-from train.data.pipeline import evaluation_batches, images_of_a_pass, training_batches
+from train.data.pipeline import evaluation_batches, images_per_pass, training_batches
 from train.data.resize import resized_label
 
 
@@ -95,7 +95,7 @@ def test_another_seed_makes_another_order(sampling):
 def test_images_with_and_without_defects_take_turns(defective, batch_size):
     marks = [i < defective for i in range(10)]
     run = batches(defective=marks, batch_size=batch_size, passes=5)
-    steps = images_of_a_pass(10, defective) // batch_size
+    steps = images_per_pass(10, defective) // batch_size
     assert len(run) == 5 * steps
     for done in range(0, 5 * steps, steps):
         places = seen(run[done : done + steps])
@@ -126,7 +126,7 @@ def test_two_kinds_of_equal_number_meet_in_other_pairs_each_pass():
     ("images", "defective", "shown"), [(10, None, 10), (10, 3, 6), (10, 7, 6), (4, 2, 4)]
 )
 def test_a_pass_is_all_images_or_twice_the_rarer_kind(images, defective, shown):
-    assert images_of_a_pass(images, defective) == shown
+    assert images_per_pass(images, defective) == shown
 
 
 @pytest.mark.parametrize("pixel", [(0, 0), (0, 15), (23, 29), (12, 0), (12, 15), (5, 27)])

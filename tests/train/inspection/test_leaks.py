@@ -9,7 +9,7 @@ from PIL import Image
 from train.data.prepare import prepare
 from train.data.sets import Folder
 from train.inspection import leaks
-from train.inspection.leaks import Leak, find_leaks, summary
+from train.inspection.leaks import Leak, describe_leaks, find_leaks
 
 SIZE = (60, 80)
 
@@ -70,7 +70,7 @@ def test_a_changed_copy_is_found_and_nothing_else(prepared, change):
     )
     found = find_leaks(data)
     assert found == [Leak("train", "train/a", "test", "test/b")]
-    assert summary(found, data) == [
+    assert describe_leaks(found, data) == [
         "1 of 4 images of the test part show what images of the train part show: test/b is train/a"
     ]
 
@@ -85,7 +85,7 @@ def test_all_three_parts_are_compared_and_colour_is_read(prepared):
     assert {(leak.part, leak.other_part) for leak in find_leaks(data)} == {
         ("train", "validation"), ("train", "test"), ("validation", "test"),
     }  # fmt: skip
-    assert len(summary(find_leaks(data), data)) == 3
+    assert len(describe_leaks(find_leaks(data), data)) == 3
 
 
 def test_the_same_light_on_other_surfaces_is_no_leak(prepared, monkeypatch):

@@ -40,6 +40,7 @@ _RANGES = ("1-15", "16-63", "64-255", "256-1023", "1024+")
 
 
 def class_figures(iou: float) -> ClassFigures:
+    """Figures of one class, all different."""
     return ClassFigures(
         iou=IoUReadings(dataset=iou, present=iou - 0.05, union=iou - 0.1, all=iou + 0.1),
         dice=iou + 0.02,
@@ -49,6 +50,7 @@ def class_figures(iou: float) -> ClassFigures:
 
 
 def figures(names=CLASSES, **changes) -> Figures:
+    """Figures of classes whose data-set IoUs are 0.9, 0.6, 0.4 and then 0.5."""
     values: dict = {
         "images": 9,
         "headline": 0.5,
@@ -62,6 +64,7 @@ def figures(names=CLASSES, **changes) -> Figures:
 
 
 def breakdown(names=CLASSES, **changes) -> Breakdown:
+    """A breakdown that has pixels and components of the first defect class alone."""
     none = ComponentCounts(labeled=0, touched=0, half=0, false_alarms=0)
     defect, *others = names[1:]
     known = [(0.87, 0.93), (0.511, 0.689), *[None] * len(names)]
@@ -69,7 +72,9 @@ def breakdown(names=CLASSES, **changes) -> Breakdown:
         "intervals": IoUIntervals(
             groups=7, headline=(0.412, 0.588), classes=dict(zip(names, known, strict=False))
         ),
-        "confusion": [[9000, 1000, 0], [1, 9999, 0], [0, 0, 0]],
+        "confusion": [
+            [*row, *[0] * (len(names) - 2)] for row in ([9000, 1000], [1, 9999], *[[0, 0]] * (len(names) - 2))
+        ],
         "boundary": {name: BoundaryFigures(0.125, 0.25, 0.75, None) for name in names},
         "components": {
             defect: dict.fromkeys(_RANGES, none)
@@ -104,6 +109,7 @@ def evaluation(names=CLASSES, *, image_level: ImageLevel | None = None, **change
 
 
 def loss_shares(names=CLASSES, **changes) -> LossShares:
+    """Loss shares that are equal in all groups; the last class has no pixels."""
     group = GroupShares(pixels=0.9, loss=0.4, gradient=0.3)
     values: dict = {
         "thresholds": LossThresholds("balanced", eps_inf=0.3, eps_sup=0.7),
@@ -118,6 +124,7 @@ def loss_shares(names=CLASSES, **changes) -> LossShares:
 
 
 def epoch_record(epoch: int, names=CLASSES, **changes) -> EpochRecord:
+    """A record of an epoch of 30 steps, with two terms."""
     values: dict = {
         "step": 30 * epoch,
         "epoch": epoch,

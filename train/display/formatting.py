@@ -22,11 +22,18 @@ def significant(value: float | None, digits: int) -> str:
     return np.format_float_positional(value, precision=digits, fractional=False, trim="-")
 
 
-def percent(fraction: float | None) -> str:
-    """Format a fraction as a percentage with one decimal place; "<0.1" if a positive fraction rounds to 0."""
-    if fraction is not None and 0 < fraction < 0.0005:
-        return "<0.1"
-    return figure(None if fraction is None else 100 * fraction, 1)
+def percent(fraction: float | None, digits: int | None = None) -> str:
+    """Format a fraction as a percentage, without the sign.
+
+    Args:
+        fraction: from 0 to 1.
+        digits: number of significant digits at most, for classes of few pixels; None for one decimal place,
+            and "<0.1" if a positive fraction rounds to 0.
+    """
+    percentage = None if fraction is None else 100 * fraction
+    if digits is not None:
+        return significant(percentage, digits)
+    return "<0.1" if percentage is not None and 0 < percentage < 0.05 else figure(percentage, 1)
 
 
 def interval(ends: Sequence[float] | None) -> str:

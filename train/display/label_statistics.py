@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from train.display.formatting import dimensions, figure, significant
+from train.display.formatting import dimensions, figure, percent, significant
 from train.display.pictures import class_colors
 from train.inspection.label_statistics import ClassStatistics, ClassWeighting, LabelStatistics
 from train.inspection.muting import MUTED
@@ -58,10 +59,10 @@ def _classes_table(statistics: LabelStatistics) -> Table:
         {
             name: {
                 "images": str(row.images),
-                "% of images": _percent(row.image_ratio),
-                "% of pixels": _percent(row.pixel_ratio),
-                "% in its images": _percent(row.mean_in_images),
-                "% on boundary": _percent(row.boundary_fraction),
+                "% of images": percent(row.image_ratio, digits=3),
+                "% of pixels": percent(row.pixel_ratio, digits=3),
+                "% in its images": percent(row.mean_in_images, digits=3),
+                "% on boundary": percent(row.boundary_fraction, digits=3),
             }
             for name, row in statistics.classes.items()
         },
@@ -69,8 +70,8 @@ def _classes_table(statistics: LabelStatistics) -> Table:
     sizes = statistics.sizes
     table.caption = (
         f"heights and widths from {dimensions(sizes.smallest)} to {dimensions(sizes.largest)}, "
-        f"{sizes.distinct} different sizes; {_percent(statistics.boundary_fraction)} % of all pixels on a "
-        "boundary"
+        f"{sizes.distinct} different sizes; "
+        f"{percent(statistics.boundary_fraction, digits=3)} % of all pixels on a boundary"
     )
     return table
 
@@ -120,19 +121,14 @@ def _row(means: Mapping[str, float | None]) -> dict[str, str]:
     return {option: figure(mean, 2) for option, mean in means.items()}
 
 
-def _percent(ratio: float | None) -> str:
-    """Format a percentage with three significant digits, because the rarest classes are of interest."""
-    return significant(None if ratio is None else 100 * ratio, 3)
-
-
-def _draw_ratios(axes, classes: Sequence[ClassStatistics], colors: Sequence[tuple[float, ...]]) -> None:
+def _draw_ratios(axes: Axes, classes: Sequence[ClassStatistics], colors: Sequence[tuple[float, ...]]) -> None:
     rows = np.arange(len(classes))
     axes.barh(rows - 0.2, [100 * row.image_ratio for row in classes], 0.38, color=colors, alpha=0.5)
     axes.barh(rows + 0.2, [100 * row.pixel_ratio for row in classes], 0.38, color=colors)
     axes.set(xscale="log", title="% of images (pale) and of pixels")
 
 
-def _draw_widths(axes, classes: Sequence[ClassStatistics], colors: Sequence[tuple[float, ...]]) -> None:
+def _draw_widths(axes: Axes, classes: Sequence[ClassStatistics], colors: Sequence[tuple[float, ...]]) -> None:
     for k, (row, color) in enumerate(zip(classes, colors, strict=True)):
         if row.components is not None:
             low, middle, high = row.components.width
@@ -141,7 +137,9 @@ def _draw_widths(axes, classes: Sequence[ClassStatistics], colors: Sequence[tupl
     axes.set(xscale="log", title="width in pixels: 5th, 50th, 95th percentile")
 
 
-def _draw_masks(axes, weightings: Sequence[ClassWeighting], colors: Sequence[tuple[float, ...]]) -> None:
+def _draw_masks(
+    axes: Axes, weightings: Sequence[ClassWeighting], colors: Sequence[tuple[float, ...]]
+) -> None:
     for weighting, color in zip(weightings, colors, strict=True):
         means = [np.nan if mean is None else mean for mean in weighting.rescaled.values()]
         axes.plot([int(window) for window in weighting.rescaled], means, "o-", color=color)

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from rich import box
 from rich.table import Table
 
-from train.display.formatting import figure, interval, percent, significant
+from train.display.breakdown_rows import component_rows, confusion_rows
+from train.display.formatting import figure, interval, percent
 from train.inspection.muting import Muting
 from train.measures.records import Breakdown, DecidedBreakdown, Evaluation
 
@@ -31,7 +32,7 @@ def muting_table(muting: Muting) -> Table:
     table = _table(title, ["images", "% of pixels", *(["mask", "rescaled"] if masked else [])])
     for name, row in muting.classes.items():
         masks = (row.mask, row.rescaled_mask) if masked else ()
-        fraction = significant(100 * row.pixel_fraction, 3)
+        fraction = percent(row.pixel_fraction, digits=3)
         table.add_row(name, str(row.images), fraction, *(figure(mask, 2) for mask in masks))
     return table
 
@@ -110,22 +111,17 @@ def _components_table(evaluation: Evaluation) -> Table:
         "touched, half found: by pixels predicted as the class\n"
         "false alarms: predicted, touch no pixel labeled as the class",
     )
-    for name, ranges in evaluation.components.items():
+    for name, ranges in component_rows(evaluation).items():
         for area, counts in ranges.items():
-            if any(vars(counts).values()):
-                table.add_row(
-                    name,
-                    area,
-                    *map(str, (counts.labeled, counts.touched, counts.half, counts.false_alarms)),
-                )
+            row = (counts.labeled, counts.touched, counts.half, counts.false_alarms)
+            table.add_row(name, area, *map(str, row))
     return table
 
 
 def _confusion_table(evaluation: Evaluation) -> Table:
     table = _table("% of the pixels of a class (row) that are predicted as each class", evaluation.classes)
-    for name, row in zip(evaluation.classes, evaluation.confusion, strict=True):
-        pixels = sum(row)
-        table.add_row(name, *(percent(count / pixels if pixels else None) for count in row))
+    for name, fractions in confusion_rows(evaluation).items():
+        table.add_row(name, *map(percent, fractions))
     return table
 
 

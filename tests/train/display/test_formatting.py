@@ -8,8 +8,9 @@ DASH = "\N{EN DASH}"
 
 
 def test_a_missing_number_is_a_dash():
-    missing = [figure(None), figure(math.nan), significant(None, 3), significant(math.nan, 3), percent(None)]
-    assert [*missing, interval(None)] == [DASH] * 6
+    missing = [figure(None), figure(math.nan), significant(None, 3), significant(math.nan, 3)]
+    missing += [percent(None), percent(None, digits=3), interval(None)]
+    assert missing == [DASH] * 7
 
 
 def test_figures_have_fixed_places_and_a_true_minus():
@@ -24,6 +25,7 @@ def test_small_numbers_keep_their_digits():
 
 def test_a_percentage_tells_little_from_nothing():
     assert [percent(f) for f in (0.0, 0.0004, 0.0006, 0.125, 1.0)] == ["0.0", "<0.1", "0.1", "12.5", "100.0"]
+    assert [percent(f, digits=3) for f in (0.0, 0.00012345, 0.125, 1.0)] == ["0", "0.0123", "12.5", "100"]
 
 
 def test_intervals_sizes_and_durations():

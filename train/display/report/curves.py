@@ -88,7 +88,7 @@ def _histograms(epochs: Sequence[EpochRecord]) -> list[Chart]:
         Line("gradient", _cumulative(histogram.gradient), dash=DASHES[0]),
     ]
     return [
-        draw_chart("Share of the loss, over the error", "error", upper_ends, by_epoch, top=1),
+        draw_chart("Share of the loss, over the error", "error", upper_ends, by_epoch),
         draw_chart(
             f"Cumulative shares over the error, epoch {last.epoch}", "error", upper_ends, cumulative, top=1
         ),

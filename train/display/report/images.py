@@ -77,8 +77,8 @@ class Heatmap:
     """"before" or "after" training."""
     picture: str
     mean: float
-    half: float
-    """Smallest fraction of the pixels with half of the cost."""
+    half: float | None
+    """Smallest fraction of the pixels with half of the cost; None without a finite cost above 0."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,16 @@ def cost_frame(picture: CostPicture) -> CostFrame:
     return CostFrame(**_frame(picture), heatmaps=[_heatmap(time, cost) for time, cost in costs])
 
 
-def half_of_the_cost(cost: np.ndarray) -> float:
-    """Return the smallest fraction of the pixels with half of the cost; NaN without a finite cost above 0."""
+def half_cost_fraction(cost: np.ndarray) -> float | None:
+    """Return the smallest fraction of the pixels with half of the cost; None without a finite cost above 0.
+
+    Args:
+        cost: [h, w]; NaN at void pixels.
+    """
     descending = np.sort(cost[~np.isnan(cost)].astype(float))[::-1]
     sums = descending.cumsum()
     if not sums.size or not 0 < sums[-1] < math.inf:
-        return math.nan
+        return None
     return float((np.searchsorted(sums, sums[-1] / 2) + 1) / sums.size)
 
 
@@ -132,7 +136,7 @@ def _heatmap(time: str, cost: np.ndarray) -> Heatmap:
         time=time,
         picture=_data_uri(_shrink(enlarge(heatmap(cost), _SIDE), _SIDE)),
         mean=float(valid.mean()) if valid.size else math.nan,
-        half=half_of_the_cost(cost),
+        half=half_cost_fraction(cost),
     )
 
 

@@ -9,6 +9,7 @@ import jinja2
 import numpy as np
 
 from train.data.example import VOID
+from train.display.breakdown_rows import component_rows, confusion_rows
 from train.display.formatting import duration, figure, interval, percent, significant
 from train.display.pictures import HEAT_TICKS, class_colors, heat_colors
 from train.display.report.charts import INK
@@ -18,7 +19,7 @@ from train.display.report.images import CostPicture, Picture, cost_frame, pictur
 from train.inspection.muting import MUTED, Muting, muting_warnings
 from train.measures.bootstrap import RESAMPLES
 from train.measures.figures import defect_means
-from train.measures.records import ComponentCounts, EpochRecord, Evaluation
+from train.measures.records import EpochRecord, Evaluation
 from train.paths import AnyPath
 from train.run.files import write_text
 
@@ -79,10 +80,10 @@ def write_report(
         colors=colors,
         means=defect_means(evaluation),
         decided_means=defect_means(evaluation.decided),
-        confusion=_row_fractions(evaluation.confusion),
-        components=_nonempty_ranges(evaluation.components),
-        groups={heading: list(map(picture_frame, group)) for heading, group in pictures.items()},
-        void_shown=any((picture.label == VOID).any() for group in pictures.values() for picture in group),
+        confusion=confusion_rows(evaluation),
+        components=component_rows(evaluation),
+        picture_groups={heading: list(map(picture_frame, group)) for heading, group in pictures.items()},
+        has_void=any((picture.label == VOID).any() for group in pictures.values() for picture in group),
         learning_curves=learning_curves(epochs, colors),
         loss_share_curves=loss_share_curves(epochs, colors),
         loss_shares=epochs[-1].loss_shares if epochs else None,
@@ -113,21 +114,6 @@ def training_time(epochs: Sequence[EpochRecord]) -> Timing | None:
         seconds_per_epoch=statistics.median(seconds),
         images_per_second=statistics.median(epoch.images_per_second for epoch in epochs),
     )
-
-
-def _row_fractions(confusion: Sequence[Sequence[int]]) -> list[list[float | None]]:
-    """Divide each row of a confusion matrix by its sum; None in a row without pixels."""
-    return [[count / sum(row) if sum(row) else None for count in row] for row in confusion]
-
-
-def _nonempty_ranges(
-    components: Mapping[str, Mapping[str, ComponentCounts]],
-) -> dict[str, list[tuple[str, ComponentCounts]]]:
-    """Return, for each class, the ranges of area with any component, labeled or predicted."""
-    return {
-        name: [(area, counts) for area, counts in ranges.items() if any(vars(counts).values())]
-        for name, ranges in components.items()
-    }
 
 
 def _hex_colors(colors: np.ndarray) -> list[str]:

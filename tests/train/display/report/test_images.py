@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.train.display.report.pictures import cost_picture, picture
-from train.display.report.images import cost_frame, half_of_the_cost, picture_frame
+from train.display.report.images import cost_frame, half_cost_fraction, picture_frame
 
 
 def decoded(uri: str) -> Image.Image:
@@ -44,11 +44,13 @@ def test_costs_are_drawn_before_and_after_training():
 
 def test_the_cost_of_a_void_image_is_undefined():
     void = cost_picture("a")._replace(before=np.full((3, 4), np.nan))
-    assert math.isnan(cost_frame(void).heatmaps[0].mean)
+    heatmap = cost_frame(void).heatmaps[0]
+    assert math.isnan(heatmap.mean)
+    assert heatmap.half is None
 
 
 def test_half_of_the_cost_lies_on_the_costliest_pixels():
-    assert half_of_the_cost(np.ones((4, 5))) == 0.5
-    assert half_of_the_cost(np.array([[4.0, 3.0, 1.0, np.nan]])) == pytest.approx(1 / 3)
+    assert half_cost_fraction(np.ones((4, 5))) == 0.5
+    assert half_cost_fraction(np.array([[4.0, 3.0, 1.0, np.nan]])) == pytest.approx(1 / 3)
     for cost in (np.zeros((2, 2)), np.full((2, 2), np.nan), np.full((2, 2), np.inf)):
-        assert math.isnan(half_of_the_cost(cost))
+        assert half_cost_fraction(cost) is None

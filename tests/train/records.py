@@ -85,27 +85,31 @@ def breakdown(names=CLASSES, **changes) -> Breakdown:
     return Breakdown(**values | changes)
 
 
-def evaluation(names=CLASSES, *, image_level: ImageLevel | None = None, **changes) -> Evaluation:
+def evaluation(names=CLASSES, **changes) -> Evaluation:
     """An evaluation whose breakdown under the decision thresholds has the same numbers."""
+    own = {
+        field: changes.pop(field)
+        for field in ("part", "checkpoint", "step", "image_level")
+        if field in changes
+    }
     shared = vars(breakdown(names, **changes))
     ranking = RankingFigures(positive=2, average_precision=0.43, interval=(0.212, 0.658))
-    return Evaluation(
-        **shared,
-        part="test",
-        checkpoint="best",
-        step=60,
-        image_level=image_level
-        or ImageLevel(
+    values: dict = {
+        "part": "test",
+        "checkpoint": "best",
+        "step": 60,
+        "image_level": ImageLevel(
             images=9,
             any_defect=RankingFigures(positive=5, average_precision=0.81, interval=(0.62, 0.97)),
             classes=dict.fromkeys(names[1:], ranking),
         ),
-        decided=DecidedBreakdown(
+        "decided": DecidedBreakdown(
             **shared,
             thresholds=dict(zip(names[1:], (0.731, *[0.269] * len(names)), strict=False)),
             minimum_areas=dict(zip(names[1:], (32, *[1] * len(names)), strict=False)),
         ),
-    )
+    }
+    return Evaluation(**shared, **values | own)
 
 
 def loss_shares(names=CLASSES, **changes) -> LossShares:

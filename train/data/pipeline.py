@@ -166,8 +166,7 @@ def _crop(example: Batch, crop: Size | None, centered: float, rng: np.random.Gen
         top, left = (rng.integers(0, margin + 1) for margin in margins)
     else:
         top, left = (
-            min(max(0, at - side // 2), margin)
-            for at, side, margin in zip(pixel, crop, margins, strict=True)
+            min(max(0, at - side // 2), margin) for at, side, margin in zip(pixel, crop, margins, strict=True)
         )
     window = (slice(top, top + crop[0]), slice(left, left + crop[1]))
     masks = {name: mask[window] for name, mask in masks.items()}

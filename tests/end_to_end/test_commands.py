@@ -103,7 +103,7 @@ def test_a_run_leaves_all_it_should(run):
                 assert sum(group[kind] for group in found[division].values()) == pytest.approx(1)
         assert list(found["mask"]) == ["balanced"]
     report = (run / "report.html").read_text()
-    assert "Which pixels hold it" in report
+    assert "Cost of each pixel" in report
     assert re.search(r"num_classes</span>\s*<span>4<", report)
     evaluation = json.loads((run / "evaluation.json").read_text())
     assert list(evaluation["classes"]) == ["background", "scratch", "spot", "pit"]

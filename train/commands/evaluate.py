@@ -12,7 +12,8 @@ import numpy as np
 from train import configfile
 from train.commands.command import RunCommand
 from train.data.prepare import Part, Prepared
-from train.display.report.page import CostPicture, Picture, write_report
+from train.display.report.images import CostPicture, Picture
+from train.display.report.page import write_report
 from train.display.tables import evaluation_tables
 from train.inference.viewers import ClassifiedImage, Classifier, classifier, cost_viewer, threshold_chooser
 from train.inspection.muting import Muting

@@ -29,7 +29,9 @@ def muting_table(muting: Muting) -> Table:
     title = f"training labels, {muting.images} images"
     if masked:
         title += f", confusion mask of window {muting.window}"
-    table = _table(title, ["images", "% of pixels", *(["mask", "rescaled"] if masked else [])])
+    columns = ["images", "% of pixels", *(["mask", "rescaled"] if masked else [])]
+    caption = "rescaled: 1 far from other classes, 0 where two classes mix evenly" if masked else None
+    table = _table(title, columns, caption)
     for name, row in muting.classes.items():
         masks = (row.mask, row.rescaled_mask) if masked else ()
         fraction = percent(row.pixel_fraction, digits=3)
@@ -51,7 +53,7 @@ def _figures_table(evaluation: Evaluation) -> Table:
 
 def _decided_table(decided: DecidedBreakdown) -> Table:
     table = _table(
-        "data-set figures with thresholds and minimum areas chosen on the validation part",
+        "with thresholds and minimum areas chosen on the validation part",
         ["threshold", "area", "IoU", "95 %", "Dice", "precision", "recall"],
         _headline(decided),
     )
@@ -70,7 +72,7 @@ def _decided_table(decided: DecidedBreakdown) -> Table:
 
 def _image_level_table(evaluation: Evaluation) -> Table:
     table = _table(
-        "images ranked by their most confident pixel",
+        "images ranked by the highest probability of the defect at any pixel",
         ["images", "positive", "average precision", "95 %"],
         "positive: images that show the defect",
     )

@@ -54,7 +54,10 @@ def test_muting_is_printed_with_and_without_a_mask():
     lines = printed(muting_table(muting()))
     assert "training labels, 16 images, confusion mask of window 3" in lines
     assert "scratch 11 0.0123 0.88 0.72" in lines
-    assert "scratch 11 0.0123" in printed(muting_table(muting(window=None)))
+    assert any(line.startswith("rescaled: 1 far") for line in lines)
+    unmasked = printed(muting_table(muting(window=None)))
+    assert "scratch 11 0.0123" in unmasked
+    assert not any("rescaled" in line for line in unmasked)
     absent = dataclasses.replace(muting().classes["pit"], images=0, mask=None, rescaled_mask=None)
     table = muting_table(dataclasses.replace(muting(), classes={"pit": absent}))
     assert "pit 0 0.0123 - -" in printed(table)

@@ -1,26 +1,17 @@
 """Segmentation networks: flax linen modules that map images to logits.
 
-A network of your own needs the following, as the five networks here have it; `train` asks for nothing else.
-Write it as one file in this directory, top-down, from the modules in `layers`.
+The contract of a network that `train` can train follows. A new network is a file in this directory, built
+from `layers`; base class `_network.Network` has the fields.
 
-Fields
-    `num_classes`: channels of the logits; training sets it from the data by `clone`. `axis_name`: mapped axis
-    over whose devices batch statistics are averaged; training sets it, None elsewhere. Base class
-    `_network.Network` has both.
-
-`__call__(images, *, train)`
-    Takes normalized images [b, h, w, c] of any size, and returns float32 logits [b, h, w, num_classes]
-    without softmax. `train=True` selects batch statistics and dropout.
-
-Collections
-    `params`, and `batch_stats` (running statistics; mutable in training only).
-    `auxiliary`: further logits [b, h, w, num_classes], sown in training and never by `init`. The objective is
-    applied to each of them, with a smaller weight.
-    `examples`: read only. Its entry `index` [b] is the position of each image in the run; dropout keys are
-    derived from it (see `layers.Dropout`), so that results do not depend on the number of devices.
-
-RNG key `dropout`
-    Given in training.
+- Fields `num_classes`, the channels of the logits, and `axis_name`, the mapped axis over whose devices batch
+  statistics are averaged (None: one device). Training sets both by `clone`.
+- `__call__(images, *, train)`: normalized images [b, h, w, c] of any size to float32 logits
+  [b, h, w, num_classes], without softmax. `train=True` selects batch statistics and dropout (key `dropout`).
+- Collections `params` and `batch_stats` (running statistics, mutable in training only).
+- Collection `auxiliary`, if any: further logits [b, h, w, num_classes], sown in training and never by `init`.
+  The objective is applied to each of them, with a smaller weight.
+- Collection `examples`, read only: `index` [b] is the position of each image in the run. Dropout keys are
+  derived from it (see `layers.Dropout`), so that results do not depend on the number of devices.
 """
 
 from balanced_jax.models.deeplabv3 import DeepLabV3

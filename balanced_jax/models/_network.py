@@ -28,15 +28,13 @@ class Network(nn.Module):
     """Mapped axis over whose devices the batch statistics are averaged."""
 
     def __call__(self, images: Float[ArrayLike, "b h w c"], *, train: bool) -> Float[Array, "b h w classes"]:
-        """Compute logits.
+        """Compute float32 logits at the size of the images.
 
         Args:
-            images: normalized to about zero mean and unit deviation; any size.
-            train: whether to apply dropout (RNG key `dropout`), to normalize by the statistics of the batch,
-                and to update the running ones (collection `batch_stats`, which must then be mutable).
-
-        Returns:
-            float32 logits at the size of the images.
+            images: normalized to about zero mean and unit deviation; any size. Where the network needs a
+                multiple, they are padded with zeros at the bottom and on the right, and the logits cropped.
+            train: whether to apply dropout (RNG key `dropout`), to normalize by the batch, and to update the
+                running statistics (collection `batch_stats`, which must then be mutable).
         """
         raise NotImplementedError
 

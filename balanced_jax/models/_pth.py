@@ -1,7 +1,6 @@
 """Reading PyTorch's `.pth` files without PyTorch, and without running code from the file.
 
-A `.pth` file is a pickle, and a pickle may call any function of any module. The unpickler here resolves three
-functions that rebuild tensors, the names of the storages, and `OrderedDict`, and refuses any other name.
+A `.pth` file is a pickle, which may call any function. The unpickler refuses all but those of tensors.
 """
 
 import io
@@ -57,11 +56,7 @@ class _View(NamedTuple):
 
 
 def read_pth(path: Path) -> dict[str, np.ndarray]:
-    """Return the tensors of a state dictionary by name.
-
-    Raises:
-        ValueError: the file is damaged, is not a state dictionary, or refers to other names.
-    """
+    """Return the tensors of a state dictionary by name; ValueError for any other file."""
     try:
         with path.open("rb") as file:
             read = _read_zip if zipfile.is_zipfile(file) else _read_legacy

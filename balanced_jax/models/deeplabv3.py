@@ -12,14 +12,11 @@ from balanced_jax.models.resnet import ResNet
 
 
 class DeepLabV3(Network):
-    """Dilated ResNet-50 and atrous spatial pyramid pooling; V3+ has a decoder at a quarter of the image size.
+    """DeepLabV3 (Chen, Papandreou, Schroff, Adam 2017, arXiv:1706.05587, figure 5) on ResNet-50.
 
     The layers of torchvision's `deeplabv3_resnet50`, auxiliary head included: 42.0 million parameters. Logits
-    are resized to the image with `align_corners=False`, as in torchvision.
-
-    References:
-        Chen, Papandreou, Schroff, Adam 2017, arXiv:1706.05587, figure 5.
-        Chen, Zhu, Papandreou, Schroff, Adam 2018, arXiv:1802.02611, figure 2, for the decoder.
+    are resized with `align_corners=False`, as in torchvision. The decoder of DeepLabV3+ is that of Chen, Zhu,
+    Papandreou, Schroff, Adam 2018, arXiv:1802.02611, figure 2.
     """
 
     blocks: tuple[int, int, int, int] = (3, 4, 6, 3)

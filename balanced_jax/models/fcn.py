@@ -13,17 +13,12 @@ from balanced_jax.models.vgg import VGG16
 
 
 class FCN8s(Network):
-    """VGG16 with its fully connected layers as convolutions; logits of strides 32, 16 and 8 are summed.
+    """FCN-8s (Long, Shelhamer, Darrell 2015, arXiv:1411.4038, figure 3): VGG16, fully convolutional.
 
-    With `norm="none"` and the published width it has the layers of the published network: 134 million
-    parameters. Two things differ: the 7x7 convolution is padded by 3, where the original pads images by 100
-    and crops later, and the last, fixed upsampling (`align_corners=False`) does not fade towards the border.
-
-    Images are padded with zeros at the bottom and on the right to a multiple of 32; the logits are cropped
-    back.
-
-    References:
-        Long, Shelhamer, Darrell 2015, arXiv:1411.4038, figure 3.
+    Logits of strides 32, 16 and 8 are summed. With `norm="none"` and the published width, the layers are
+    those of the published network: 134 million parameters. Two things differ: the 7x7 convolution is padded
+    by 3, where the original pads images by 100 and crops later, and the last, fixed upsampling
+    (`align_corners=False`) does not fade towards the border.
     """
 
     norm: Literal["batch", "group", "none"] = "batch"  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -29,16 +29,7 @@ class Mode:
     """Mapped axis over whose devices the batch statistics are averaged."""
 
     def normalization(self, features: int, *, exact: bool = False, name: str | None = None) -> nn.Module:
-        """Return the norm layer.
-
-        Args:
-            features: channels.
-            exact: compute the variance of the batch in two passes instead of as E[x^2] - E[x]^2.
-            name: of the module.
-
-        Raises:
-            ValueError: `norm` is neither "batch" nor "group".
-        """
+        """Return the norm layer; `exact` takes two passes for the batch variance, not E[x^2] - E[x]^2."""
         if self.norm == "batch":
             return nn.BatchNorm(
                 use_running_average=not self.train,
@@ -70,7 +61,7 @@ class Convolution(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W features"]:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.he_normal(), shape).astype(self.dtype)
+        kernel = jnp.asarray(self.param("kernel", nn.initializers.he_normal(), shape), self.dtype)
         y = convolve(x.astype(self.dtype), kernel, self.stride, self.dilation)
         if self.bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
@@ -111,10 +102,9 @@ class Unit(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Dropout with one key per image, derived from the RNG key `dropout`.
+    """Dropout with one key per image: RNG key `dropout`, folded with `index` [b] of collection `examples`.
 
-    The key is folded with `index` [b] of the collection `examples`, the position of each image in the run,
-    or with the position in the batch where there is no such collection.
+    The index is the position of each image in the run; without the collection it is that in the batch.
     """
 
     rate: float
@@ -174,11 +164,9 @@ def max_pool_indices(
 
 
 def unpool(x: Float[Array, "b h w c"], indices: UInt8[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w c"]:
-    """Put each value at its index in a 2x2 block of zeros.
-
-    XLA fuses the comparison and the reshape into one loop; a scatter is many times slower on a CPU.
-    """
+    """Put each value at its index in a 2x2 block of zeros."""
     b, h, w, c = x.shape
+    # XLA fuses the comparison and the reshape into one loop; a scatter is many times slower on a CPU.
     # NumPy's `arange`, because ONNX has no uint8 range.
     selected = np.arange(4, dtype=np.uint8).reshape(1, 1, 2, 1, 2, 1) == indices[:, :, None, :, None, :]
     return jnp.where(selected, x[:, :, None, :, None, :], 0).reshape(b, 2 * h, 2 * w, c)

@@ -1,7 +1,4 @@
-"""Loading pretrained weights from files in PyTorch's layout.
-
-An address is the path of an array in the variables: `params/backbone/stem/conv/kernel`.
-"""
+"""Loading pretrained weights by address, such as `params/backbone/stem/conv/kernel`."""
 
 import re
 from collections.abc import Mapping
@@ -66,30 +63,22 @@ def vgg16_layers(norms: bool) -> dict[str, str]:
 
 
 def load_pretrained(path: str | Path, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace a network's variables by pretrained weights.
+    """Return a network's variables with pretrained weights in place of its own.
 
     Reads ResNet-50 (for DeepLabV3 and PSPNet) and VGG16 with and without norms (for FCN-8s and SegNet) with
     the layer names of torchvision or timm, and the whole of torchvision's `deeplabv3_resnet50`. The file must
     hold the whole encoder. Layers after the encoder are loaded where the network has them; logits of another
-    number of classes keep their values.
-
-    For grey images the first kernel is summed over the colors. A bias in front of a norm is subtracted from
-    the running mean.
+    number of classes keep their values. For grey images the first kernel is summed over the colors. A bias in
+    front of a norm is subtracted from the running mean.
 
     Args:
         path: a `.safetensors` file (needs the package `safetensors`, extra `[pretrained]`), or a `.pth` file
             with a state dictionary (read without PyTorch, and without running code from the file).
         variables: the network's, as `init` returns them.
 
-    Returns:
-        New variables.
-
     Raises:
         OSError, ImportError: the file or the package `safetensors` is missing.
         ValueError: the file is of another kind or does not fit; names what does not, with both shapes.
-
-    Examples:
-        >>> variables = load_pretrained("resnet50.pth", variables)  # doctest: +SKIP
     """
     tensors = _read(Path(path))
     loaded = fold_biases(by_address(tensors, _layers(tensors, path)))

@@ -15,13 +15,10 @@ _BINS = (1, 2, 3, 6)
 
 
 class PSPNet(Network):
-    """Dilated ResNet-50, whose features are joined with averages over 1, 4, 9 and 36 regions.
+    """PSPNet (Zhao, Shi, Qi, Wang, Jia 2017, arXiv:1612.01105, figure 3) on a dilated ResNet-50.
 
     The published network but for torchvision's ResNet-50, whose stem is one 7x7 convolution instead of three
     of 3x3, and for resizing with `align_corners=False` instead of True. 49.0 million parameters.
-
-    References:
-        Zhao, Shi, Qi, Wang, Jia 2017, arXiv:1612.01105, figure 3.
     """
 
     blocks: tuple[int, int, int, int] = (3, 4, 6, 3)

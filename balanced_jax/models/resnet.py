@@ -9,14 +9,10 @@ from balanced_jax.models.layers import Mode, Unit, max_pool_3x3
 
 
 class ResNet(nn.Module):
-    """Four stages of bottlenecks on features at a quarter of the image size.
+    """ResNet (He, Zhang, Ren, Sun 2016, arXiv:1512.03385, table 1) with dilation, without the classifier.
 
     The stride of a bottleneck is in its 3x3 convolution, as in torchvision. Once the output stride is
-    reached, dilation replaces stride.
-
-    References:
-        He, Zhang, Ren, Sun 2016, arXiv:1512.03385, table 1.
-        Chen et al. 2017, arXiv:1706.05587, figure 3, for the dilation.
+    reached, dilation replaces stride (Chen et al. 2017, arXiv:1706.05587, figure 3).
     """
 
     width: int

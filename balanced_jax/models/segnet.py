@@ -10,16 +10,10 @@ from balanced_jax.models.vgg import STAGE_UNITS, VGG16, stage_features
 
 
 class SegNet(Network):
-    """VGG16 and a mirrored decoder, which unpools with the indices of the encoder's max pooling.
+    """SegNet (Badrinarayanan, Kendall, Cipolla 2017, arXiv:1511.00561, figure 2): VGG16 and its mirror image.
 
-    With the published width it has 29.4 million parameters. The published network has a bias in each
-    convolution, which the following norm cancels; this network has none.
-
-    Images are padded with zeros at the bottom and on the right to a multiple of 32; the logits are cropped
-    back.
-
-    References:
-        Badrinarayanan, Kendall, Cipolla 2017, arXiv:1511.00561, figure 2.
+    The decoder unpools with the indices of the encoder's max pooling. 29.4 million parameters. The published
+    network has a bias in each convolution, which the following norm cancels; this network has none.
     """
 
     @nn.compact

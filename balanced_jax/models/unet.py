@@ -5,21 +5,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from balanced_jax.models._network import Network
-from balanced_jax.models.layers import Dropout, Mode, max_pool, pad_to_multiple
+from balanced_jax.models.layers import Dropout, Mode, Unit, max_pool, pad_to_multiple
 
 
 class UNet(Network):
-    """Encoder and decoder joined level by level.
+    """U-Net (Ronneberger, Fischer, Brox 2015, arXiv:1505.04597, figure 1), padded and with norms.
 
-    The published network with padded convolutions and batch normalization: two 3x3 convolutions a level, 2x2
-    max pooling down, 2x2 deconvolution up. Each level has twice the channels of the one above: with the
-    published widths (64 to 1024), 31.0 million parameters.
-
-    Images are padded with zeros at the bottom and on the right to a multiple of `2**depth`; the logits are
-    cropped back.
-
-    References:
-        Ronneberger, Fischer, Brox 2015, arXiv:1505.04597, figure 1.
+    Two 3x3 convolutions a level, 2x2 max pooling down, 2x2 deconvolution up. Each level has twice the
+    channels of the level above: with the published widths (64 to 1024), 31.0 million parameters.
     """
 
     depth: int = 4
@@ -30,34 +23,38 @@ class UNet(Network):
     @nn.compact
     def __call__(self, images: Float[ArrayLike, "b h w c"], *, train: bool) -> Float[Array, "b h w classes"]:
         mode = self.mode(train)
-        convolve_twice = UNet._convolve_twice
-        if self.remat:
-            convolve_twice = nn.remat(convolve_twice, static_argnums=(2, 3))
+        two_units = nn.remat(_TwoUnits) if self.remat else _TwoUnits
+        features = [self.width * 2**level for level in range(self.depth + 1)]
         x = jnp.asarray(images, self.dtype)
         height, width = x.shape[1:3]
         x = pad_to_multiple(x, 2**self.depth)
+
         skips = []
         for level in range(self.depth):
-            x = convolve_twice(self, x, self.width * 2**level, mode)
+            x = two_units(features[level], mode, name=f"encoder{level + 1}")(x)
             skips.append(x)
             x = max_pool(x)
-        x = convolve_twice(self, x, self.width * 2**self.depth, mode)
+        x = two_units(features[-1], mode, name="bottom")(x)
         x = Dropout(self.dropout, mode)(x)
         for level in reversed(range(self.depth)):
-            x = _Deconvolution(self.width * 2**level, dtype=self.dtype)(x)
+            x = _Deconvolution(features[level], self.dtype, name=f"upsample{level + 1}")(x)
             x = jnp.concatenate([skips[level], x], axis=-1)
-            x = convolve_twice(self, x, self.width * 2**level, mode)
+            x = two_units(features[level], mode, name=f"decoder{level + 1}")(x)
+        # A convolution by XLA: `Convolution` would multiply matrices, which rounds differently.
         logits = nn.Conv(self.num_classes, (1, 1), dtype=jnp.float32, name="logits")(x)
         return logits[:, :height, :width]
 
-    def _convolve_twice(
-        self, x: Float[Array, "b h w c"], features: int, mode: Mode
-    ) -> Float[Array, "b h w features"]:
-        for _ in range(2):
-            x = nn.Conv(features, (3, 3), use_bias=False, dtype=self.dtype)(x)
-            x = mode.normalization(features)(x)
-            x = nn.relu(x)
-        return x
+
+class _TwoUnits(nn.Module):
+    """The two convolutions of a level."""
+
+    features: int
+    mode: Mode
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w features"]:
+        x = Unit(self.features, self.mode, name="unit1")(x)
+        return Unit(self.features, self.mode, name="unit2")(x)
 
 
 class _Deconvolution(nn.Module):

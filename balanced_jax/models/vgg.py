@@ -24,11 +24,7 @@ class Pooled(NamedTuple):
 
 
 class VGG16(nn.Module):
-    """Five stages of 3x3 convolutions, each followed by 2x2 max pooling.
-
-    References:
-        Simonyan, Zisserman 2015, arXiv:1409.1556, table 1, column D.
-    """
+    """VGG16 (Simonyan, Zisserman 2015, arXiv:1409.1556, table 1, column D) without the classifier."""
 
     width: int
     """Channels of the first stage; the others have 2, 4, 8 and 8 times as many."""

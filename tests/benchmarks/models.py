@@ -123,7 +123,9 @@ def at_size(case: Case, benchmark: Benchmark) -> Case:
             arguments[name] = value
     fields = {name: value for name, value in arguments.items() if name != "norms"}
     shape = (benchmark.batch, benchmark.size, benchmark.size, case.shape[-1])
-    return dataclasses.replace(case, model=case.model.clone(**fields), arguments=arguments, shape=shape)
+    layers = networks.unet_layers(arguments["depth"]) if "depth" in arguments else case.layers
+    model = case.model.clone(**fields)
+    return dataclasses.replace(case, model=model, layers=layers, arguments=arguments, shape=shape)
 
 
 def pytorch(case: Case) -> tuple[Any, networks.Shapes]:

@@ -57,12 +57,18 @@ def _units(units: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-UNET = {
-    r"units\.(\d+)\.0": r"Conv_\1",
-    r"units\.(\d+)\.1": r"BatchNorm_\1",
-    r"larger\.(\d+)": r"_Deconvolution_\1",
-    "logits": "logits",
-}
+def unet_layers(depth: int) -> dict[str, str]:
+    """Return the layers of U-Net, whose units the twin numbers in the order of the forward pass."""
+    numbers = range(1, depth + 1)
+    levels = [*(f"encoder{i}" for i in numbers), "bottom", *(f"decoder{i}" for i in reversed(numbers))]
+    units = [f"{level}/unit{j}" for level in levels for j in (1, 2)]
+    return {
+        **_units({rf"units\.{i}": unit for i, unit in enumerate(units)}),
+        **{rf"larger\.{i}": f"upsample{depth - i}" for i in range(depth)},
+        "logits": "logits",
+    }
+
+
 FCN = {name: name for name in ("logits32", "logits16", "logits8", "upsample32", "upsample16")}
 SEGNET = {
     **_units({rf"decoder{i}\.{j}": f"decoder{i}/unit{j + 1}" for i in range(1, 6) for j in range(3)}),
@@ -90,7 +96,11 @@ PSP = {
 RESNET = {"width": 4, "blocks": (1, 1, 2, 2)}
 CASES = {
     "unet": Case(
-        UNet(num_classes=3, width=4, depth=2), "UNet", UNET, {"width": 4, "depth": 2}, (3, 21, 30, 1)
+        UNet(num_classes=3, width=4, depth=2),
+        "UNet",
+        unet_layers(2),
+        {"width": 4, "depth": 2},
+        (3, 21, 30, 1),
     ),
     "fcn8s": Case(
         FCN8s(num_classes=3, width=4, dropout=0.0),
@@ -203,10 +213,11 @@ def projections(gradient: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _to_flax_layout(address: str, value: np.ndarray) -> tuple[str, np.ndarray]:
-    if "_Deconvolution" in address:
+    if "upsample" in address:
         if value.ndim == 1:
             return address, value.reshape(1, 1, 1, -1)
-        return address.replace("kernel", "blocks/kernel"), value.transpose(0, 2, 3, 1)
-    if "upsample" in address:  # flax does not flip the kernel of a deconvolution
+        if value.shape[2:] == (2, 2):
+            return address.replace("kernel", "blocks/kernel"), value.transpose(0, 2, 3, 1)
+        # flax does not flip the kernel of a deconvolution.
         return address, value.transpose(2, 3, 0, 1)[::-1, ::-1]
     return address, value.transpose(2, 3, 1, 0) if value.ndim == 4 else value

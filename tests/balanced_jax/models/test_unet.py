@@ -53,6 +53,18 @@ def test_width_and_depth_are_fields(width, depth, classes):
     assert number_of_parameters(model, channels=3) == published_parameters(3, classes, width, depth)
 
 
+def test_parameters_are_named_by_level_and_unit():
+    model, images = UNet(width=2, depth=2), jnp.zeros((1, 16, 16, 1))
+    params = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))["params"]
+    levels = {"encoder1", "encoder2", "bottom", "decoder2", "decoder1"}
+    assert set(params) == {*levels, "upsample2", "upsample1", "logits"}
+    for level in levels:
+        assert {unit: set(params[level][unit]) for unit in params[level]} == {
+            "unit1": {"conv", "norm"},
+            "unit2": {"conv", "norm"},
+        }
+
+
 @pytest.mark.parametrize("size", [(16, 16), (17, 30), (1, 40)])
 def test_logits_have_the_size_of_the_image(size):
     model = UNet(num_classes=3, width=2, depth=2)

@@ -97,11 +97,11 @@ def test_two_processes_that_were_stopped_and_went_on_end_as_one_does(prepared, t
 
 def test_what_one_process_refuses_ends_the_other(prepared, tmp_path):
     run = command(tmp_path / "run", prepared)
-    with together(run, [*run, "--epochs", "0"]) as processes:
+    with together(run, [*run, "--batch-size", "7"]) as processes:
         (first, _, said), (second, _, reason) = ends(processes)
     assert (first, second) == (2, 2)
     assert "host 1: was refused; see its message" in said
-    assert "epochs: is 0, takes at least 1" in reason
+    assert "batch_size: 7 images cannot be shared evenly" in reason
 
 
 def test_processes_that_nobody_tells_of_each_other_are_named(prepared, tmp_path):

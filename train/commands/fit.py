@@ -69,7 +69,9 @@ class Fit(ConfigCommand):
             initialize_distributed(process)
         if self.compilation_cache is not None:
             jax.config.update("jax_compilation_cache_dir", str(self.compilation_cache))
-        run_dir = self.run_dir or directory.default_path(self.config, self.config_file.title)
+        # Made in any case, because a config with an object that cannot be found again by name has no digest.
+        default = directory.default_path(self.config, self.config_file.title)
+        run_dir = self.run_dir or default
         silent = self.quiet or not is_first_host()
         with quiet(log_lines=is_first_host()) if silent else contextlib.nullcontext():
             self._fit(run_dir)

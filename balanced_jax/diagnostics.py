@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Float64, Integer, ScalarLike
 
-from balanced_jax._pixels import as_classes, as_float, one_hot
+from balanced_jax._arguments import as_classes, as_float
+from balanced_jax._labels import one_hot
 from balanced_jax.losses._softmax import checked, log_odds_of_error
 from balanced_jax.losses.truncated import joints_at
 from balanced_jax.masks import boundary_mask, valid_mask

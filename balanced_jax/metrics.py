@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float64, Integer
 
-from balanced_jax._pixels import as_classes, class_pixels
+from balanced_jax._arguments import as_classes
+from balanced_jax._labels import class_pixels
 from balanced_jax.masks.valid import valid_mask
 
 Reading = Literal["dataset", "present", "union", "all"]

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer
 
-from balanced_jax._pixels import as_classes, as_float
+from balanced_jax._arguments import as_classes, as_float
 from balanced_jax.masks.valid import valid_mask
 
 

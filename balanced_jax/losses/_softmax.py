@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer
 
-from balanced_jax._pixels import as_classes, as_float, one_hot
+from balanced_jax._arguments import as_classes, as_float
+from balanced_jax._labels import one_hot
 from balanced_jax.masks.valid import valid_mask
 
 

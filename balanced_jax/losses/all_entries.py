@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import one_hot
+from balanced_jax._labels import one_hot
 from balanced_jax.losses._softmax import checked, log_odds_of_error, own_and_others
 from balanced_jax.losses.truncated import Joints, joints_at, of_log_odds, slope_at
 

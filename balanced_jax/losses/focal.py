@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, Real, ScalarLike
 
-from balanced_jax._pixels import at_label, constant
+from balanced_jax._arguments import constant
+from balanced_jax._labels import at_label
 from balanced_jax.losses import _sigmoid
 from balanced_jax.losses._log_odds import right_by_wrong, surprise
 from balanced_jax.losses._softmax import checked, log_odds_of_error

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer, Shaped
 
-from balanced_jax._pixels import one_hot
+from balanced_jax._labels import one_hot
+from balanced_jax.losses._region import counted, pixels
 from balanced_jax.losses._softmax import checked
-from balanced_jax.losses.region import counted, pixels
 
 
 def lovasz_softmax_loss(

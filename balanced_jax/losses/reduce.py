@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from balanced_jax._pixels import as_float
+from balanced_jax._arguments import as_float
 
 
 def masked_mean(

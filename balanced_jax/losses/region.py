@@ -3,10 +3,10 @@
 from typing import Literal
 
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, ScalarLike
+from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import constant
-from balanced_jax.losses._outcomes import cost, outcomes, varying_like
+from balanced_jax._arguments import constant
+from balanced_jax.losses._region import cost, counted, outcomes, pixels, varying_like
 from balanced_jax.losses._softmax import checked
 
 
@@ -336,18 +336,3 @@ def _tversky(
         # 0, where it is infinite, nothing is left to be improved.
         share *= jnp.where(index > 0, jnp.exp((gamma - 1) * jnp.log(jnp.where(index > 0, index, 1))), 0)
     return jnp.where(valid, weights * cost(logits, labels, price * share, beta * share), 0)
-
-
-def pixels(valid: Bool[Array, "*batch h w"], dtype: DTypeLike) -> Float[Array, "*batch 1 1"]:
-    """Number of valid pixels of each image: what turns a sum over them into the mean of a map."""
-    return jnp.sum(valid, axis=(-2, -1), keepdims=True, dtype=jnp.int32).astype(dtype)
-
-
-def counted(
-    labelled: Bool[Array, "*batch classes"], classes: Literal["present", "all"], dtype: DTypeLike
-) -> Float[Array, "*batch classes"]:
-    """Part of each class in the mean over the classes that are labelled, or over all."""
-    if classes not in ("present", "all"):
-        raise ValueError(f'classes must be "present" or "all", got {classes!r}')
-    chosen = labelled if classes == "present" else jnp.ones_like(labelled)
-    return chosen.astype(dtype) / jnp.maximum(jnp.sum(chosen, axis=-1, keepdims=True, dtype=jnp.int32), 1)

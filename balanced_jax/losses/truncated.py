@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import as_float, constant, known
+from balanced_jax._arguments import as_float, constant, known
 from balanced_jax.losses import _sigmoid
 from balanced_jax.losses._log_odds import right_by_wrong
 from balanced_jax.losses._softmax import checked, log_odds_of_error

@@ -7,9 +7,9 @@ label outside [0, num_classes) is void: it is counted nowhere, and its weight is
 
 from balanced_jax.masks.balance import balance_mask
 from balanced_jax.masks.boundary import boundary_mask
-from balanced_jax.masks.classes import class_weight_mask
-from balanced_jax.masks.components import inverse_weight_mask
+from balanced_jax.masks.class_weight import class_weight_mask
 from balanced_jax.masks.confusion import confusion_mask
+from balanced_jax.masks.inverse_weight import inverse_weight_mask
 from balanced_jax.masks.valid import valid_mask
 
 __all__ = [

@@ -4,7 +4,7 @@ from typing import Literal
 
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax.masks.classes import class_weight_mask
+from balanced_jax.masks.class_weight import class_weight_mask
 from balanced_jax.masks.confusion import confusion_mask
 
 

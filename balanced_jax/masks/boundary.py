@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Integer
 
-from balanced_jax._pixels import as_classes
+from balanced_jax._arguments import as_classes
 from balanced_jax.masks.valid import valid_mask
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from jax.scipy.special import entr
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import as_classes, at_label, class_pixels, constant, one_hot
+from balanced_jax._arguments import as_classes, constant
+from balanced_jax._labels import at_label, class_pixels, one_hot
 from balanced_jax.masks import _packed
 from balanced_jax.masks.valid import valid_mask
 

@@ -2,7 +2,7 @@
 
 from jaxtyping import Array, ArrayLike, Bool, Integer
 
-from balanced_jax._pixels import as_classes
+from balanced_jax._arguments import as_classes
 
 
 def valid_mask(labels: Integer[ArrayLike, "*batch h w"], num_classes: int) -> Bool[Array, "*batch h w"]:

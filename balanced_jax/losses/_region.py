@@ -2,13 +2,13 @@
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Integer
+from jaxtyping import Array, Bool, DTypeLike, Float, Integer
 
-from balanced_jax._pixels import at_label, one_hot
+from balanced_jax._labels import at_label, one_hot
 
 
 class Outcomes(NamedTuple):
@@ -143,3 +143,18 @@ def _sums(maps: list[Float[Array, "*batch h w"]]) -> Float[Array, "*batch maps"]
         dimensions=[len(batch) + 1],
     )
     return jnp.stack([jnp.sum(part, axis=-1) for part in parts], axis=-1)
+
+
+def pixels(valid: Bool[Array, "*batch h w"], dtype: DTypeLike) -> Float[Array, "*batch 1 1"]:
+    """Number of valid pixels of each image: what turns a sum over them into the mean of a map."""
+    return jnp.sum(valid, axis=(-2, -1), keepdims=True, dtype=jnp.int32).astype(dtype)
+
+
+def counted(
+    labelled: Bool[Array, "*batch classes"], classes: Literal["present", "all"], dtype: DTypeLike
+) -> Float[Array, "*batch classes"]:
+    """Part of each class in the mean over the classes that are labelled, or over all."""
+    if classes not in ("present", "all"):
+        raise ValueError(f'classes must be "present" or "all", got {classes!r}')
+    chosen = labelled if classes == "present" else jnp.ones_like(labelled)
+    return chosen.astype(dtype) / jnp.maximum(jnp.sum(chosen, axis=-1, keepdims=True, dtype=jnp.int32), 1)

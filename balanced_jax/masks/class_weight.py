@@ -6,7 +6,8 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import as_classes, at_label, class_pixels, constant, known
+from balanced_jax._arguments import as_classes, constant, known
+from balanced_jax._labels import at_label, class_pixels
 
 
 def class_weight_mask(

@@ -1,16 +1,15 @@
-"""Overlap of predicted and true regions: counts first, ratios after.
+"""Segmentation metrics: confusion counts of each image and class, and ratios of their sums.
 
-Counts of images and of batches add up; ratios never do. Every ratio is given under a named reading,
-because a class that an image does not hold can be read in several ways:
+Counts of images and batches may be added, ratios may not. The `reading` says how images enter a ratio:
 
-- "dataset": counts are summed over all images before the ratio is taken. NaN for a class that is neither
-  labelled nor predicted anywhere.
-- "present": mean over the images in which the class is labelled. It forgives every false alarm on a clean
-  image, so show "dataset" beside it.
-- "union": mean over the images in which it is labelled or predicted.
-- "all": mean over all images; one in which the class is neither labelled nor predicted scores 1.
+- "dataset": counts are summed over all images before the ratio is taken; NaN for a class that is neither
+  labeled nor predicted anywhere.
+- "present": mean over the images in which the class is labeled. False positives on all other images are
+  ignored, so show "dataset" beside it.
+- "union": mean over the images in which the class is labeled or predicted.
+- "all": mean over all images; an image in which the class is neither labeled nor predicted scores 1.
 
-Any other 0/0 scores 0, and a class without an image to average over is NaN.
+Any other 0/0 scores 0. A class without an image to average over is NaN.
 """
 
 from typing import Literal, NamedTuple
@@ -19,14 +18,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float64, Integer
 
-from balanced_jax._pixels import as_classes, class_pixels
+from balanced_jax._arguments import as_class_indices
+from balanced_jax._labels import class_counts
 from balanced_jax.masks.valid import valid_mask
 
 Reading = Literal["dataset", "present", "union", "all"]
 
 
 class ConfusionCounts(NamedTuple):
-    """Pixels of each image and class, by whether they are labelled so and predicted so."""
+    """Pixel counts of each image and class."""
 
     true_positives: Integer[Array | np.ndarray, "*images classes"]
     false_positives: Integer[Array | np.ndarray, "*images classes"]
@@ -38,15 +38,15 @@ def confusion_counts(
     labels: Integer[ArrayLike, "*batch h w"],
     num_classes: int,
 ) -> ConfusionCounts:
-    """Count, image by image, where prediction and label agree.
+    """Count true positives, false positives and false negatives of each image and class.
 
     Args:
-        predictions: class indices; whatever lies outside [0, num_classes) is no class, hence a miss.
-        labels: class indices; outside [0, num_classes) a pixel is void and not counted.
+        predictions: class indices [..., H, W]; outside [0, num_classes) only a false negative is counted.
+        labels: class indices [..., H, W]; outside [0, num_classes) a pixel is void and not counted.
         num_classes: number of classes, at least 1.
 
     Returns:
-        Counts in int32. Stack those of many images along the leading axis (`np.concatenate`).
+        Counts [..., classes] in int32. Stack those of batches along the leading axis (`np.concatenate`).
 
     Raises:
         TypeError: predictions or labels are not integers.
@@ -57,53 +57,53 @@ def confusion_counts(
     >>> [count.tolist() for count in counts]
     [[1, 1], [0, 1], [1, 0]]
     """
-    predictions = as_classes("predictions", predictions, num_classes)
-    labels = as_classes("labels", labels, num_classes)
+    predictions = as_class_indices("predictions", predictions, num_classes)
+    labels = as_class_indices("labels", labels, num_classes)
     if predictions.shape != labels.shape:
         raise ValueError(
             f"predictions must have the shape of labels, {labels.shape}, got {predictions.shape}"
         )
-    labelled = class_pixels(labels, num_classes)
-    predicted = class_pixels(jnp.where(valid_mask(labels, num_classes), predictions, -1), num_classes)
-    both = class_pixels(jnp.where(predictions == labels, labels, -1), num_classes)
+    labeled = class_counts(labels, num_classes)
+    predicted = class_counts(jnp.where(valid_mask(labels, num_classes), predictions, -1), num_classes)
+    correct = class_counts(jnp.where(predictions == labels, labels, -1), num_classes)
     return ConfusionCounts(
-        true_positives=both, false_positives=predicted - both, false_negatives=labelled - both
+        true_positives=correct, false_positives=predicted - correct, false_negatives=labeled - correct
     )
 
 
 def iou(counts: ConfusionCounts, reading: Reading) -> Float64[np.ndarray, "classes"]:
-    """Intersection over union of each class, TP / (TP + FP + FN).
+    """Compute intersection over union of each class, TP / (TP + FP + FN).
 
     Args:
         counts: of any number of images, on leading axes.
-        reading: "dataset", "present", "union" or "all"; see the head of this module.
+        reading: "dataset", "present", "union" or "all"; see the module's docstring.
 
     Returns:
-        A score in [0, 1] for each class, NaN where no image is left to average over. Computed on the host.
+        Score of each class in [0, 1], NaN without an image to average over; computed on the host.
 
     Raises:
         ValueError: an unknown reading.
 
     >>> import numpy as np
-    >>> found = ConfusionCounts(*np.array([[[6, 3], [9, 0]], [[1, 0], [0, 1]], [[0, 1], [1, 0]]]))
-    >>> {reading: iou(found, reading)[1].round(3).item() for reading in ("dataset", "present", "union")}
+    >>> counts = ConfusionCounts(*np.array([[[6, 3], [9, 0]], [[1, 0], [0, 1]], [[0, 1], [1, 0]]]))
+    >>> {reading: iou(counts, reading)[1].round(3).item() for reading in ("dataset", "present", "union")}
     {'dataset': 0.6, 'present': 0.75, 'union': 0.375}
     """
     return _score(counts, reading, lambda tp, fp, fn: (tp, tp + fp + fn))
 
 
 def dice(counts: ConfusionCounts, reading: Reading) -> Float64[np.ndarray, "classes"]:
-    """Dice coefficient of each class, 2 TP / (2 TP + FP + FN); arguments and result as for `iou`."""
+    """Compute the Dice score of each class, 2 TP / (2 TP + FP + FN); see `iou` for arguments and result."""
     return _score(counts, reading, lambda tp, fp, fn: (2 * tp, 2 * tp + fp + fn))
 
 
 def precision(counts: ConfusionCounts, reading: Reading) -> Float64[np.ndarray, "classes"]:
-    """Share of each class's predictions that are right, TP / (TP + FP); arguments and result as for `iou`."""
+    """Compute the precision of each class, TP / (TP + FP); see `iou` for arguments and result."""
     return _score(counts, reading, lambda tp, fp, fn: (tp, tp + fp))
 
 
 def recall(counts: ConfusionCounts, reading: Reading) -> Float64[np.ndarray, "classes"]:
-    """Share of each class's labels that are found, TP / (TP + FN); arguments and result as for `iou`."""
+    """Compute the recall of each class, TP / (TP + FN); see `iou` for arguments and result."""
     return _score(counts, reading, lambda tp, fp, fn: (tp, tp + fn))
 
 
@@ -111,12 +111,17 @@ def _score(counts, reading, ratio) -> Float64[np.ndarray, "classes"]:
     tp, fp, fn = (np.asarray(count, np.int64).reshape(-1, np.shape(count)[-1]) for count in counts)
     if reading == "dataset":
         tp, fp, fn = (count.sum(axis=0, keepdims=True) for count in (tp, fp, fn))
-    found = tp + fp + fn > 0
-    chosen = {"dataset": found, "present": tp + fn > 0, "union": found, "all": np.ones_like(found)}
-    if reading not in chosen:
+    labeled_or_predicted = tp + fp + fn > 0
+    averaged_images = {
+        "dataset": labeled_or_predicted,
+        "present": tp + fn > 0,
+        "union": labeled_or_predicted,
+        "all": np.ones_like(labeled_or_predicted),
+    }
+    if reading not in averaged_images:
         raise ValueError(f'reading must be "dataset", "present", "union" or "all", got {reading!r}')
-    part, whole = ratio(tp, fp, fn)
-    scores = np.where(found, part / np.maximum(whole, 1), 1.0)
-    images = chosen[reading].sum(axis=0)
-    total = np.sum(scores, axis=0, where=chosen[reading])
+    numerator, denominator = ratio(tp, fp, fn)
+    scores = np.where(labeled_or_predicted, numerator / np.maximum(denominator, 1), 1.0)
+    images = averaged_images[reading].sum(axis=0)
+    total = np.sum(scores, axis=0, where=averaged_images[reading])
     return np.where(images > 0, total / np.maximum(images, 1), np.nan)

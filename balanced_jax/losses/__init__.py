@@ -1,10 +1,40 @@
-"""Losses for segmentation, each a map of what every pixel costs.
+"""Segmentation losses: functions of logits and labels that return a map of each pixel's cost.
 
-Logits have the shape [..., H, W, C], labels and maps [..., H, W], with any number of leading axes; the labels
-of sigmoid losses, whose classes do not exclude each other, have the shape of the logits. The loss of an image
-is the mean of its map over its non-void pixels, that of a batch the mean over its images:
-`masked_mean(map, valid_mask(labels, num_classes))`. All losses take the `weights` of `balanced_jax.masks`,
-and maps may be added.
+The loss of an image is the mean of its map over its non-void pixels, the loss of a batch the mean over its
+images: `masked_mean(cost, valid_mask(labels, num_classes))`. Maps may be added. Any number of leading axes,
+none included, are batch axes; sums and statistics are those of one image.
+
+Args:
+    logits: unnormalized finite scores [..., H, W, C], in any floating-point type.
+    labels: class indices [..., H, W] in any integer type. Outside [0, C) a pixel is void: its cost and
+        gradient are 0. Sigmoid losses, whose classes do not exclude each other, take flags [..., H, W, C]: 1
+        where the pixel has the class, 0 where it does not, any other number where the entry is void.
+    weights: factor of each pixel [..., H, W], such as a mask of `balanced_jax.masks`; ignored at void pixels.
+        Multiplies the map of a pixel loss. Region losses take weights of at least 0 into their sums as well:
+        multiplying a region map afterwards would weight the numerator alone. Sigmoid losses also take a
+        factor of each entry [..., H, W, C], and multiply before the mean over the non-void entries.
+    eps_inf: up to this error, one minus the label's probability, a pixel (or entry) is easy; in [0, 1).
+    eps_sup: from this error on a pixel (or entry) is hard; in (0, 1] and above `eps_inf`.
+    classes: classes that a region loss averages in an image: "present" for those that label a pixel of
+        weight above 0, "all" for every class.
+    smoothing: under "all", a class without labeled pixels costs f / (f + smoothing), where f is its mean
+        probability; above 0. Present classes are not smoothed.
+
+Returns:
+    Cost of each pixel [..., H, W], at least 0, float32, or float64 for float64 logits. Pixel losses are in
+    nats. Sigmoid losses average over the non-void entries of a pixel, and the mean of their map is
+    `masked_mean(cost, valid_mask(labels, 2).any(-1))`. The map of a region loss has the loss of the image as
+    its mean over the non-void pixels; an image without a pixel of weight above 0 costs 0.
+
+Raises:
+    TypeError: logits are not floating point, or labels not integers.
+    ValueError: shapes do not match, there are fewer than two classes (sigmoid losses: one), or an argument
+        is outside its range.
+
+Hyperparameters that are floats may be traced, and have zero gradient. Cross entropy, focal losses and the
+Lovász loss support forward and reverse mode. The other losses have a `jax.custom_vjp`: reverse mode works,
+also repeatedly; forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError. Compute a Hessian
+by `jax.jacrev(jax.grad(f))`.
 """
 
 from balanced_jax.losses.all_entries import all_entries_truncated_cross_entropy

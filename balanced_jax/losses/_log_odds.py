@@ -1,4 +1,4 @@
-"""What losses of one label are made of: functions of the log odds of its error."""
+"""Functions of the log odds of an error e, log(e / (1 - e)), in which no digits of e or 1 - e are lost."""
 
 import jax
 import jax.numpy as jnp
@@ -6,20 +6,20 @@ from jaxtyping import Array, Float
 
 
 @jax.custom_jvp
-def surprise(odds: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """-log(1 - e) of an error e, by log(e / (1 - e))."""
-    return jax.nn.softplus(odds)
+def softplus(log_odds: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Return log(1 + exp(log_odds)), the cross entropy -log(1 - e)."""
+    return jax.nn.softplus(log_odds)
 
 
-# The derivative that softplus brings along reads its value, which would be kept in memory for it.
-surprise.defjvps(lambda tangent, _, odds: tangent * jax.nn.sigmoid(odds))
+# The derivative of `jax.nn.softplus` reads the function's value, which would be stored for the backward pass.
+softplus.defjvps(lambda tangent, _, log_odds: tangent * jax.nn.sigmoid(log_odds))
 
 
-def right_by_wrong(odds: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """(1 - e) / e of an error e, by log(e / (1 - e)).
+def inverse_odds(log_odds: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Return the inverse odds (1 - e) / e of the error.
 
-    It ends at exp(80), where floats would turn derivatives of 1 / (1 + this) into infinity by infinity.
-    Derivatives that divide by 1 + this, and do so last, are what a CPU keeps as one map: a division is
-    never computed twice, unlike products of what was divided.
+    Clipped at exp(80): beyond it the derivative of 1 / (1 + inverse odds) is inf / inf in float32. Where a
+    derivative divides by 1 + inverse odds, the division should come last: XLA:CPU stores the result of a
+    division rather than compute it twice, and then stores nothing else for that derivative.
     """
-    return jnp.exp(jnp.minimum(-odds, 80))
+    return jnp.exp(jnp.minimum(-log_odds, 80))

@@ -1,4 +1,4 @@
-"""What every softmax loss of one label begins with."""
+"""Checks and the log odds of the error for softmax losses, which take one label per pixel."""
 
 import functools
 
@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer
 
-from balanced_jax._pixels import as_classes, as_float, one_hot
+from balanced_jax._arguments import as_class_indices, as_float
+from balanced_jax._labels import one_hot
 from balanced_jax.masks.valid import valid_mask
 
 
-def checked(
+def check_arguments(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     weights: Float[ArrayLike, "*batch h w"] | None,
@@ -20,12 +21,12 @@ def checked(
     Bool[Array, "*batch h w"],
     Float[Array, "*batch h w"],
 ]:
-    """Logits in at least float32, labels, where these are valid, and weights that are 0 elsewhere."""
+    """Return logits in at least float32, labels, the valid mask, and weights that are 0 at void pixels."""
     logits = as_float("logits", logits)
     if logits.ndim < 3 or logits.shape[-1] < 2:
         raise ValueError(f"logits must have shape [..., H, W, C] with C of at least 2, got {logits.shape}")
     pixels, num_classes = logits.shape[:-1], logits.shape[-1]
-    labels = as_classes("labels", labels, num_classes)
+    labels = as_class_indices("labels", labels, num_classes)
     if labels.shape != pixels:
         raise ValueError(f"labels must have shape {pixels}, that of logits less classes, got {labels.shape}")
     valid = valid_mask(labels, num_classes)
@@ -33,7 +34,7 @@ def checked(
         return logits, labels, valid, valid.astype(logits.dtype)
     if jnp.shape(weights) != pixels:
         raise ValueError(f"weights must have shape {pixels}, that of labels, got {jnp.shape(weights)}")
-    # Before any product: a NaN weight at a void pixel would survive a multiplication by 0.
+    # Set to 0 before any product: a NaN weight at a void pixel would survive a multiplication by 0.
     return logits, labels, valid, jnp.where(valid, jnp.asarray(weights, logits.dtype), 0)
 
 
@@ -41,37 +42,37 @@ def checked(
 def log_odds_of_error(
     logits: Float[Array, "*batch h w classes"], labels: Integer[Array, "*batch h w"]
 ) -> Float[Array, "*batch h w"]:
-    """log(e / (1 - e)) of the error e, one minus the softmax probability of the label.
+    """Return log(e / (1 - e)) of the error e, one minus the softmax probability of the label.
 
-    The digits that e and 1 - e lose where a network is sure are all in here. At void pixels it is finite.
+    Confident predictions round e or 1 - e to 0 or 1, never their log odds. Finite at void pixels.
     """
-    own, top, log_sum = own_and_others(logits, labels)
-    return log_sum + (top - own)
+    label_logit, max_other, log_sum = split_logits(logits, labels)
+    return log_sum + (max_other - label_logit)
 
 
 @log_odds_of_error.defjvp
 def _log_odds_of_error_jvp(primals, tangents):
     logits, labels = primals
-    own, top, log_sum = own_and_others(logits, labels)
-    # The share of each class in the probability of the others. Shifts by the largest logit are exact.
-    share = jnp.exp((logits - top[..., None]) - log_sum[..., None])
-    slope = jnp.where(one_hot(labels, logits.shape[-1]), -1, share)
-    return log_sum + (top - own), jnp.sum(slope * tangents[0], axis=-1)
+    label_logit, max_other, log_sum = split_logits(logits, labels)
+    # Softmax over the classes other than the label. Subtracting the largest logit is exact.
+    p_other = jnp.exp((logits - max_other[..., None]) - log_sum[..., None])
+    slope = jnp.where(one_hot(labels, logits.shape[-1]), -1, p_other)
+    return log_sum + (max_other - label_logit), jnp.sum(slope * tangents[0], axis=-1)
 
 
-def own_and_others(
+def split_logits(
     logits: Float[Array, "*batch h w classes"], labels: Integer[Array, "*batch h w"]
 ) -> tuple[Float[Array, "*batch h w"], Float[Array, "*batch h w"], Float[Array, "*batch h w"]]:
-    """The label's logit, the largest of the others, and how far logsumexp of the others exceeds that.
+    """Return the label's logit, the largest other logit m, and logsumexp of the other logits minus m.
 
-    Plane by plane, because a CPU makes one loop of sums of planes, and keeps the logarithm alone in memory;
-    what reductions over the short axis of classes give, it keeps at every step.
+    XLA:CPU fuses sums of class planes into one loop that stores the logarithm alone; of reductions over the
+    short class axis it stores every intermediate result.
     """
     planes = [logits[..., k] for k in range(logits.shape[-1])]
-    nothing = jnp.zeros_like(planes[0])
-    own = sum((jnp.where(labels == k, plane, 0) for k, plane in enumerate(planes)), nothing)
+    zeros = jnp.zeros_like(planes[0])
+    label_logit = sum((jnp.where(labels == k, plane, 0) for k, plane in enumerate(planes)), zeros)
     others = [jnp.where(labels == k, -jnp.inf, plane) for k, plane in enumerate(planes)]
-    top = functools.reduce(jnp.maximum, others)
-    if len(planes) == 2:  # of one other there is nothing to sum, but that is for us to say, not to compute
-        return own, top, nothing
-    return own, top, jnp.log(sum(jnp.exp(other - top) for other in others))
+    max_other = functools.reduce(jnp.maximum, others)
+    if len(planes) == 2:  # logsumexp over one logit is that logit
+        return label_logit, max_other, zeros
+    return label_logit, max_other, jnp.log(sum(jnp.exp(other - max_other) for other in others))

@@ -6,9 +6,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import one_hot
-from balanced_jax.losses._softmax import checked, log_odds_of_error, own_and_others
-from balanced_jax.losses.truncated import Joints, joints_at, of_log_odds, slope_at
+from balanced_jax._labels import one_hot
+from balanced_jax.losses._softmax import check_arguments, log_odds_of_error, split_logits
+from balanced_jax.losses.truncated import (
+    Thresholds,
+    log_odds_thresholds,
+    truncated_of_log_odds,
+    truncated_slope,
+)
 
 
 def all_entries_truncated_cross_entropy(
@@ -19,132 +24,118 @@ def all_entries_truncated_cross_entropy(
     eps_inf: ScalarLike = 0.3,
     eps_sup: ScalarLike = 0.7,
 ) -> Float[Array, "*batch h w"]:
-    """Truncated cross entropy of every class at every pixel, right or wrong.
+    """Compute the sum over classes of `truncated_cross_entropy`.
 
-    The other reading of the paper's equation 3: with softmax probabilities p, the error of the labelled
-    class is 1 - p and that of any other class p, and a pixel costs the sum of `truncated_cross_entropy` of
-    all its errors. One confident wrong class is thus paid for beside the missed label; with two classes
-    the cost is twice that of `softmax_truncated_cross_entropy`.
+    The other reading of the paper's equation 3: with softmax probabilities p, the labeled class has the error
+    1 - p and every other class the error p. A confidently predicted wrong class costs in addition to the
+    missed label; with two classes the cost is twice that of `softmax_truncated_cross_entropy`.
 
     Args:
-        logits: unnormalised finite scores, in any floating-point type.
-        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
-        weights: what each pixel counts; multiplies the map. Ignored at void pixels.
-        eps_inf: up to this error an entry is easy, in [0, 1). May be traced.
-        eps_sup: from this error on an entry is hard, in (0, 1] and above `eps_inf`. May be traced.
-
-    Returns:
-        Cost of each pixel in nats, at least 0, never reduced; float32, or float64 for float64 logits.
-
-    Raises:
-        TypeError: logits are not floating point, or labels not integers.
-        ValueError: shapes that do not match, fewer than two classes, a threshold out of its range, or
-            eps_inf not below eps_sup.
-
-    The thresholds are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
-    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
-    `jax.jacrev(jax.grad(f))` for a Hessian.
+        logits, labels, weights, eps_inf, eps_sup: see `balanced_jax.losses` (result and errors, too).
 
     References:
         Xie et al. 2023, doi:10.3390/app13020826, eqs. 3 and 5 to 7, with the errors of all classes.
 
     >>> import numpy as np
     >>> logits, labels = np.array([[[0.0, 3.0, 0.0], [1.0, 1.0, 1.0]]], np.float32), np.array([[0, 0]])
-    >>> print(np.asarray(all_entries_truncated_cross_entropy(logits, labels)).round(3))  # 1 instead, no idea
+    >>> print(np.asarray(all_entries_truncated_cross_entropy(logits, labels)).round(3))  # wrong, uncertain
     [[3.242 0.84 ]]
     """
-    logits, labels, valid, weights = checked(logits, labels, weights)
-    joints = joints_at(eps_inf, eps_sup, logits.dtype)
-    if logits.shape[-1] == 2:  # both errors of a pixel are the same
-        cost = 2 * of_log_odds(log_odds_of_error(logits, labels), joints)
+    logits, labels, valid, weights = check_arguments(logits, labels, weights)
+    thresholds = log_odds_thresholds(eps_inf, eps_sup, logits.dtype)
+    if logits.shape[-1] == 2:  # both classes of a pixel have the same error
+        cost = 2 * truncated_of_log_odds(log_odds_of_error(logits, labels), thresholds)
     else:
-        cost = _of_all_entries(logits, labels, joints)
+        cost = _sum_over_classes(logits, labels, thresholds)
     return jnp.where(valid, weights * cost, 0)
 
 
-class _Likeliest(NamedTuple):
-    """The class of each pixel with the largest logit, the one entry whose error may round to 1."""
+class _Prediction(NamedTuple):
+    """The class with the largest logit at each pixel, the only one whose probability may round to 1."""
 
     label: Integer[Array, "*batch h w"]
     logit: Float[Array, "*batch h w"]
-    next_logit: Float[Array, "*batch h w"]
-    """The largest of the others'."""
+    max_other: Float[Array, "*batch h w"]
+    """The largest logit of the other classes."""
     log_sum: Float[Array, "*batch h w"]
-    """How far logsumexp of the others exceeds that."""
+    """logsumexp of the other logits minus `max_other`."""
 
     @property
-    def odds(self) -> Float[Array, "*batch h w"]:
-        """Log odds that a pixel has another class."""
-        return self.log_sum + (self.next_logit - self.logit)
+    def log_odds_against(self) -> Float[Array, "*batch h w"]:
+        """Log odds that the pixel has another class."""
+        return self.log_sum + (self.max_other - self.logit)
 
 
-def _likeliest(logits: Float[Array, "*batch h w classes"]) -> _Likeliest:
+def _predict(logits: Float[Array, "*batch h w classes"]) -> _Prediction:
     label = jnp.argmax(logits, axis=-1)
-    return _Likeliest(label, *own_and_others(logits, label))
+    return _Prediction(label, *split_logits(logits, label))
 
 
-def _odds_against(
-    logit: Float[Array, "*shape"], is_likeliest: Bool[Array, "*shape"], likeliest: _Likeliest
+def _log_odds_against(
+    logit: Float[Array, "*shape"], is_predicted: Bool[Array, "*shape"], prediction: _Prediction
 ) -> Float[Array, "*shape"]:
-    """Log odds that a pixel does not have the class of this logit.
+    """Return the log odds that the pixel does not have the class of this logit.
 
-    What is left of a softmax's sum without this class holds the 1 of the likeliest, and the difference keeps
-    its digits; for the likeliest itself it would not.
+    Relative to the largest logit, the sum of exponentials without this class contains the predicted class's
+    1, so subtracting this class cancels no digits; for the predicted class itself it would.
     """
-    below = logit - likeliest.logit
-    others = 1 + jnp.exp(likeliest.odds) - jnp.exp(below)
-    return jnp.where(is_likeliest, likeliest.odds, jnp.log(others) - below)
+    difference = logit - prediction.logit
+    others = 1 + jnp.exp(prediction.log_odds_against) - jnp.exp(difference)
+    return jnp.where(is_predicted, prediction.log_odds_against, jnp.log(others) - difference)
 
 
-def _slope_against(
-    against: Float[Array, "*shape"], own: Bool[Array, "*shape"], at: Joints
+def _entry_slope(
+    log_odds_against: Float[Array, "*shape"], is_label: Bool[Array, "*shape"], thresholds: Thresholds
 ) -> Float[Array, "*shape"]:
-    """Derivative of an entry's cost with respect to the log odds against its class."""
-    return jnp.where(own, slope_at(against, at), -slope_at(-against, at))
+    """Return the derivative of an entry's cost with respect to the log odds against its class."""
+    slope_of_label = truncated_slope(log_odds_against, thresholds)
+    return jnp.where(is_label, slope_of_label, -truncated_slope(-log_odds_against, thresholds))
 
 
 @jax.custom_vjp
-def _of_all_entries(
-    logits: Float[Array, "*batch h w classes"], labels: Integer[Array, "*batch h w"], at: Joints
+def _sum_over_classes(
+    logits: Float[Array, "*batch h w classes"], labels: Integer[Array, "*batch h w"], thresholds: Thresholds
 ) -> Float[Array, "*batch h w"]:
-    return _of_all_entries_forward(logits, labels, at)[0]
+    return _sum_over_classes_forward(logits, labels, thresholds)[0]
 
 
-def _of_all_entries_forward(logits, labels, at):
-    likeliest = _likeliest(logits)
+def _sum_over_classes_forward(logits, labels, thresholds):
+    prediction = _predict(logits)
 
-    # One class after another: all at once, a CPU keeps three numbers of each entry in memory.
-    def add(sums, k):
+    # A loop over classes: for all classes at once, XLA:CPU stores three arrays of the size of the logits.
+    def add_class(sums, k):
         cost, slopes = sums
-        against = _odds_against(
-            jax.lax.dynamic_index_in_dim(logits, k, -1, keepdims=False), likeliest.label == k, likeliest
+        logit, is_predicted = (
+            jax.lax.dynamic_index_in_dim(logits, k, -1, keepdims=False),
+            prediction.label == k,
         )
-        own = labels == k
-        slope = _slope_against(against, own, at) / jax.nn.sigmoid(against)
+        against = _log_odds_against(logit, is_predicted, prediction)
+        is_label = labels == k
+        slope = _entry_slope(against, is_label, thresholds) / jax.nn.sigmoid(against)
         return (
-            cost + of_log_odds(jnp.where(own, against, -against), at),
-            slopes + jnp.where(likeliest.label == k, 0, slope),
+            cost + truncated_of_log_odds(jnp.where(is_label, against, -against), thresholds),
+            slopes + jnp.where(is_predicted, 0, slope),
         ), None
 
-    nothing = jnp.zeros_like(likeliest.odds)
-    (cost, slopes), _ = jax.lax.scan(add, (nothing, nothing), jnp.arange(logits.shape[-1]))
-    return cost, (logits, labels, at, likeliest, slopes)
+    zeros = jnp.zeros_like(prediction.log_odds_against)
+    (cost, slopes), _ = jax.lax.scan(add_class, (zeros, zeros), jnp.arange(logits.shape[-1]))
+    return cost, (logits, labels, thresholds, prediction, slopes)
 
 
-def _of_all_entries_backward(residuals, cotangent):
-    logits, labels, at, likeliest, slopes = residuals
-    is_likeliest = one_hot(likeliest.label, logits.shape[-1])
-    slope_of_likeliest = _slope_against(likeliest.odds, labels == likeliest.label, at)[..., None]
-    likeliest = jax.tree.map(lambda x: x[..., None], likeliest)
-    against = _odds_against(logits, is_likeliest, likeliest)
-    slope = _slope_against(against, one_hot(labels, logits.shape[-1]), at)
+def _sum_over_classes_backward(residuals, cotangent):
+    logits, labels, thresholds, prediction, slopes = residuals
+    is_predicted = one_hot(prediction.label, logits.shape[-1])
+    predicted_slope = _entry_slope(prediction.log_odds_against, labels == prediction.label, thresholds)
+    prediction = jax.tree.map(lambda x: x[..., None], prediction)
+    against = _log_odds_against(logits, is_predicted, prediction)
+    slope = _entry_slope(against, one_hot(labels, logits.shape[-1]), thresholds)
     p = jax.nn.sigmoid(-against)
-    # The log odds against a class k fall with its logit, and rise with every other by its share in what is
-    # left, p / (1 - p_k), which for the likeliest class is taken from the logits.
-    share = jnp.exp((logits - likeliest.next_logit) - likeliest.log_sum)
-    others = slopes[..., None] - jnp.where(is_likeliest, 0, slope / jax.nn.sigmoid(against))
-    of_likeliest = jnp.where(is_likeliest, 0, share * slope_of_likeliest)
-    return cotangent[..., None] * (p * others + of_likeliest - slope), None, None
+    # The log odds against class k have derivative -1 in its own logit and p / (1 - p_k) in any other; for the
+    # predicted class, where 1 - p_k cancels, that quotient is a softmax over the other logits.
+    p_other = jnp.exp((logits - prediction.max_other) - prediction.log_sum)
+    others = slopes[..., None] - jnp.where(is_predicted, 0, slope / jax.nn.sigmoid(against))
+    through_predicted = jnp.where(is_predicted, 0, p_other * predicted_slope[..., None])
+    return cotangent[..., None] * (p * others + through_predicted - slope), None, None
 
 
-_of_all_entries.defvjp(_of_all_entries_forward, _of_all_entries_backward)
+_sum_over_classes.defvjp(_sum_over_classes_forward, _sum_over_classes_backward)

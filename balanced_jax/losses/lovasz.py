@@ -1,4 +1,4 @@
-"""Intersection over union itself, made continuous, as a map of what every pixel adds to it."""
+"""Lovász-softmax loss: the Lovász extension of intersection over union, as a map."""
 
 import functools
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer, Shaped
 
-from balanced_jax._pixels import one_hot
-from balanced_jax.losses._softmax import checked
-from balanced_jax.losses.region import counted, pixels
+from balanced_jax._labels import one_hot
+from balanced_jax.losses._region import class_mean_weights, count_pixels
+from balanced_jax.losses._softmax import check_arguments
 
 
 def lovasz_softmax_loss(
@@ -21,35 +21,20 @@ def lovasz_softmax_loss(
     weights: Float[ArrayLike, "*batch h w"] | None = None,
     classes: Literal["present", "all"] = "present",
 ) -> Float[Array, "*batch h w"]:
-    """One minus intersection over union, continued from right and wrong to probabilities between.
+    """Compute Lovász-softmax loss, one minus intersection over union extended to probabilities, as a map.
 
-    For a class, a pixel's error is 1 - p where the class is its label and p elsewhere, p its softmax
-    probability. Taken one by one from the largest error down, as though each were misclassified outright,
-    the pixels raise one minus intersection over union from 0 to 1 in steps, and the class costs the sum of
-    error times step: exactly one minus intersection over union where all errors are 0 or 1. The map holds
-    that product at the pixel, times the number of non-void pixels and averaged over classes, so that its
-    mean over them (`masked_mean`) is the loss.
+    For a class of softmax probability p, the error of a pixel is 1 - p where the class is the label and p
+    elsewhere. Misclassifying the pixels one by one, largest error first, raises one minus intersection over
+    union from 0 to 1 in steps; the class costs the sum of error times step, which is exactly one minus
+    intersection over union if all errors are 0 or 1. The map holds error times step of each pixel, times the
+    number of non-void pixels, averaged over classes.
 
-    Pixels of equal error are taken in the order of rows, which the sum does not feel.
+    Pixels of equal error are sorted in row-major order, which does not change their sum. The steps change
+    only where two errors swap ranks, so they are constants to differentiation.
 
     Args:
-        logits: unnormalised finite scores, in any floating-point type.
-        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
-        weights: what each pixel counts in the intersection and in the union, at least 0; multiplying the
-            map afterwards is another loss. Ignored at void pixels.
-        classes: which classes are averaged in an image: "present" are those that label a pixel of weight
-            above 0, "all" every one. One that labels nothing costs its largest error, at the one pixel
-            that has it.
-
-    Returns:
-        Share of each pixel, at least 0; float32, or float64 for float64 logits. An image without a pixel
-        of weight above 0 costs 0.
-
-    Raises:
-        TypeError: logits are not floating point, or labels not integers.
-        ValueError: shapes that do not match, fewer than two classes, or an unknown `classes`.
-
-    The steps change only where two errors change places, so they are constants to differentiation.
+        logits, labels, weights, classes: see `balanced_jax.losses` (result and errors, too). Under "all", a
+            class without labeled pixels costs its largest error, at the pixel of that error.
 
     References:
         Berman et al. 2018, arXiv:1705.08790, algorithm 1; the weights are ours.
@@ -61,88 +46,89 @@ def lovasz_softmax_loss(
     >>> round(lovasz_softmax_loss(background, labels).mean().item(), 3)  # a missed defect: (1 + 4 / 64) / 2
     0.531
     """
-    logits, labels, valid, weights = checked(logits, labels, weights)
+    logits, labels, valid, weights = check_arguments(logits, labels, weights)
     y = [labels == k for k in range(logits.shape[-1])]
-    labelled = jnp.stack([jnp.any(own & (weights > 0), axis=(-2, -1)) for own in y], axis=-1)
-    part = counted(labelled, classes, weights.dtype)[..., None, None, :]
-    errors = _errors(_softmax(logits), y)
-    orders = _orders([jax.lax.stop_gradient(jax.lax.collapse(error, -2)) for error in errors])
-    steps = [_steps(order, own, weights) for order, own in zip(orders, y, strict=True)]
-    cost = sum(part[..., k] * error * step for k, (error, step) in enumerate(zip(errors, steps, strict=True)))
-    return jnp.where(valid, pixels(valid, weights.dtype) * cost, 0)
+    labeled = jnp.stack([jnp.any(y_k & (weights > 0), axis=(-2, -1)) for y_k in y], axis=-1)
+    class_weights = class_mean_weights(labeled, classes, weights.dtype)[..., None, None, :]
+    errors = _class_errors(_softmax(logits), y)
+    orders = _argsort_classes([jax.lax.stop_gradient(jax.lax.collapse(error, -2)) for error in errors])
+    steps = [_jaccard_steps(order, y_k, weights) for order, y_k in zip(orders, y, strict=True)]
+    terms = enumerate(zip(errors, steps, strict=True))
+    cost = sum(class_weights[..., k] * error * step for k, (error, step) in terms)
+    return jnp.where(valid, count_pixels(valid, weights.dtype) * cost, 0)
 
 
 def _softmax(logits: Float[Array, "*batch h w classes"]) -> Sequence[Float[Array, "*batch h w"]]:
-    """Softmax by the margins to the largest logit, whose own gradient is thus minus that of the others.
+    """Return the class planes of softmax, computed from differences to the largest logit.
 
-    A step of one pixel can be the whole loss. The usual gradient, p (v - sum(p v)), then loses what is left
-    of it at a class that is nearly certain.
+    The gradient at the largest logit is then minus the sum of the gradients at the others. The usual
+    gradient, p (v - sum(p v)), cancels at a class of probability near 1, where the step of one pixel can be
+    the whole loss.
     """
-    top = one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1])
-    largest = jnp.sum(logits, axis=-1, where=top, keepdims=True)
-    return jnp.unstack(jax.nn.softmax(jnp.where(top, 0, logits - largest)), axis=-1)
+    is_top = one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1])
+    largest = jnp.sum(logits, axis=-1, where=is_top, keepdims=True)
+    return jnp.unstack(jax.nn.softmax(jnp.where(is_top, 0, logits - largest)), axis=-1)
 
 
-def _errors(
+def _class_errors(
     p: Sequence[Float[Array, "*batch h w"]], y: Sequence[Bool[Array, "*batch h w"]]
 ) -> list[Float[Array, "*batch h w"]]:
-    """How wrong each class is at each pixel: 1 - p where it is the label, p elsewhere."""
-    # What the label lacks went to the others: 1 - p would lose the last of it to rounding.
-    missed = sum(jnp.where(own, 0, q) for own, q in zip(y, p, strict=True))
-    return [jnp.where(own, missed, q) for own, q in zip(y, p, strict=True)]
+    """Return the error of each class at each pixel: 1 - p where it is the label, p elsewhere."""
+    # The sum of the other probabilities: 1 - p would cancel.
+    label_error = sum(jnp.where(y_k, 0, p_k) for y_k, p_k in zip(y, p, strict=True))
+    return [jnp.where(y_k, label_error, p_k) for y_k, p_k in zip(y, p, strict=True)]
 
 
-def _orders(errors: list[Float[Array, "*batch pixels"]]) -> list[Integer[Array, "*batch pixels"]]:
-    """For each class the pixels from its largest error down."""
-    worst_first = _worst_first_by_bits if errors[0].dtype == jnp.float32 else _worst_first
-    if len(errors) == 2:  # but at void pixels, which do not count, both classes have the same errors
-        return [worst_first(errors[0])] * 2
-    return [worst_first(error) for error in errors]
+def _argsort_classes(errors: list[Float[Array, "*batch pixels"]]) -> list[Integer[Array, "*batch pixels"]]:
+    """Return, for each class, the pixel indices sorted by descending error."""
+    argsort = _argsort_by_bits if errors[0].dtype == jnp.float32 else _argsort
+    if len(errors) == 2:  # both classes have the same errors, except at void pixels, whose weight is 0
+        return [argsort(errors[0])] * 2
+    return [argsort(error) for error in errors]
 
 
-def _worst_first(error: Float[Array, "*batch pixels"]) -> Integer[Array, "*batch pixels"]:
-    """The pixels from the largest error down, those of equal error in the order of rows."""
+def _argsort(error: Float[Array, "*batch pixels"]) -> Integer[Array, "*batch pixels"]:
+    """Return the pixel indices sorted by descending error, ties in row-major order."""
     return jnp.argsort(-error, axis=-1, stable=True)
 
 
-def _worst_first_by_bits(error: Float[Array, "*batch pixels"]) -> Integer[Array, "*batch pixels"]:
-    """`_worst_first` of float32 errors from 0 to 2, whose bits are in the order of their values.
+def _argsort_by_bits(error: Float[Array, "*batch pixels"]) -> Integer[Array, "*batch pixels"]:
+    """Compute `_argsort` of float32 errors in [0, 2], whose bits, read as integers, sort like their values.
 
-    XLA's CPU sorts single integers in native code, six times as fast as floats or several operands, for
-    which it calls a comparison. So error and place share 64 bits, whatever the number of pixels.
+    XLA:CPU sorts one array of integers in native code, six times as fast as floats or several arrays, for
+    which it calls a comparison function. So error and pixel index share the 64 bits of one integer.
     """
-    falling = np.float32(2).view(np.uint32) - jax.lax.bitcast_convert_type(error, jnp.uint32)
-    with jax.enable_x64(True):  # only these integers, which never leave
-        place = jax.lax.broadcasted_iota(jnp.uint64, error.shape, error.ndim - 1)
-        return jax.lax.sort(falling.astype(jnp.uint64) << 32 | place).astype(jnp.int32)
+    descending = np.float32(2).view(np.uint32) - jax.lax.bitcast_convert_type(error, jnp.uint32)
+    with jax.enable_x64(True):  # for the sorted integers only, which are returned as int32
+        index = jax.lax.broadcasted_iota(jnp.uint64, error.shape, error.ndim - 1)
+        return jax.lax.sort(descending.astype(jnp.uint64) << 32 | index).astype(jnp.int32)
 
 
-def _steps(
+def _jaccard_steps(
     order: Integer[Array, "*batch pixels"], y: Bool[Array, "*batch h w"], weights: Float[Array, "*batch h w"]
 ) -> Float[Array, "*batch h w"]:
-    """What each pixel adds to 1 - I / U when it is misclassified after all pixels ahead of it in the order.
+    """Return the increase of 1 - I / U by each pixel as pixels are misclassified one by one in `order`.
 
-    A pixel of the class leaves the intersection I, and one of another class joins the union U. Written as
-    differences of 1 - I / U the steps would be lost to rounding.
+    A pixel of the class leaves the intersection I, a pixel of another class joins the union U. The steps are
+    written without differences of 1 - I / U, which would cancel.
     """
-    inside, weight = (_take(jax.lax.collapse(plane, -2), order) for plane in (y, weights))
-    intersection = jax.lax.cumsum(jnp.where(inside, weight, 0), axis=order.ndim - 1, reverse=True)
-    ahead = jnp.cumsum(weight, axis=-1)[..., :-1]
-    before = intersection + jnp.concatenate([jnp.zeros_like(weight[..., :1]), ahead], axis=-1)
-    union = jnp.where(inside, before, before + weight)
-    # Of a class that labels nothing, the first pixel takes I / U from 1, as 0 / 0 counts, to 0.
-    ratio = jnp.where(before > 0, intersection / jnp.where(before > 0, before, 1), 1)
-    step = jnp.where(inside, weight, weight * ratio) / jnp.where(union > 0, union, 1)
-    return _put_back(step, order).reshape(y.shape)
+    is_label, weight = (_gather(jax.lax.collapse(plane, -2), order) for plane in (y, weights))
+    intersection = jax.lax.cumsum(jnp.where(is_label, weight, 0), axis=order.ndim - 1, reverse=True)
+    preceding = jnp.cumsum(weight, axis=-1)[..., :-1]
+    union_before = intersection + jnp.concatenate([jnp.zeros_like(weight[..., :1]), preceding], axis=-1)
+    union = jnp.where(is_label, union_before, union_before + weight)
+    # For a class without labels, I / U is 0 / 0, counted as 1, before the first pixel, and 0 after it.
+    iou_before = jnp.where(union_before > 0, intersection / jnp.where(union_before > 0, union_before, 1), 1)
+    step = jnp.where(is_label, weight, weight * iou_before) / jnp.where(union > 0, union, 1)
+    return _scatter(step, order).reshape(y.shape)
 
 
 @functools.partial(jnp.vectorize, signature="(n),(n)->(n)")
-def _take(row: Shaped[Array, " pixels"], order: Integer[Array, " pixels"]) -> Shaped[Array, " pixels"]:
-    """The pixels of a row in an order."""
+def _gather(row: Shaped[Array, " pixels"], order: Integer[Array, " pixels"]) -> Shaped[Array, " pixels"]:
     return row[order]
 
 
 @functools.partial(jnp.vectorize, signature="(n),(n)->(n)")
-def _put_back(row: Shaped[Array, " pixels"], order: Integer[Array, " pixels"]) -> Shaped[Array, " pixels"]:
-    """The row of which `_take` makes this one."""
+def _scatter(row: Shaped[Array, " pixels"], order: Integer[Array, " pixels"]) -> Shaped[Array, " pixels"]:
+    """Invert `_gather`."""
     return jnp.zeros_like(row).at[order].set(row, unique_indices=True)

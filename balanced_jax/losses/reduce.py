@@ -1,28 +1,28 @@
-"""From a map to a number."""
+"""Mean of a map over valid pixels and images."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from balanced_jax._pixels import as_float
+from balanced_jax._arguments import as_float
 
 
 def masked_mean(
     values: Float[ArrayLike, "*batch h w"], where: Bool[ArrayLike, "*batch h w"] | None = None
 ) -> Float[Array, ""]:
-    """Mean over the pixels of each image, then over the images that have any.
+    """Compute the mean over the pixels of each image, then over the images that have any.
 
     Args:
-        values: a map, such as a loss.
-        where: which pixels count, usually `valid_mask(labels, num_classes)`; values elsewhere may be
-            anything. None counts all: zeros at void pixels then dilute the mean.
+        values: a map, such as the cost of each pixel; may be anything where `where` is False.
+        where: which pixels count, usually `valid_mask(labels, num_classes)`. None counts all: the zeros of a
+            loss at void pixels then lower its mean.
 
     Returns:
-        The mean, float32, or float64 for float64 values; 0 where nothing counts. It is the mean of the
-        images at hand: across devices sum each image's mean, and divide by the number of images of all.
+        The mean, float32, or float64 for float64 values; 0 where nothing counts. Across devices, sum the mean
+        of each image and divide by the number of images on all devices.
 
     Raises:
         TypeError: values are not floating point, or where is not boolean.
-        ValueError: fewer than two axes, or shapes that do not match.
+        ValueError: values have fewer than two axes, or shapes do not match.
 
     >>> import numpy as np
     >>> values = np.array([[[1.0, 5.0]], [[3.0, 0.0]]], np.float32)

@@ -1,13 +1,19 @@
-"""Losses of regions, each as a map of what every pixel adds to it."""
+"""Region losses (Dice, intersection over union, Tversky) as maps whose mean over an image is the loss."""
 
 from typing import Literal
 
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, ScalarLike
+from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import constant
-from balanced_jax.losses._outcomes import cost, outcomes, varying_like
-from balanced_jax.losses._softmax import checked
+from balanced_jax._arguments import as_constant
+from balanced_jax.losses._region import (
+    class_mean_weights,
+    count_pixels,
+    expected_cost,
+    soft_confusion_sums,
+    vary_like,
+)
+from balanced_jax.losses._softmax import check_arguments
 
 
 def dice_loss(
@@ -18,38 +24,18 @@ def dice_loss(
     classes: Literal["present", "all"] = "present",
     smoothing: ScalarLike = 0.1,
 ) -> Float[Array, "*batch h w"]:
-    """One minus the overlap of prediction and label, shared out among the pixels.
+    """Compute Dice loss as a map.
 
     A class costs 1 - 2 S(py) / (S(p) + S(y)), where p is its softmax probability, y is 1 where it is the
-    label, and S sums over the non-void pixels of one image. That is S(p + y - 2py) / (S(p) + S(y)), so the
-    map holds n (p + y - 2py) / (S(p) + S(y)) on the n non-void pixels, averaged over classes, and its mean
-    over them (`masked_mean`) is the Dice loss. Alone an entry is no probability: where few pixels carry the
-    whole loss they cost much.
+    label, and S sums over the non-void pixels of one image. As this is S(p + y - 2py) / (S(p) + S(y)), the
+    map holds n (p + y - 2py) / (S(p) + S(y)) at each of the n non-void pixels, averaged over classes. Values
+    of the map are large where few pixels carry the whole loss.
 
-    Args:
-        logits: unnormalised finite scores, in any floating-point type.
-        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
-        weights: what each pixel counts, at least 0; enters the sums as well, so that multiplying the map
-            afterwards is another loss, with the weights in the numerator alone. Ignored at void pixels.
-        classes: which classes are averaged in an image: "present" are those that label a pixel of weight
-            above 0, "all" every one.
-        smoothing: under "all", a class that labels nothing costs f / (f + smoothing), f its mean
-            probability; above 0. May be traced. Classes that are present are not smoothed.
-
-    Returns:
-        Share of each pixel, at least 0; float32, or float64 for float64 logits. An image without a pixel
-        of weight above 0 costs 0.
-
-    Raises:
-        TypeError: logits are not floating point, or labels not integers.
-        ValueError: shapes that do not match, fewer than two classes, an unknown `classes`, or a
-            smoothing that is not above 0.
-
-    The sums are those of one image. For the Dice loss of a whole batch let it be one tall image:
+    The sums are those of one image. For Dice loss over a whole batch make the batch one tall image:
     `dice_loss(logits.reshape(-1, width, num_classes), labels.reshape(-1, width))`.
 
-    The gradient is a `jax.custom_vjp`: reverse mode works, repeatedly too, forward mode (`jax.jvp`,
-    `jax.jacfwd`, `jax.hessian`) raises a TypeError; take `jax.jacrev(jax.grad(f))` for a Hessian.
+    Args:
+        logits, labels, weights, classes, smoothing: see `balanced_jax.losses` (result and errors, too).
 
     References:
         Milletari et al. 2016, arXiv:1606.04797, with p in the place of p squared in the denominator.
@@ -80,33 +66,13 @@ def iou_loss(
     classes: Literal["present", "all"] = "present",
     smoothing: ScalarLike = 0.1,
 ) -> Float[Array, "*batch h w"]:
-    """One minus intersection over union, shared out among the pixels.
+    """Compute soft intersection-over-union (Jaccard) loss as a map.
 
-    A class costs 1 - S(py) / (S(p) + S(y) - S(py)), with the letters of `dice_loss` and, like it, as a map
-    whose mean over the non-void pixels (`masked_mean`) is that value. It is Jaccard's index made soft, and
-    a function of the Dice loss d of the class, 2d / (1 + d): steeper where the overlap is good.
+    In the symbols of `dice_loss` a class costs 1 - S(py) / (S(p) + S(y) - S(py)), which is 2d / (1 + d) for
+    a Dice loss of d: steeper where the overlap is good.
 
     Args:
-        logits: unnormalised finite scores, in any floating-point type.
-        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
-        weights: what each pixel counts, at least 0; enters the sums as well, as in `dice_loss`. Ignored at
-            void pixels.
-        classes: which classes are averaged in an image: "present" are those that label a pixel of weight
-            above 0, "all" every one.
-        smoothing: under "all", a class that labels nothing costs f / (f + smoothing), f its mean
-            probability; above 0. May be traced. Classes that are present are not smoothed.
-
-    Returns:
-        Share of each pixel, at least 0; float32, or float64 for float64 logits. An image without a pixel
-        of weight above 0 costs 0.
-
-    Raises:
-        TypeError: logits are not floating point, or labels not integers.
-        ValueError: shapes that do not match, fewer than two classes, an unknown `classes`, or a
-            smoothing that is not above 0.
-
-    The gradient is a `jax.custom_vjp`: reverse mode works, repeatedly too, forward mode (`jax.jvp`,
-    `jax.jacfwd`, `jax.hessian`) raises a TypeError; take `jax.jacrev(jax.grad(f))` for a Hessian.
+        logits, labels, weights, classes, smoothing: see `balanced_jax.losses` (result and errors, too).
 
     References:
         Rahman and Wang 2016, doi:10.1007/978-3-319-50835-1_22.
@@ -139,37 +105,16 @@ def tversky_loss(
     classes: Literal["present", "all"] = "present",
     smoothing: ScalarLike = 0.1,
 ) -> Float[Array, "*batch h w"]:
-    """Dice with a price of its own for false alarms and for misses, shared out among the pixels.
+    """Compute Tversky loss, Dice loss with separate factors for false positives and negatives, as a map.
 
-    A class costs 1 - T / (T + alpha F + beta M) with the true T = S(py), the false alarms F = S(p(1 - y))
-    and the missed M = S((1 - p)y), in the letters of `dice_loss` and, like it, as a map whose mean over the
-    non-void pixels (`masked_mean`) is that value. Halves make it Dice, ones intersection over union; a
-    beta above alpha raises recall.
+    A class costs 1 - T / (T + alpha F + beta M) with true positives T = S(py), false positives
+    F = S(p(1 - y)) and false negatives M = S((1 - p)y), in the symbols of `dice_loss`. Factors of 0.5 give
+    Dice loss, factors of 1 intersection over union; a beta above alpha raises recall.
 
     Args:
-        logits: unnormalised finite scores, in any floating-point type.
-        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
-        weights: what each pixel counts, at least 0; enters the sums as well, as in `dice_loss`. Ignored at
-            void pixels.
-        alpha: price of a false alarm, above 0. May be traced.
-        beta: price of a miss, above 0. May be traced.
-        classes: which classes are averaged in an image: "present" are those that label a pixel of weight
-            above 0, "all" every one.
-        smoothing: under "all", a class that labels nothing costs f / (f + smoothing), f its mean
-            probability; above 0. May be traced. Classes that are present are not smoothed.
-
-    Returns:
-        Share of each pixel, at least 0; float32, or float64 for float64 logits. An image without a pixel
-        of weight above 0 costs 0.
-
-    Raises:
-        TypeError: logits are not floating point, or labels not integers.
-        ValueError: shapes that do not match, fewer than two classes, an unknown `classes`, or an alpha, a
-            beta or a smoothing that is not above 0.
-
-    Numbers are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
-    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
-    `jax.jacrev(jax.grad(f))` for a Hessian.
+        logits, labels, weights, classes, smoothing: see `balanced_jax.losses` (result and errors, too).
+        alpha: factor of false positives, above 0. May be traced.
+        beta: factor of false negatives, above 0. May be traced.
 
     References:
         Salehi et al. 2017, arXiv:1706.05721.
@@ -202,36 +147,15 @@ def focal_tversky_loss(
     classes: Literal["present", "all"] = "present",
     smoothing: ScalarLike = 0.1,
 ) -> Float[Array, "*batch h w"]:
-    """Tversky loss with an exponent on the cost of each class, shared out among the pixels.
+    """Compute focal Tversky loss, the cost of each class under `tversky_loss` to the power gamma, as a map.
 
-    The cost of a class under `tversky_loss` to the power gamma, then the mean over classes. A gamma below 1
-    keeps up the pull of classes that are nearly right, one above 1 turns to those that are badly wrong.
+    A gamma below 1 steepens the loss for classes predicted well, a gamma above 1 for classes predicted badly.
 
     Args:
-        logits: unnormalised finite scores, in any floating-point type.
-        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
-        weights: what each pixel counts, at least 0; enters the sums as well, as in `dice_loss`. Ignored at
-            void pixels.
-        alpha: price of a false alarm, above 0. May be traced.
-        beta: price of a miss, above 0. May be traced.
-        gamma: exponent, above 0; 1 is `tversky_loss`. It is 1 / gamma in the paper. May be traced.
-        classes: which classes are averaged in an image: "present" are those that label a pixel of weight
-            above 0, "all" every one.
-        smoothing: under "all", a class that labels nothing costs f / (f + smoothing) before the
-            power, f its mean probability; above 0. May be traced. Classes that are present are not smoothed.
-
-    Returns:
-        Share of each pixel, at least 0; float32, or float64 for float64 logits. An image without a pixel
-        of weight above 0 costs 0.
-
-    Raises:
-        TypeError: logits are not floating point, or labels not integers.
-        ValueError: shapes that do not match, fewer than two classes, an unknown `classes`, or an alpha, a
-            beta, a gamma or a smoothing that is not above 0.
-
-    Numbers are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
-    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
-    `jax.jacrev(jax.grad(f))` for a Hessian.
+        logits, labels, weights, classes, smoothing: see `balanced_jax.losses` (result and errors, too);
+            smoothing enters before the power.
+        alpha, beta: see `tversky_loss`.
+        gamma: exponent, above 0; 1 gives `tversky_loss`. The paper's gamma is 1 / gamma. May be traced.
 
     References:
         Abraham and Khan 2018, arXiv:1810.07842.
@@ -260,28 +184,13 @@ def generalized_dice_loss(
     *,
     weights: Float[ArrayLike, "*batch h w"] | None = None,
 ) -> Float[Array, "*batch h w"]:
-    """Dice of all classes in one ratio, where a class counts by the inverse square of its size.
+    """Compute generalized Dice loss, one ratio of sums over classes with weights 1 / size**2, as a map.
 
-    An image costs 1 - 2 Z(S(py)) / Z(S(p) + S(y)), with the letters of `dice_loss` and the sum Z over
-    classes of weight 1 / S(y)**2, as a map whose mean over the non-void pixels (`masked_mean`) is that
-    value. A class that labels nothing has weight 0.
+    In the symbols of `dice_loss` an image costs 1 - 2 Z(S(py)) / Z(S(p) + S(y)), where Z sums over classes
+    with weights 1 / S(y)**2, and 0 for a class without labeled pixels.
 
     Args:
-        logits: unnormalised finite scores, in any floating-point type.
-        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
-        weights: what each pixel counts, at least 0; enters the sums as well, as in `dice_loss`. Ignored at
-            void pixels.
-
-    Returns:
-        Share of each pixel, at least 0; float32, or float64 for float64 logits. An image without a pixel
-        of weight above 0 costs 0.
-
-    Raises:
-        TypeError: logits are not floating point, or labels not integers.
-        ValueError: shapes that do not match, or fewer than two classes.
-
-    The gradient is a `jax.custom_vjp`: reverse mode works, repeatedly too, forward mode (`jax.jvp`,
-    `jax.jacfwd`, `jax.hessian`) raises a TypeError; take `jax.jacrev(jax.grad(f))` for a Hessian.
+        logits, labels, weights: see `balanced_jax.losses` (result and errors, too).
 
     References:
         Sudre et al. 2017, arXiv:1707.03237.
@@ -290,18 +199,19 @@ def generalized_dice_loss(
     >>> labels = np.zeros((8, 8), np.uint8)
     >>> labels[0, :4] = 1
     >>> background = np.zeros((8, 8, 2), np.float32) + np.array([20.0, 0.0], np.float32)
-    >>> round(generalized_dice_loss(background, labels).mean().item(), 3)  # the defect, missed, decides
+    >>> round(generalized_dice_loss(background, labels).mean().item(), 3)  # the missed defect dominates
     0.883
     """
-    logits, labels, valid, weights = checked(logits, labels, weights)
-    of = outcomes(logits, labels, varying_like(logits, weights))
-    size = of.true + of.missed
-    # The inverse squares, scaled so that the largest, that of the smallest class, is 1: they fit float32.
+    logits, labels, valid, weights = check_arguments(logits, labels, weights)
+    fp, fn, tp = soft_confusion_sums(logits, labels, vary_like(weights, logits))
+    size = tp + fn
+    # Inverse squares relative to the largest, that of the smallest class: they do not overflow float32.
     smallest = jnp.min(size, axis=-1, where=size > 0, initial=jnp.inf, keepdims=True)
-    by_class = jnp.where(size > 0, smallest / jnp.where(size > 0, size, 1), 0) ** 2
-    whole = jnp.sum(by_class * (2 * of.true + of.false + of.missed), axis=-1, keepdims=True)
-    share = pixels(valid, logits.dtype)[..., 0] * by_class / jnp.where(whole > 0, whole, 1)
-    return jnp.where(valid, weights * cost(logits, labels, share, share), 0)
+    class_weights = jnp.where(size > 0, smallest / jnp.where(size > 0, size, 1), 0) ** 2
+    denominator = jnp.sum(class_weights * (2 * tp + fp + fn), axis=-1, keepdims=True)
+    scale = count_pixels(valid, logits.dtype)[..., 0] * class_weights
+    scale = scale / jnp.where(denominator > 0, denominator, 1)
+    return jnp.where(valid, weights * expected_cost(logits, labels, scale, scale), 0)
 
 
 def _tversky(
@@ -315,39 +225,26 @@ def _tversky(
     smoothing: ScalarLike,
     gamma: ScalarLike | None = None,
 ) -> Float[Array, "*batch h w"]:
-    """One minus the Tversky index, or a power of that, averaged over classes, as a map."""
-    logits, labels, valid, weights = checked(logits, labels, weights)
-    alpha = constant("alpha", alpha, lambda a: a > 0, "above 0", logits.dtype)
-    beta = constant("beta", beta, lambda b: b > 0, "above 0", logits.dtype)
-    smoothing = constant("smoothing", smoothing, lambda s: s > 0, "above 0", logits.dtype)
-    of = outcomes(logits, labels, varying_like(logits, weights))
-    size = of.true + of.missed
-    labelled = size > 0
+    """Compute one minus the Tversky index, or that to the power gamma, averaged over classes, as a map."""
+    logits, labels, valid, weights = check_arguments(logits, labels, weights)
+    alpha = as_constant("alpha", alpha, lambda a: a > 0, "above 0", logits.dtype)
+    beta = as_constant("beta", beta, lambda b: b > 0, "above 0", logits.dtype)
+    smoothing = as_constant("smoothing", smoothing, lambda s: s > 0, "above 0", logits.dtype)
+    fp, fn, tp = soft_confusion_sums(logits, labels, vary_like(weights, logits))
+    size = tp + fn
+    labeled = size > 0
 
-    price = jnp.where(labelled, alpha, 1)
-    wrong = price * of.false + beta * of.missed
-    total = wrong + jnp.where(labelled, of.true, smoothing * jnp.sum(size, axis=-1, keepdims=True))
-    total = jnp.where(total > 0, total, 1)
-    share = pixels(valid, logits.dtype)[..., 0] * counted(labelled, classes, logits.dtype) / total
+    fp_cost = jnp.where(labeled, alpha, 1)
+    numerator = fp_cost * fp + beta * fn
+    denominator = numerator + jnp.where(labeled, tp, smoothing * jnp.sum(size, axis=-1, keepdims=True))
+    denominator = jnp.where(denominator > 0, denominator, 1)
+    scale = count_pixels(valid, logits.dtype)[..., 0] * class_mean_weights(labeled, classes, logits.dtype)
+    scale = scale / denominator
     if gamma is not None:
-        gamma = constant("gamma", gamma, lambda g: g > 0, "above 0", logits.dtype)
-        index = wrong / total
-        # By the logarithm, since the derivative of index ** (gamma - 1) overflows where the index is tiny; at
-        # 0, where it is infinite, nothing is left to be improved.
-        share *= jnp.where(index > 0, jnp.exp((gamma - 1) * jnp.log(jnp.where(index > 0, index, 1))), 0)
-    return jnp.where(valid, weights * cost(logits, labels, price * share, beta * share), 0)
-
-
-def pixels(valid: Bool[Array, "*batch h w"], dtype: DTypeLike) -> Float[Array, "*batch 1 1"]:
-    """Number of valid pixels of each image: what turns a sum over them into the mean of a map."""
-    return jnp.sum(valid, axis=(-2, -1), keepdims=True, dtype=jnp.int32).astype(dtype)
-
-
-def counted(
-    labelled: Bool[Array, "*batch classes"], classes: Literal["present", "all"], dtype: DTypeLike
-) -> Float[Array, "*batch classes"]:
-    """Part of each class in the mean over the classes that are labelled, or over all."""
-    if classes not in ("present", "all"):
-        raise ValueError(f'classes must be "present" or "all", got {classes!r}')
-    chosen = labelled if classes == "present" else jnp.ones_like(labelled)
-    return chosen.astype(dtype) / jnp.maximum(jnp.sum(chosen, axis=-1, keepdims=True, dtype=jnp.int32), 1)
+        gamma = as_constant("gamma", gamma, lambda g: g > 0, "above 0", logits.dtype)
+        class_cost = numerator / denominator
+        # class_cost ** (gamma - 1) by the logarithm: the derivative of a power overflows at tiny values.
+        # At 0, where the power is infinite for gamma below 1, the class is perfect and gets a gradient of 0.
+        positive_cost = jnp.where(class_cost > 0, class_cost, 1)
+        scale *= jnp.where(class_cost > 0, jnp.exp((gamma - 1) * jnp.log(positive_cost)), 0)
+    return jnp.where(valid, weights * expected_cost(logits, labels, fp_cost * scale, beta * scale), 0)

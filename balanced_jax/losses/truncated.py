@@ -1,4 +1,4 @@
-"""Cross entropy cut off where a pixel is easy and made linear where it is hard."""
+"""Truncated cross entropy: 0 for easy pixels, linear in the error for hard pixels."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Integer, ScalarLike
 
-from balanced_jax._pixels import as_float, constant, known
+from balanced_jax._arguments import as_constant, as_float, concrete_value
 from balanced_jax.losses import _sigmoid
-from balanced_jax.losses._log_odds import right_by_wrong
-from balanced_jax.losses._softmax import checked, log_odds_of_error
+from balanced_jax.losses._log_odds import inverse_odds
+from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
 
 
 def truncated_cross_entropy(
@@ -17,28 +17,23 @@ def truncated_cross_entropy(
     eps_inf: ScalarLike = 0.3,
     eps_sup: ScalarLike = 0.7,
 ) -> Float[Array, "*shape"]:
-    """Truncated cross entropy as a function of the point error.
+    """Compute truncated cross entropy as a function of the point error.
 
-    With t(e) = -log(1 - e), an error below `eps_inf` costs 0, one up to `eps_sup` costs
-    t(e) - t(eps_inf), and beyond that the cost grows along the tangent. Both thresholds belong to the
-    middle: at `eps_inf` the derivative is 1 / (1 - eps_inf), at `eps_sup` it is continuous.
+    With t(e) = -log(1 - e), an error below `eps_inf` costs 0, an error up to `eps_sup` costs
+    t(e) - t(eps_inf), and beyond `eps_sup` the cost continues along the tangent. Both thresholds belong to
+    the middle branch: at `eps_inf` the derivative is 1 / (1 - eps_inf), at `eps_sup` it is continuous.
 
     Args:
         error: one minus the probability of the label, in [0, 1].
-        eps_inf: up to here a pixel is easy, in [0, 1). May be traced.
-        eps_sup: from here on a pixel is hard, in (0, 1] and above `eps_inf`. May be traced.
+        eps_inf, eps_sup: see `balanced_jax.losses` (derivatives, too).
 
     Returns:
         Cost of each error in nats, at least 0; float32, or float64 for float64 errors. Infinite at an
-        error of 1 if `eps_sup` is 1, which with an `eps_inf` of 0 makes this -log(1 - error).
+        error of 1 if `eps_sup` is 1. Thresholds of 0 and 1 make the cost -log(1 - error).
 
     Raises:
         TypeError: error is not floating point.
-        ValueError: a threshold out of its range, or eps_inf not below eps_sup.
-
-    The thresholds are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
-    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
-    `jax.jacrev(jax.grad(f))` for a Hessian.
+        ValueError: a threshold is out of its range, or eps_inf is not below eps_sup.
 
     References:
         Xie et al. 2023, doi:10.3390/app13020826, eqs. 5 to 7.
@@ -48,7 +43,7 @@ def truncated_cross_entropy(
     [0.    0.336 1.847]
     """
     error = as_float("error", error)
-    return _of_error(error, *_thresholds(eps_inf, eps_sup, error.dtype))
+    return _truncated_of_error(error, *_check_thresholds(eps_inf, eps_sup, error.dtype))
 
 
 def softmax_truncated_cross_entropy(
@@ -59,44 +54,28 @@ def softmax_truncated_cross_entropy(
     eps_inf: ScalarLike = 0.3,
     eps_sup: ScalarLike = 0.7,
 ) -> Float[Array, "*batch h w"]:
-    """Cross entropy that ignores easy pixels and does not chase hard ones.
+    """Compute `truncated_cross_entropy` of one minus the label's softmax probability p.
 
-    `truncated_cross_entropy` of one minus the label's softmax probability p, without the rounding of that
-    difference. The gradient at the logits is 0 for easy pixels, that of cross entropy in the middle, and
-    that of cross entropy times p / (1 - eps_sup) for hard ones: it fades for pixels that are confidently
-    wrong. A network that has settled on background is therefore hardly pulled back; begin a run with
-    thresholds of 0 and 1, which make plain cross entropy, and close them as it goes.
+    Computed from log odds, without the rounding of 1 - p. The gradient at the logits is 0 for easy pixels,
+    that of cross entropy between the thresholds, and p / (1 - eps_sup) times that of cross entropy for hard
+    pixels: it vanishes for confidently wrong pixels, so a network that predicts background everywhere hardly
+    recovers. Begin with thresholds of 0 and 1, which give cross entropy, and narrow them over the run.
 
     Args:
-        logits: unnormalised finite scores, in any floating-point type.
-        labels: class indices; outside [0, classes) a pixel is void: its value and gradient are 0.
-        weights: what each pixel counts; multiplies the map. Ignored at void pixels.
-        eps_inf: up to this error a pixel is easy, in [0, 1). May be traced.
-        eps_sup: from this error on a pixel is hard, in (0, 1] and above `eps_inf`. May be traced.
-
-    Returns:
-        Cost of each pixel in nats, at least 0, never reduced; float32, or float64 for float64 logits.
-
-    Raises:
-        TypeError: logits are not floating point, or labels not integers.
-        ValueError: shapes that do not match, fewer than two classes, a threshold out of its range, or
-            eps_inf not below eps_sup.
-
-    The thresholds are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
-    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
-    `jax.jacrev(jax.grad(f))` for a Hessian.
+        logits, labels, weights, eps_inf, eps_sup: see `balanced_jax.losses` (result and errors, too).
 
     References:
-        Xie et al. 2023, doi:10.3390/app13020826, eqs. 3 and 5 to 7, with the error of the labelled class.
+        Xie et al. 2023, doi:10.3390/app13020826, eqs. 3 and 5 to 7, with the error of the labeled class.
 
     >>> import numpy as np
     >>> logits, labels = np.array([[[2.0, 0.0], [0.0, 0.0]]], np.float32), np.array([[0, 1]])
     >>> print(np.asarray(softmax_truncated_cross_entropy(logits, labels)).round(3))  # easy, uncertain
     [[0.    0.336]]
     """
-    logits, labels, valid, weights = checked(logits, labels, weights)
-    joints = joints_at(eps_inf, eps_sup, logits.dtype)
-    return jnp.where(valid, weights * of_log_odds(log_odds_of_error(logits, labels), joints), 0)
+    logits, labels, valid, weights = check_arguments(logits, labels, weights)
+    thresholds = log_odds_thresholds(eps_inf, eps_sup, logits.dtype)
+    cost = truncated_of_log_odds(log_odds_of_error(logits, labels), thresholds)
+    return jnp.where(valid, weights * cost, 0)
 
 
 def sigmoid_truncated_cross_entropy(
@@ -107,33 +86,13 @@ def sigmoid_truncated_cross_entropy(
     eps_inf: ScalarLike = 0.3,
     eps_sup: ScalarLike = 0.7,
 ) -> Float[Array, "*batch h w"]:
-    """Truncated cross entropy where a pixel may have several classes, or none.
+    """Compute truncated cross entropy for pixels that may have several classes, or none.
 
-    Each class is a question of its own, answered by the sigmoid of its logit. The cost of an entry is
-    `truncated_cross_entropy` of one minus the probability of its label, and a pixel costs the mean over
-    its entries that are not void: thresholds of 0 and 1 make it binary cross entropy.
+    An entry costs `truncated_cross_entropy` of one minus the sigmoid probability of its label, a pixel the
+    mean over its non-void entries. Thresholds of 0 and 1 give binary cross entropy.
 
     Args:
-        logits: unnormalised finite scores, in any floating-point type.
-        labels: 1 where the pixel has the class, 0 where it has not; any other number is void: the value
-            and the gradient of the entry are 0.
-        weights: what each pixel counts, or, with an axis of classes, each entry; multiplies the costs
-            before the mean, which divides by the number of entries. Ignored at void entries.
-        eps_inf: up to this error an entry is easy, in [0, 1). May be traced.
-        eps_sup: from this error on an entry is hard, in (0, 1] and above `eps_inf`. May be traced.
-
-    Returns:
-        Cost of each pixel in nats, at least 0, 0 where all entries are void; float32, or float64 for
-        float64 logits. Its mean is `masked_mean(cost, valid_mask(labels, 2).any(-1))`.
-
-    Raises:
-        TypeError: logits are not floating point, or labels not integers.
-        ValueError: shapes that do not match, no class, a threshold out of its range, or eps_inf not below
-            eps_sup.
-
-    The thresholds are constants to differentiation. The gradient is a `jax.custom_vjp`: reverse mode works,
-    repeatedly too, forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError; take
-    `jax.jacrev(jax.grad(f))` for a Hessian.
+        logits, labels, weights, eps_inf, eps_sup: see `balanced_jax.losses` (result and errors, too).
 
     References:
         Xie et al. 2023, doi:10.3390/app13020826, eqs. 3 and 5 to 7.
@@ -144,103 +103,99 @@ def sigmoid_truncated_cross_entropy(
     >>> print(np.asarray(sigmoid_truncated_cross_entropy(logits, labels)).round(3))
     [[0.168 0.336]]
     """
-    logits, labels, weights = _sigmoid.checked(logits, labels, weights)
-    joints = joints_at(eps_inf, eps_sup, logits.dtype)
-    return _sigmoid.mean_of_entries(of_log_odds, joints, logits, labels, weights)
+    logits, labels, weights = _sigmoid.check_arguments(logits, labels, weights)
+    thresholds = log_odds_thresholds(eps_inf, eps_sup, logits.dtype)
+    return _sigmoid.mean_over_entries(truncated_of_log_odds, thresholds, logits, labels, weights)
 
 
-class Joints(NamedTuple):
-    """Where the three branches meet, for errors that are given by their log odds."""
+class Thresholds(NamedTuple):
+    """Thresholds of the truncated cross entropy for errors given by their log odds."""
 
     inf: Float[Array, ""]
-    """Log odds of eps_inf; minus infinity for 0: nothing is easy."""
+    """Log odds of eps_inf; minus infinity for 0: no pixel is easy."""
     sup: Float[Array, ""]
-    """Log odds of eps_sup; infinity for 1: nothing is hard."""
-    discount: Float[Array, ""]
-    """-log(1 - eps_inf), what every critical pixel is spared."""
+    """Log odds of eps_sup; infinity for 1: no pixel is hard."""
+    offset: Float[Array, ""]
+    """-log(1 - eps_inf), subtracted from the cross entropy of every pixel that is not easy."""
     slope: Float[Array, ""]
-    """1 / (1 - eps_sup), of the hard branch over the error; finite where there is none."""
+    """1 / (1 - eps_sup), derivative of the hard branch in the error; 1 if eps_sup is 1: no pixel is hard."""
 
 
-def joints_at(eps_inf: ScalarLike, eps_sup: ScalarLike, dtype: DTypeLike) -> Joints:
-    """Where the branches meet for two thresholds of the error.
-
-    Raises:
-        ValueError: a threshold out of its range, or eps_inf not below eps_sup.
-    """
-    inf, sup = _thresholds(eps_inf, eps_sup, dtype)
-    above_inf, above_sup = _complement(eps_inf, inf), _complement(eps_sup, sup)
-    return Joints(
-        inf=jnp.log(inf) - jnp.log(above_inf),
-        sup=jnp.log(sup) - jnp.log(above_sup),
-        discount=-jnp.log(above_inf),
-        slope=1 / jnp.where(above_sup > 0, above_sup, 1),
+def log_odds_thresholds(eps_inf: ScalarLike, eps_sup: ScalarLike, dtype: DTypeLike) -> Thresholds:
+    """Convert thresholds of the error to log odds; raise ValueError for those out of range or order."""
+    inf, sup = _check_thresholds(eps_inf, eps_sup, dtype)
+    complement_inf, complement_sup = _complement(eps_inf, inf), _complement(eps_sup, sup)
+    return Thresholds(
+        inf=jnp.log(inf) - jnp.log(complement_inf),
+        sup=jnp.log(sup) - jnp.log(complement_sup),
+        offset=-jnp.log(complement_inf),
+        slope=1 / jnp.where(complement_sup > 0, complement_sup, 1),
     )
 
 
-def _complement(eps: ScalarLike, traced: Float[Array, ""]) -> Float[Array, ""]:
-    """1 - eps, from the number itself where it is known: near 1 float32 would lose it."""
-    number = known(eps)
-    return 1 - traced if number is None else jnp.asarray(1 - number, traced.dtype)
+def _complement(eps: ScalarLike, array: Float[Array, ""]) -> Float[Array, ""]:
+    """Return 1 - eps, from the Python number where it is concrete: near 1, float32 loses its digits."""
+    number = concrete_value(eps)
+    return 1 - array if number is None else jnp.asarray(1 - number, array.dtype)
 
 
-def _thresholds(
+def _check_thresholds(
     eps_inf: ScalarLike, eps_sup: ScalarLike, dtype: DTypeLike
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Both numbers, in range and in order, as constants to differentiation."""
-    inf = constant("eps_inf", eps_inf, lambda e: 0 <= e < 1, "in [0, 1)", dtype)
-    sup = constant("eps_sup", eps_sup, lambda e: 0 < e <= 1, "in (0, 1]", dtype)
-    lower, upper = known(eps_inf), known(eps_sup)
+    """Return both thresholds as constants; raise ValueError for those out of range or order."""
+    inf = as_constant("eps_inf", eps_inf, lambda e: 0 <= e < 1, "in [0, 1)", dtype)
+    sup = as_constant("eps_sup", eps_sup, lambda e: 0 < e <= 1, "in (0, 1]", dtype)
+    lower, upper = concrete_value(eps_inf), concrete_value(eps_sup)
     if lower is not None and upper is not None and lower >= upper:
         raise ValueError(f"eps_inf must be below eps_sup, got eps_inf={lower} and eps_sup={upper}")
     return inf, sup
 
 
 @jax.custom_vjp
-def _of_error(
+def _truncated_of_error(
     error: Float[Array, "*shape"], eps_inf: Float[Array, ""], eps_sup: Float[Array, ""]
 ) -> Float[Array, "*shape"]:
     middle = jnp.log1p(-eps_inf) - jnp.log1p(-jnp.minimum(error, eps_sup))
-    slope = 1 / jnp.where(eps_sup < 1, 1 - eps_sup, 1)  # at eps_sup = 1 nothing lies beyond
+    slope = 1 / jnp.where(eps_sup < 1, 1 - eps_sup, 1)  # no error exceeds an eps_sup of 1
     return jax.nn.relu(middle + slope * jax.nn.relu(error - eps_sup))
 
 
-def _of_error_forward(error, eps_inf, eps_sup):
-    return _of_error(error, eps_inf, eps_sup), (error, eps_inf, eps_sup)
+def _truncated_of_error_forward(error, eps_inf, eps_sup):
+    return _truncated_of_error(error, eps_inf, eps_sup), (error, eps_inf, eps_sup)
 
 
-def _of_error_backward(residuals, cotangent):
+def _truncated_of_error_backward(residuals, cotangent):
     error, eps_inf, eps_sup = residuals
     slope = 1 / (1 - jnp.clip(error, eps_inf, eps_sup))
     return jnp.where(error < eps_inf, 0, cotangent * slope), None, None
 
 
-_of_error.defvjp(_of_error_forward, _of_error_backward)
+_truncated_of_error.defvjp(_truncated_of_error_forward, _truncated_of_error_backward)
 
 
 @jax.custom_vjp
-def of_log_odds(odds: Float[Array, "*shape"], at: Joints) -> Float[Array, "*shape"]:
-    """The cost of an error by its log odds: the three branches, without the rounding of the error."""
-    rarer = jnp.exp(-jnp.abs(odds))  # right by wrong, or wrong by right, whichever is below 1
-    surprise = jax.nn.relu(odds) + jnp.log1p(rarer)
-    right = jnp.where(odds > 0, rarer, 1) / (1 + rarer)
-    hard = 1 + jnp.log(at.slope) - at.slope * right
-    return jnp.where(odds < at.inf, 0, jax.nn.relu(jnp.where(odds > at.sup, hard, surprise) - at.discount))
+def truncated_of_log_odds(log_odds: Float[Array, "*shape"], thresholds: Thresholds) -> Float[Array, "*shape"]:
+    """Return `truncated_cross_entropy` of errors given by their log odds, which lose no digits."""
+    ratio = jnp.exp(-jnp.abs(log_odds))  # the odds or their inverse, whichever is below 1
+    cross_entropy = jax.nn.relu(log_odds) + jnp.log1p(ratio)
+    p_label = jnp.where(log_odds > 0, ratio, 1) / (1 + ratio)
+    hard = 1 + jnp.log(thresholds.slope) - thresholds.slope * p_label
+    cost = jnp.where(log_odds > thresholds.sup, hard, cross_entropy) - thresholds.offset
+    return jnp.where(log_odds < thresholds.inf, 0, jax.nn.relu(cost))
 
 
-def _of_log_odds_forward(odds, at):
-    return of_log_odds(odds, at), (odds, at)
+def _truncated_of_log_odds_forward(log_odds, thresholds):
+    return truncated_of_log_odds(log_odds, thresholds), (log_odds, thresholds)
 
 
-def _of_log_odds_backward(residuals, cotangent):
-    odds, at = residuals
-    return cotangent * slope_at(odds, at), None
+def _truncated_of_log_odds_backward(residuals, cotangent):
+    return cotangent * truncated_slope(*residuals), None
 
 
-of_log_odds.defvjp(_of_log_odds_forward, _of_log_odds_backward)
+truncated_of_log_odds.defvjp(_truncated_of_log_odds_forward, _truncated_of_log_odds_backward)
 
 
-def slope_at(odds: Float[Array, "*shape"], at: Joints) -> Float[Array, "*shape"]:
-    """Derivative of `of_log_odds` with respect to the odds."""
-    slope = jnp.where(odds > at.sup, at.slope * jax.nn.sigmoid(-odds), 1)
-    return jnp.where(odds < at.inf, 0, slope) / (1 + right_by_wrong(odds))
+def truncated_slope(log_odds: Float[Array, "*shape"], thresholds: Thresholds) -> Float[Array, "*shape"]:
+    """Return the derivative of `truncated_of_log_odds` with respect to the log odds."""
+    slope = jnp.where(log_odds > thresholds.sup, thresholds.slope * jax.nn.sigmoid(-log_odds), 1)
+    return jnp.where(log_odds < thresholds.inf, 0, slope) / (1 + inverse_odds(log_odds))

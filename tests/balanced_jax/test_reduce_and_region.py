@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from balanced_jax import losses
-from balanced_jax.losses import _outcomes, dice_loss, lovasz_softmax_loss, masked_mean
+from balanced_jax.losses import _region, dice_loss, lovasz_softmax_loss, masked_mean
 from balanced_jax.masks import valid_mask
 from tests.balanced_jax import formulas
 from tests.balanced_jax.tolerance import assert_close
@@ -248,7 +248,7 @@ def test_sums_and_costs_by_planes_are_the_plain_ones_with_all_their_gradients(nu
 
     with jax.enable_x64(True):
         arguments = logits, weights, *tables[:2]
-        ours = jax.jit(functools.partial(twice, _outcomes.outcomes, _outcomes.cost))(*arguments)
+        ours = jax.jit(functools.partial(twice, _region.outcomes, _region.cost))(*arguments)
         plain = jax.jit(functools.partial(twice, plain_outcomes, plain_cost))(*arguments)
         for actual, wanted in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
             assert_close(actual, wanted, unit=1e-13)

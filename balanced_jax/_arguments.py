@@ -1,0 +1,52 @@
+"""Checks and conversions of arguments."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, DTypeLike, Float, Integer, ScalarLike
+
+
+def as_class_indices(
+    name: str, labels: ArrayLike, num_classes: int, min_classes: int = 1
+) -> Integer[Array, "*batch h w"]:
+    """Return labels in an integer type that can be compared with any class index."""
+    if num_classes < min_classes:
+        raise ValueError(f"num_classes must be at least {min_classes}, got {num_classes}")
+    labels = jnp.asarray(labels)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise TypeError(f"{name} must be integers, got {labels.dtype}")
+    if labels.ndim < 2:
+        raise ValueError(f"{name} must have shape [..., H, W], got {labels.shape}")
+    return labels if labels.dtype.itemsize >= 4 else labels.astype(jnp.int32)
+
+
+def as_float(name: str, values: ArrayLike) -> Float[Array, "..."]:
+    """Return floating-point values in at least single precision."""
+    values = jnp.asarray(values)
+    if not jnp.issubdtype(values.dtype, jnp.floating):
+        raise TypeError(f"{name} must be floating point, got {values.dtype}")
+    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+
+
+def as_constant(
+    name: str,
+    value: ScalarLike,
+    is_valid: Callable[[float], bool],
+    valid_range: str,
+    dtype: DTypeLike = jnp.float32,
+) -> Float[Array, ""]:
+    """Return a hyperparameter as an array without gradient; its range is checked unless it is traced."""
+    if jnp.shape(value) != ():
+        raise ValueError(f"{name} must be one number, got shape {jnp.shape(value)}")
+    number = concrete_value(value)
+    if number is not None and not is_valid(number):
+        raise ValueError(f"{name} must be {valid_range}, got {number}")
+    return jax.lax.stop_gradient(jnp.asarray(value, dtype))
+
+
+def concrete_value(value: ScalarLike) -> float | None:
+    """Return a hyperparameter as a Python number, or None if it is traced."""
+    return None if isinstance(value, Tracer) else float(np.asarray(value))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from balanced_jax.diagnostics import Diagnostics, Holdings, densities, diagnose, group_sums, means, shares
+from balanced_jax.diagnostics import Diagnostics, GroupSums, densities, diagnose, group_sums, means, shares
 from train.config import Term
 from train.measures.figures import or_none
 from train.measures.records import DensityRatio, GroupShares, HistogramShares, LossShares, LossThresholds
@@ -77,6 +77,6 @@ def _ratio(boundary: np.ndarray, inside: np.ndarray) -> float | None:
     return or_none(float(boundary / inside)) if inside else None
 
 
-def _group_shares(sums: Holdings, groups: Sequence[str]) -> dict[str, GroupShares]:
+def _group_shares(sums: GroupSums, groups: Sequence[str]) -> dict[str, GroupShares]:
     rows = zip(*shares(sums), strict=True)
     return {group: GroupShares(*map(or_none, row)) for group, row in zip(groups, rows, strict=True)}

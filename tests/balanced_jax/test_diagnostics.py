@@ -11,12 +11,12 @@ import pytest
 from balanced_jax.diagnostics import (
     ERROR_BINS,
     Diagnostics,
-    Holdings,
+    GroupSums,
     boundary_and_inside,
     branches,
     densities,
     diagnose,
-    error_ranges,
+    error_bins,
     group_sums,
     loss_and_gradient,
     means,
@@ -31,7 +31,7 @@ from balanced_jax.losses import (
 from balanced_jax.masks import balance_mask
 from tests.balanced_jax import formulas
 from tests.balanced_jax.blobs import blobs
-from tests.balanced_jax.table import ROWS
+from tests.balanced_jax.losses.table import ROWS
 from tests.balanced_jax.tolerance import assert_close
 
 every_loss = pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_jit_vmap_and_leading_axes_change_nothing(row):
 @every_loss
 def test_divisions_are_of_the_same_loss_and_shares_sum_to_1(row):
     found = diagnose(row.loss, *example())
-    for kind in Holdings._fields:
+    for kind in GroupSums._fields:
         totals = [np.asarray(getattr(holdings, kind)).sum() for holdings in found]
         np.testing.assert_allclose(totals, totals[0], rtol=1e-5)
     for holdings in found:
@@ -270,7 +270,7 @@ def test_boundary_and_inside_leave_void_out():
 
 def test_the_ends_of_the_error_are_in_the_outer_ranges():
     far = np.array([[[200.0, 0.0], [200.0, 0.0], [200.0, 0.0]]], np.float32)  # errors of 0 and, rounded, 1
-    found = error_ranges(far, np.array([[0, 1, 255]]))
+    found = error_bins(far, np.array([[0, 1, 255]]))
     assert found.sum(-1).tolist() == [[1, 1, 0]]
     assert found.argmax(-1).tolist() == [[0, ERROR_BINS - 1, 0]]
 
@@ -282,7 +282,7 @@ def test_the_boundary_to_interior_ratio_of_a_map():
     found = diagnose(functools.partial(softmax_cross_entropy, weights=weights), np.zeros((6, 10, 2)), labels)
     for density in densities(found.by_boundary):
         np.testing.assert_allclose(density, np.array([3, 1]) / 1.4, rtol=1e-6)
-    loss, _ = densities(Holdings(np.array([4, 0]), np.array([1.0, 0.0]), np.array([1.0, 0.0])))
+    loss, _ = densities(GroupSums(np.array([4, 0]), np.array([1.0, 0.0]), np.array([1.0, 0.0])))
     np.testing.assert_array_equal(loss, [1, np.nan])
 
 
@@ -298,7 +298,7 @@ def test_sums_of_batches_may_be_stacked_or_added():
 
 def test_shares_of_what_is_not_finite_are_nan_and_do_not_warn():
     some = np.array([[1, 2]])
-    found = shares(Holdings(some, np.array([[np.inf, 1.0]]), np.array([[np.nan, 1.0]])))
+    found = shares(GroupSums(some, np.array([[np.inf, 1.0]]), np.array([[np.nan, 1.0]])))
     np.testing.assert_allclose(found.pixels, [1 / 3, 2 / 3])
     assert np.isnan(found.loss).all()
     assert np.isnan(found.gradient).all()
@@ -306,4 +306,4 @@ def test_shares_of_what_is_not_finite_are_nan_and_do_not_warn():
 
 def test_pixels_of_many_images_do_not_overflow():
     pixels = np.full((8192, 2), 512 * 512, np.int32)
-    assert shares(Holdings(pixels, pixels / 1, pixels / 1)).pixels.tolist() == [0.5, 0.5]
+    assert shares(GroupSums(pixels, pixels / 1, pixels / 1)).pixels.tolist() == [0.5, 0.5]

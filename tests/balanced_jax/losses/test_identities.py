@@ -8,8 +8,8 @@ import pytest
 
 from balanced_jax import losses
 from balanced_jax.masks import balance_mask, confusion_mask
-from tests.balanced_jax.table import ROWS
-from tests.balanced_jax.test_losses import example
+from tests.balanced_jax.losses.examples import example
+from tests.balanced_jax.losses.table import ROWS
 from tests.balanced_jax.tolerance import assert_close
 
 ROW = {row.name: row for row in ROWS}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from balanced_jax.masks import confusion_mask, valid_mask
-from balanced_jax.masks._packed import packed, per_word, window_sums
+from balanced_jax.masks._packed import counters_per_word, pack_one_hot, window_sums
 from balanced_jax.masks.confusion import count_by_convolution
 from tests.balanced_jax import formulas
 from tests.balanced_jax.blobs import blobs, by_image
@@ -24,9 +24,9 @@ def count_in_words(labels, num_classes, window):
     """The counters of all words, read out."""
     bits = (window * window).bit_length()
     counts = []
-    for first in range(0, num_classes, per_word(window)):
-        words = np.asarray(window_sums(packed(labels, first, num_classes, window), window), np.int64)
-        counters = range(min(per_word(window), num_classes - first))
+    for first in range(0, num_classes, counters_per_word(window)):
+        words = np.asarray(window_sums(pack_one_hot(labels, first, num_classes, window), window), np.int64)
+        counters = range(min(counters_per_word(window), num_classes - first))
         counts += [words >> (bits * k) & (2**bits - 1) for k in counters]
     return np.stack(counts, axis=-1)
 

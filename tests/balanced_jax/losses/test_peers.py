@@ -14,13 +14,11 @@ import pytest
 from balanced_jax import losses
 from balanced_jax.losses import masked_mean
 from balanced_jax.masks import class_weight_mask, valid_mask
-from balanced_jax.metrics import ConfusionCounts, confusion_counts, dice, iou
-from tests.balanced_jax.table import CASES, ROWS
-from tests.balanced_jax.test_losses import example, without
+from tests.balanced_jax.losses.examples import SHAPE, example, without
+from tests.balanced_jax.losses.table import CASES, ROWS
 from tests.balanced_jax.tolerance import assert_close
 
 ROW = {row.name: row for row in ROWS}
-SHAPE = (2, 5, 6)  # that of the battery, whose compiled functions serve here too
 ONES = np.ones(SHAPE, np.float32)
 
 softmax_losses = pytest.mark.parametrize("row", [r for r in ROWS if not r.multilabel], ids=lambda r: r.name)
@@ -315,39 +313,6 @@ def test_peers_27_classes_that_are_nowhere_do_not_thin_the_mean(row):
     five = np.concatenate([two, np.full((5, 6, 3), -200, np.float32)], axis=-1)
     few, many = (jax.jit(row.loss)(logits, labels).mean() for logits in (two, five))
     np.testing.assert_allclose(many, few, rtol=2e-6)
-
-
-# Metrics: image A shows a defect and is answered perfectly, image B is clean.
-FOUND, CLEAN = np.array([[1, 1, 0, 0]]), np.array([[0, 0, 0, 0]])
-
-
-def readings(predictions, labels):
-    counts = confusion_counts(np.stack(predictions), np.stack(labels), 2)
-    return {r: iou(counts, r)[1] for r in ("dataset", "present", "union", "all")}
-
-
-def test_peers_30_a_clean_image_left_alone_counts_as_the_reading_says():
-    assert readings([FOUND, CLEAN], [FOUND, CLEAN]) == {"dataset": 1, "present": 1, "union": 1, "all": 1}
-    only = readings([CLEAN], [CLEAN])
-    assert only["all"] == 1
-    assert np.isnan([only["dataset"], only["present"], only["union"]]).all()
-
-
-def test_peers_31_false_alarms_on_a_clean_image_are_forgiven_by_present_alone():
-    scores = readings([FOUND, 1 - CLEAN], [FOUND, CLEAN])
-    assert scores == {"dataset": pytest.approx(2 / 6), "present": 1, "union": 0.5, "all": 0.5}
-
-
-def test_peers_32_leaving_out_background_keeps_the_false_alarms_on_it():
-    counts = confusion_counts(np.array([[1, 1, 1, 1]]), FOUND, 3)
-    assert iou(counts, "dataset")[1] == 0.5
-    assert np.isnan(iou(counts, "dataset")[2])  # absent and not predicted: no number, rather than 0 or -1
-    assert dice(ConfusionCounts(*(c[1:] for c in counts)), "dataset")[0] == pytest.approx(2 / 3)
-
-
-def test_peers_33_a_label_that_is_no_class_is_in_no_count():
-    counts = confusion_counts(np.array([[0, 1, 1, 1]]), np.array([[0, 2, 255, -1]]), 2)
-    assert [c.tolist() for c in counts] == [[1, 0], [0, 0], [0, 0]]
 
 
 def test_peers_35_lovasz_maps_over_images_and_a_traced_gamma_is_traced_once():

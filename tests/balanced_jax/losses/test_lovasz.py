@@ -21,23 +21,23 @@ ROWS = {
 
 def plainly(monkeypatch):
     """From here on orders are the plain ones."""
-    monkeypatch.setattr(lovasz, "_worst_first_by_bits", lovasz._worst_first)
+    monkeypatch.setattr(lovasz, "_argsort_by_bits", lovasz._argsort)
 
 
 @pytest.mark.parametrize("errors", ROWS)
 @pytest.mark.parametrize("size", [1, 2, 255, 257, 65537, 512 * 512])
 def test_the_order_by_bits_is_the_plain_one(errors, size):
     error = ROWS[errors](np.random.default_rng(size), (2, size)).astype(np.float32)
-    order = jax.jit(lovasz._worst_first_by_bits)(error)
+    order = jax.jit(lovasz._argsort_by_bits)(error)
     assert order.dtype == jnp.int32
-    np.testing.assert_array_equal(order, jax.jit(lovasz._worst_first)(error))
+    np.testing.assert_array_equal(order, jax.jit(lovasz._argsort)(error))
     np.testing.assert_array_equal(order, np.argsort(-error, axis=-1, kind="stable"))
 
 
 def test_the_order_by_bits_holds_beyond_2_to_the_16_rows_and_all_leading_axes():
     error = np.random.default_rng(0).integers(0, 9, (2, 1, 2, 2**18 + 1)).astype(np.float32) / 8
     wanted = np.argsort(-error, axis=-1, kind="stable")
-    for order in (lovasz._worst_first_by_bits, jax.jit(jax.vmap(lovasz._worst_first_by_bits))):
+    for order in (lovasz._argsort_by_bits, jax.jit(jax.vmap(lovasz._argsort_by_bits))):
         np.testing.assert_array_equal(order(jnp.asarray(error)), wanted)
 
 

@@ -1,4 +1,4 @@
-"""From maps to numbers: means, and region losses by their textbook definitions."""
+"""Region losses by their textbook definitions, and their sums and costs by the plain ones."""
 
 import functools
 
@@ -12,42 +12,6 @@ from balanced_jax.losses import _region, dice_loss, lovasz_softmax_loss, masked_
 from balanced_jax.masks import valid_mask
 from tests.balanced_jax import formulas
 from tests.balanced_jax.tolerance import assert_close
-
-
-def test_images_count_alike_however_many_of_their_pixels_are_valid():
-    values = np.zeros((3, 2, 4), np.float32)
-    values[0], values[1, 0, 0], values[2] = 1, 4, 7
-    where = np.zeros(values.shape, bool)
-    where[0], where[1, 0, 0] = True, True
-    assert masked_mean(values, where) == (1 + 4) / 2
-    np.testing.assert_allclose(
-        jax.grad(masked_mean)(values, where)[:, 0, :2], [[1 / 16, 1 / 16], [1 / 2, 0], [0, 0]]
-    )
-
-
-def test_without_a_mask_all_pixels_count():
-    assert masked_mean(np.arange(8, dtype=np.float32).reshape(2, 2, 2)) == 3.5
-
-
-def test_values_that_do_not_count_may_be_nan():
-    values, where = np.array([[np.nan, 3]], np.float32), np.array([[False, True]])
-    value, gradient = jax.value_and_grad(masked_mean)(values, where)
-    assert value == 3
-    np.testing.assert_array_equal(gradient, [[0, 1]])
-
-
-def test_the_mean_of_nothing_is_0():
-    value, gradient = jax.value_and_grad(masked_mean)(jnp.ones((2, 3, 3)), jnp.zeros((2, 3, 3), bool))
-    assert value == 0
-    assert (gradient == 0).all()
-
-
-@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32])
-def test_large_images_neither_overflow_nor_drift(dtype):
-    values, where = jnp.full((4096, 4096), 3e4, dtype), jnp.ones((4096, 4096), bool).at[0].set(False)
-    for mean in (masked_mean(values), masked_mean(values, where)):
-        assert mean.dtype == jnp.float32
-        assert mean == pytest.approx(float(values[0, 0]), rel=1e-6)
 
 
 def over_classes(logits, labels, weights, classes, cost, absent):
@@ -210,7 +174,7 @@ def test_a_batch_in_one_is_one_tall_image():
     assert_close(pooled, formulas.dice_loss(logits.reshape(-1, 5, 3).astype(float), labels.reshape(-1, 5)))
 
 
-def plain_outcomes(logits, labels, weights):
+def plain_sums(logits, labels, weights):
     p, y, w = jax.nn.softmax(logits), jax.nn.one_hot(labels, logits.shape[-1]), weights[..., None]
     return [jnp.sum(w * q, axis=(-3, -2)) for q in (p * (1 - y), (1 - p) * y, p * y)]
 
@@ -228,11 +192,11 @@ def test_sums_and_costs_by_planes_are_the_plain_ones_with_all_their_gradients(nu
     logits, weights, cotangent = (rng.normal(size=size) for size in ((*shape, num_classes), shape, shape))
     tables = rng.normal(size=(3, *shape[:-2], num_classes))
 
-    def twice(outcomes, cost, logits, weights, false, missed):
+    def twice(confusion_sums, cost, logits, weights, false, missed):
         """Values, first gradients, and those of a product of the gradients."""
 
         def both(*arguments):
-            sums = outcomes(arguments[0], labels, arguments[1])
+            sums = confusion_sums(arguments[0], labels, arguments[1])
             charged = cost(arguments[0], labels, *arguments[2:])
             return sum(jnp.vdot(t, s) for t, s in zip(tables, sums, strict=True)), jnp.vdot(
                 cotangent, charged
@@ -248,8 +212,10 @@ def test_sums_and_costs_by_planes_are_the_plain_ones_with_all_their_gradients(nu
 
     with jax.enable_x64(True):
         arguments = logits, weights, *tables[:2]
-        ours = jax.jit(functools.partial(twice, _region.outcomes, _region.cost))(*arguments)
-        plain = jax.jit(functools.partial(twice, plain_outcomes, plain_cost))(*arguments)
+        ours = jax.jit(functools.partial(twice, _region.soft_confusion_sums, _region.expected_cost))(
+            *arguments
+        )
+        plain = jax.jit(functools.partial(twice, plain_sums, plain_cost))(*arguments)
         for actual, wanted in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
             assert_close(actual, wanted, unit=1e-13)
 

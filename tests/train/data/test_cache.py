@@ -56,7 +56,7 @@ def test_what_does_not_fit_is_decoded_each_time(room, kept):
 def test_batches_are_the_same_with_and_without_memory(size):
     def run(room):
         return training_batches(
-            Counted(7), size=size, crop=(4, 4), centred=0.5, batch_size=3, passes=4, seed=1, room=room
+            Counted(7), size=size, crop=(4, 4), centered=0.5, batch_size=3, passes=4, seed=1, room=room
         )
 
     assert jax.tree.all(jax.tree.map(np.array_equal, list(run(0)), list(run(10**6))))

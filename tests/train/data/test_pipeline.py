@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from train.data.example import VOID
-from train.data.pipeline import evaluation_batches, images_of_a_pass, training_batches
+from train.data.pipeline import evaluation_batches, images_per_pass, training_batches
 from train.data.resize import resized_label
 
 
@@ -43,7 +43,7 @@ def run_of(source, **options):
 
 
 FEW_DEFECTS = [i in (1, 4, 8, 9) for i in range(10)]
-SAMPLINGS = [{}, {"centred": 0.5}, {"defective": FEW_DEFECTS}, {"defective": FEW_DEFECTS, "centred": 1.0}]
+SAMPLINGS = [{}, {"centered": 0.5}, {"defective": FEW_DEFECTS}, {"defective": FEW_DEFECTS, "centered": 1.0}]
 
 
 def batches(count=10, **options):
@@ -95,7 +95,7 @@ def test_another_seed_makes_another_order(sampling):
 def test_images_with_and_without_defects_take_turns(defective, batch_size):
     marks = [i < defective for i in range(10)]
     run = batches(defective=marks, batch_size=batch_size, passes=5)
-    steps = images_of_a_pass(10, defective) // batch_size
+    steps = images_per_pass(10, defective) // batch_size
     assert len(run) == 5 * steps
     for done in range(0, 5 * steps, steps):
         places = seen(run[done : done + steps])
@@ -126,13 +126,13 @@ def test_two_kinds_of_equal_number_meet_in_other_pairs_each_pass():
     ("images", "defective", "shown"), [(10, None, 10), (10, 3, 6), (10, 7, 6), (4, 2, 4)]
 )
 def test_a_pass_is_all_images_or_twice_the_rarer_kind(images, defective, shown):
-    assert images_of_a_pass(images, defective) == shown
+    assert images_per_pass(images, defective) == shown
 
 
 @pytest.mark.parametrize("pixel", [(0, 0), (0, 15), (23, 29), (12, 0), (12, 15), (5, 27)])
 @pytest.mark.parametrize("crop", [(7, 9), (8, 4), (24, 30), (40, 9), (40, 50), (1, 1)])
 def test_a_centred_crop_has_its_pixel_as_near_to_the_middle_as_the_edge_allows(pixel, crop):
-    (batch,) = run_of(surfaces([{pixel: 3}]), crop=crop, centred=1.0)
+    (batch,) = run_of(surfaces([{pixel: 3}]), crop=crop, centered=1.0)
     assert batch["label"].shape == (1, *crop)
     (place,) = np.argwhere(batch["label"][0] == 3)
     for at, found, side, whole in zip(pixel, place, crop, (24, 30), strict=True):
@@ -144,25 +144,25 @@ def test_a_centred_crop_has_its_pixel_as_near_to_the_middle_as_the_edge_allows(p
 
 def test_a_centred_crop_is_about_any_pixel_of_its_class():
     source = surfaces([{(8, column): 1 for column in range(10, 16)}])
-    run = run_of(source, crop=(1, 1), centred=1.0, passes=60)
+    run = run_of(source, crop=(1, 1), centered=1.0, passes=60)
     assert all(batch["label"] == 1 for batch in run)
     source[0]["image"] = np.arange(24 * 30, dtype=np.int32).reshape(24, 30, 1)
     columns = [
-        int(batch["image"][0, 0, 0, 0]) % 30 for batch in run_of(source, crop=(1, 1), centred=1.0, passes=60)
+        int(batch["image"][0, 0, 0, 0]) % 30 for batch in run_of(source, crop=(1, 1), centered=1.0, passes=60)
     ]
     assert set(columns) == set(range(10, 16))
 
 
 def test_classes_are_drawn_alike_however_large_their_defects_are():
     large = {(row, column): 2 for row in range(12, 24) for column in range(30)}
-    run = run_of(surfaces([{(2, 2): 1, **large}]), crop=(1, 1), centred=1.0, passes=400)
+    run = run_of(surfaces([{(2, 2): 1, **large}]), crop=(1, 1), centered=1.0, passes=400)
     small = sum(int(batch["label"][0, 0, 0]) == 1 for batch in run)
     assert 160 < small < 240
 
 
 def test_a_crop_is_centred_with_the_given_chance():
     source = surfaces([{(100, 100): 1}], 200, 200)
-    run = run_of(source, crop=(3, 3), centred=0.25, passes=400)
+    run = run_of(source, crop=(3, 3), centered=0.25, passes=400)
     hits = sum(int(batch["label"][0, 1, 1]) == 1 for batch in run)
     assert 70 < hits < 130
 
@@ -171,14 +171,14 @@ def test_without_a_defect_a_crop_falls_anywhere():
     source = surfaces([{}, {(3, 3): VOID}])
     for example in source:
         example["image"] = np.arange(24 * 30).astype(np.uint8).reshape(24, 30, 1)
-    windows = {batch["image"].tobytes() for batch in run_of(source, crop=(5, 5), centred=1.0, passes=60)}
+    windows = {batch["image"].tobytes() for batch in run_of(source, crop=(5, 5), centered=1.0, passes=60)}
     assert len(windows) > 50
 
 
 def test_a_crop_is_centred_on_what_resizing_has_left():
     source = surfaces([{(11, 13): 1}])
     source[0]["label"][6:18, 6:18] = 2
-    (batch,) = run_of(source, size=(4, 5), crop=(1, 1), centred=1.0)
+    (batch,) = run_of(source, size=(4, 5), crop=(1, 1), centered=1.0)
     assert batch["label"] == 2
 
 
@@ -222,7 +222,7 @@ def test_evaluation_shows_every_example_once_at_its_own_size(channels):
         assert (label[:, width:] == VOID).all()
     assert (labels[-1] == VOID).all()
     assert run[0]["image"].shape == (2, 4, 4, channels)
-    seen = np.concatenate([batch["seen"] for batch in run])
+    seen = np.concatenate([batch["input_label"] for batch in run])
     for example, label in zip(mixed, seen, strict=False):
         assert (label == resized_label(example["label"], (4, 4))).all()
     assert (seen[-1] == VOID).all()
@@ -232,7 +232,7 @@ def test_without_a_size_images_are_padded_to_the_canvas():
     (batch,) = evaluation_batches(examples(2), size=None, batch_size=2, canvas=(10, 12))
     assert batch["image"].shape == (2, 10, 12, 1)
     assert (batch["extent"] == [8, 8]).all()
-    assert (batch["seen"] == batch["label"]).all()
+    assert (batch["input_label"] == batch["label"]).all()
 
 
 def test_labels_may_be_missing():

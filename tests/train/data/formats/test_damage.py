@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from tests.train.data.image_files import save
+from tests.train.data.image_files import encoded, pages, png_header, save, tiff
 from train.data.builder import SegmentationBuilder
 from train.data.example import VOID
 from train.data.prepare import decode
@@ -28,9 +28,6 @@ from train.data.sets.magnetic_tile import FOLDERS, MagneticTileSurfaces
 from train.data.sets.neu_seg import NeuSegSurfaces
 from train.data.sets.severstal import SeverstalSurfaces
 from train.errors import UserError
-
-from .test_files import encoded, header_of
-from .test_samples import pages, tiff
 
 HEIGHT, WIDTH = 6, 8
 RGB = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
@@ -231,8 +228,8 @@ OTHER_KINDS = {
     "turned": turned(),
     "one pixel less": encoded(Image.fromarray(LABEL[:, 1:]), "png"),
     "several pictures": pages(RGB),
-    "a bomb": header_of(60_000, 60_000),
-    "a large one": header_of(10_000, 10_000),
+    "a bomb": png_header(60_000, 60_000),
+    "a large one": png_header(10_000, 10_000),
     "an unknown label": encoded(Image.fromarray(LABEL * 7), "png"),
 }
 

@@ -4,14 +4,12 @@ import io
 import struct
 import zlib
 from pathlib import Path
-from typing import Literal
 
-import imagecodecs
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from tests.train.data.image_files import save
+from tests.train.data.image_files import pages, png, save, tiff
 from train.data.example import Decoding
 from train.data.formats.images import read_picture
 from train.data.formats.label_images import read_ids
@@ -21,35 +19,6 @@ from train.data.sets import Folder
 from train.errors import UserError
 
 HEIGHT, WIDTH = 12, 16
-GREY, RGB = 1, 2
-"""TIFF's numbers for what the values mean."""
-
-
-def tiff(values: np.ndarray, order: Literal["<", ">"] = "<", separate: bool = False, **changes: int) -> bytes:
-    """A TIFF without compression of values [h, w, c]; `changes` are tags such as t256=9."""
-    height, width, number = values.shape
-    data = np.moveaxis(values, -1, 0) if separate else values
-    data = data.astype(values.dtype.newbyteorder(order)).tobytes()
-    bits = 8 * values.itemsize
-    plane = len(data) // number if separate else len(data)
-    planes = number if separate else 1
-    tags = {
-        256: [width], 257: [height], 258: [bits] * number, 259: [1], 262: [RGB if number == 3 else GREY],
-        273: [8 + k * plane for k in range(planes)], 277: [number], 278: [height], 279: [plane] * planes,
-        284: [2 if separate else 1], 339: [1] * number,
-    }  # fmt: skip
-    if number not in (1, 3):
-        tags[338] = [0] * (number - 1)
-    tags |= {int(tag[1:]): [value] for tag, value in changes.items()}
-    directory, more = struct.pack(order + "H", len(tags)), b""
-    behind = 8 + len(data) + 2 + 12 * len(tags) + 4
-    for tag, numbers in sorted(tags.items()):
-        packed = struct.pack(f"{order}{len(numbers)}L", *numbers)
-        if len(numbers) > 1:
-            packed, more = struct.pack(order + "L", behind + len(more)), more + packed
-        directory += struct.pack(order + "HHL", tag, 4, len(numbers)) + packed
-    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "L", 8 + len(data))
-    return head + data + directory + bytes(4) + more
 
 
 def random(number: int, dtype: type = np.uint8, most: int = 255) -> np.ndarray:
@@ -60,17 +29,6 @@ def written(folder: Path, content: bytes, name: str = "a.tif") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(content)
     return folder / name
-
-
-def png(values: np.ndarray) -> bytes:
-    return bytes(imagecodecs.png_encode(values))
-
-
-def pages(values: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    first, *others = (Image.fromarray(np.ascontiguousarray(values[..., k])) for k in range(values.shape[-1]))
-    first.save(file, "tiff", save_all=True, append_images=others)
-    return file.getvalue()
 
 
 def test_levels_are_black_and_white_and_what_lies_between_keeps_its_place(tmp_path):

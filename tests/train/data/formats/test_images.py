@@ -1,6 +1,4 @@
 import io
-import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -8,19 +6,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from tests.train.data.image_files import save
+from tests.train.data.image_files import encoded, png_header, save
 from train.data.formats.images import read_bytes, read_picture
 from train.errors import UserError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 GREY = RGB[..., :1]
 RGBA = np.concatenate([RGB, np.full((6, 8, 1), 255, np.uint8)], -1)
-
-
-def encoded(image: Image.Image, form: str, **options) -> bytes:
-    file = io.BytesIO()
-    image.save(file, form, **options)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -62,14 +54,6 @@ def test_a_photograph_is_turned_as_its_exif_says(tmp_path, form):
     assert np.asarray(Image.open(io.BytesIO(stored))).shape == (8, 6, 3)
 
 
-def header_of(width: int, height: int) -> bytes:
-    """A PNG that claims a size and holds nothing."""
-    chunks = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0), b"IDAT", b"IEND"
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks
-    )
-
-
 TRANSPARENT = np.where(np.arange(4) == 3, 128, RGBA)
 
 REFUSED = {
@@ -78,8 +62,8 @@ REFUSED = {
     "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no PNG, JPEG, BMP or TIFF"),
     "truncated PNG": (encoded(Image.fromarray(RGB), "png")[:-40], "damaged"),
     "truncated JPEG": (encoded(Image.fromarray(RGB), "jpeg")[:-40], "damaged"),
-    "large": (header_of(10_000, 10_000), "pixels"),
-    "bomb": (header_of(60_000, 60_000), "pixels"),
+    "large": (png_header(10_000, 10_000), "pixels"),
+    "bomb": (png_header(60_000, 60_000), "pixels"),
     "16 bits": (encoded(Image.fromarray(np.zeros((6, 8), np.uint16)), "png"), "more than 8 bits"),
     "floating point": (encoded(Image.fromarray(np.zeros((6, 8), np.float32)), "tiff"), "floating point"),
     "CMYK": (encoded(Image.new("CMYK", (8, 6)), "jpeg"), "CMYK"),

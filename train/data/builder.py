@@ -19,12 +19,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from rich.console import Console
-from rich.progress import track
 
 from train.data.example import PARTS, VOID, Example
 from train.data.pixels import is_grey, is_jpeg, png_bytes
 from train.errors import UserError
+from train.run.log import progress
 
 THREADS = min(16, os.cpu_count() or 1)
 """That make examples."""
@@ -104,6 +103,12 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             disable_shuffling=True,
         )
 
+    def _log_download_bytes(self) -> None:
+        """Print nothing: no data set is downloaded."""
+
+    def _log_download_done(self) -> None:
+        """Print nothing: no data set is downloaded."""
+
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         items = self.plan
         if empty := [part for part in PARTS if not items[part]]:
@@ -164,10 +169,3 @@ def ahead(make: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
-
-
-def progress(items: Iterable[Any], description: str, total: int | None = None) -> Iterator[Any]:
-    """The items, with one line on a terminal that shows how far they got and then vanishes."""
-    console = Console(stderr=True)
-    quiet = not console.is_terminal
-    return iter(track(items, description, total=total, console=console, transient=True, disable=quiet))

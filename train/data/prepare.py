@@ -5,7 +5,6 @@ import io
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -129,10 +128,8 @@ def build(builder: SegmentationBuilder) -> None:
     place = Path(builder.data_path)
     for leftover in place.parent.glob(f"incomplete.*_{place.name}"):
         shutil.rmtree(leftover)
-    _ = builder.plan  # before its output is swallowed, so that what there is to say about the files is seen
-    # TFDS draws a bar for each of its own stages, prints about downloads, and makes a folder for them.
-    tfds.disable_progress_bar()
-    with redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as downloads:
+    tfds.disable_progress_bar()  # TFDS has one for each of its own stages
+    with tempfile.TemporaryDirectory() as downloads:
         builder.download_and_prepare(file_format="array_record", download_dir=downloads)
 
 

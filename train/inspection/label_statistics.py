@@ -10,12 +10,12 @@ from scipy import ndimage
 
 from balanced_jax.masks import class_weight_mask
 from train.config import Config, Term
-from train.data.builder import progress
 from train.data.example import PARTS, VOID
 from train.data.prepare import Prepared
 from train.data.resize import resized_label
 from train.inspection.muting import MUTED, Mask, class_sums, mean_over_images, purity, rescaled
 from train.measures.components import Component, components
+from train.run.log import progress
 from train.training.objective import find_option
 
 BETAS = (0.0, 0.5, 0.75, 0.9, 0.99, 0.999)

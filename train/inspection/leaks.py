@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from train.data.builder import progress
 from train.data.example import PARTS
 from train.data.pixels import visible
 from train.data.prepare import Part, Prepared, Record
+from train.run.log import progress
 
 BLOCKS = 20
 """An image is first compared by the means of so many blocks a side."""

@@ -15,6 +15,7 @@ from train.data.prepare import open_prepared, prepare
 from train.data.sets import generated
 from train.data.sets.generated import Generated, GeneratedSurfaces
 from train.errors import UserError
+from train.run import log
 
 TINY = Generated(train=4, validation=2, test=3, size=32)
 
@@ -186,6 +187,16 @@ def test_no_network_is_asked_and_nothing_printed(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(socket, "socket", refuse)
     prepare(TINY, data_dir=tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_progress_is_shown_on_a_terminal_unless_the_console_is_quiet(tmp_path, monkeypatch, capfd, quiet):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any output for a terminal
+    monkeypatch.setattr(log.console, "quiet", quiet)
+    prepare(TINY, data_dir=tmp_path)
+    output, errors = capfd.readouterr()
+    assert ("Preparing generated, train" in output) is not quiet
+    assert not errors
 
 
 def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(tmp_path):

@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import Items, SegmentationBuilder, progress
+from train.data.builder import Items, SegmentationBuilder
 from train.data.example import VOID, DataSet, Decoding, Example
 from train.data.formats.images import SUFFIXES, check_sizes, read_bytes, read_picture
 from train.data.formats.label_images import read_colors, read_ids, read_threshold
@@ -22,6 +22,7 @@ from train.data.formats.polygons import Coco, read_labelme
 from train.data.keys import key_of
 from train.data.sets.split import Traits, draw
 from train.errors import UserError
+from train.run.log import progress
 
 SUFFIXES_OF_MASKS = (*SUFFIXES, ".json")  # of LabelMe
 PART_FOLDERS = {

@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import Items, SegmentationBuilder, progress
+from train.data.builder import Items, SegmentationBuilder
 from train.data.example import DataSet, Example
 from train.data.formats.images import check_sizes, read_picture
 from train.data.formats.label_images import read_threshold
 from train.data.sets.original import Original, check_pairs
 from train.data.sets.split import Traits, with_validation
 from train.errors import UserError
+from train.run.log import progress
 
 CLASSES = ("background", "defect")
 ORIGINAL = Original(

@@ -12,13 +12,14 @@ from typing import ClassVar, Literal
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import Items, SegmentationBuilder, progress
+from train.data.builder import Items, SegmentationBuilder
 from train.data.example import DataSet, Example
 from train.data.formats.images import check_sizes, read_picture
 from train.data.formats.label_images import read_ids
 from train.data.sets.original import Original
 from train.data.sets.split import Traits, draw, with_validation
 from train.errors import UserError
+from train.run.log import progress
 
 CLASSES = ("background", "inclusion", "patches", "scratches")
 TEST_SHARE = 840 / 4470  # as in the official split

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from train.data.builder import THREADS, ahead
 from train.data.example import Example
@@ -191,8 +192,9 @@ def test_no_network_is_asked_and_nothing_printed(tmp_path, monkeypatch, capfd):
 
 @pytest.mark.parametrize("quiet", [False, True])
 def test_progress_is_shown_on_a_terminal_unless_the_console_is_quiet(tmp_path, monkeypatch, capfd, quiet):
-    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes any output for a terminal
-    monkeypatch.setattr(log.console, "quiet", quiet)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # any console takes its output for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(log, "console", Console(force_interactive=True, quiet=quiet))
     prepare(TINY, data_dir=tmp_path)
     output, errors = capfd.readouterr()
     assert ("Preparing generated, train" in output) is not quiet

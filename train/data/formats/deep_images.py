@@ -5,20 +5,21 @@ third. libpng and libtiff, through imagecodecs, do not.
 """
 
 import io
+import logging
 import struct
 from pathlib import Path
 from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
+import tifffile
 from PIL import ExifTags, Image
-from PIL.TiffImagePlugin import PREFIXES, ImageFileDirectory_v2
+from PIL.TiffImagePlugin import PREFIXES
 
 from train.errors import UserError
 
-WIDTH, HEIGHT, BITS, SAMPLES, PLANES = 256, 257, 258, 277, 284  # TIFF's tags
-SEPARATE = 2
-"""TIFF's number for channels that are stored one after the other."""
+# tifffile's remarks on damaged files, besides the error that becomes a UserError.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 class Layout(NamedTuple):
@@ -49,22 +50,17 @@ def layout(encoded: bytes) -> Layout | None:
         return Layout(width, height, bits, {2: 3, 4: 2, 6: 4}.get(kind, 1))
     if not encoded.startswith(tuple(PREFIXES)):
         return None
-    file = io.BytesIO(encoded)
-    head = file.read(8)
-    tags = ImageFileDirectory_v2(head + file.read(8) if head[2] == 43 else head)
-    file.seek(tags.next)
-    tags.load(file)
-    if not {WIDTH, HEIGHT} <= tags.keys():
-        raise ValueError("no width or height")
-    return Layout(
-        tags[WIDTH],
-        tags[HEIGHT],
-        max(tags.get(BITS, (1,))),
-        tags.get(SAMPLES, 1),
-        tags.get(PLANES) == SEPARATE,
-        tags.next != 0,
-        tags.get(ExifTags.Base.Orientation, 1) != 1,
-    )
+    with tifffile.TiffFile(io.BytesIO(encoded)) as file:
+        page = file.pages.first
+        return Layout(
+            page.imagewidth,
+            page.imagelength,
+            np.max(page.bitspersample).item(),
+            page.samplesperpixel,
+            page.planarconfig == tifffile.PLANARCONFIG.SEPARATE,
+            len(file.pages) > 1,
+            page.tags.valueof("Orientation", 1) != 1,
+        )
 
 
 def is_png(encoded: bytes) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import ExifTags, Image
 
 from tests.train.data.image_files import pages, png, save, tiff
@@ -87,6 +88,17 @@ def test_a_tiff_may_have_any_number_of_channels(tmp_path, number, how):
     pixels, stored = read_picture(written(tmp_path, content), Decoding((0, 255), number))
     np.testing.assert_array_equal(pixels, values)
     np.testing.assert_array_equal(decode(stored, number), values)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_a_bigtiff_is_read_like_a_tiff(tmp_path, order, planes):
+    values = random(5, np.uint16)
+    stored = values if planes == "contig" else np.moveaxis(values, -1, 0)
+    options = {"byteorder": order, "planarconfig": planes, "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.tif", stored, bigtiff=True, metadata=None, **options)
+    pixels, _ = read_picture(tmp_path / "a.tif", Decoding((0, 255), 5))
+    np.testing.assert_array_equal(pixels, values)
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])

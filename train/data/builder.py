@@ -147,6 +147,11 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         metadata["fingerprint"] = content.hexdigest()
 
 
+def short_digest(value: Any) -> str:
+    """Return twelve hex digits that identify plain lists, dictionaries, text and numbers."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
 def update_fingerprint(content: Any, part: str, example: Example) -> None:
     """Add an example to the digest of a set: its part, name, image and labels.
 

@@ -14,12 +14,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import Items, SegmentationBuilder
+from train.data.builder import Items, SegmentationBuilder, short_digest
 from train.data.example import VOID, DataSet, Decoding, Example
 from train.data.formats.images import SUFFIXES, check_sizes, read_bytes, read_picture
 from train.data.formats.label_images import read_colors, read_ids, read_threshold
 from train.data.formats.polygons import Coco, read_labelme
-from train.data.keys import key_of
 from train.data.sets.split import Traits, draw
 from train.errors import UserError
 from train.run.log import progress
@@ -67,6 +66,29 @@ class Folder(DataSet):
     seed: int = 0
     """Another seed, other parts."""
 
+    def __post_init__(self):
+        """Check all options but the folders, which the command line adds to the folder of a config."""
+        number = len(self.classes)
+        if not 2 <= number <= VOID or len(set(self.classes)) < number:
+            problem = f"data.classes: {self.classes} are not 2 to {VOID} different names, background first"
+        elif self.threshold is not None and (number > 2 or self.colors or not 0 <= self.threshold < 255):
+            problem = f"data.threshold: {self.threshold} takes 0 to 254, two classes and no data.colors"
+        elif self.colors and len(self.colors) not in (number, number + 1):
+            problem = f"data.colors: {len(self.colors)} colors for {number} classes; one each, then void's"
+        elif len({*map(parse_color, self.colors)}) < len(self.colors):
+            problem = f"data.colors: {self.colors} holds a color twice; each class takes its own"
+        elif self.void is not None and 0 <= self.void < number:
+            problem = f"data.void: {self.void} is the id of {self.classes[self.void]}; take another or None"
+        elif self.levels is not None and not 0 <= self.levels[0] < self.levels[1] < 2**16:
+            problem = f"data.levels: {self.levels} are not two values from 0 to 65535, black first"
+        elif self.channels is not None and self.channels < 2:
+            problem = f"data.channels: {self.channels} is less than 2; leave it out for grey and RGB"
+        elif not (0 < self.validation < 1 and 0 < self.test < 1):
+            problem = f"data.validation, data.test: {self.validation}, {self.test} are not between 0 and 1"
+        else:
+            return
+        raise UserError(problem)
+
     def builder(self, *, data_dir: Path, source: Path | None) -> "FolderSurfaces":
         """The builder of the folder as it is now; `source` is not used."""
         return FolderSurfaces(self, data_dir=data_dir)
@@ -93,14 +115,17 @@ class FolderSurfaces(SegmentationBuilder):
     name = "folder"
 
     def __init__(self, data: Folder, *, data_dir: Path):
-        check_options(data)
+        if not data.images:
+            raise UserError("data.images: no folder given; pass --data.images DIR and --data.masks DIR")
+        if data.masks is None and not data.mask_suffix:
+            raise UserError("data.masks: no folder given; pass --data.masks DIR, or --data.mask-suffix TEXT")
         self.data = data
         self.pairs = pair_files(data)
         files = [path for pair in self.pairs for path in pair[1:]]
         if data.groups is not None:
             files.append(Path(data.groups))
         state = [[*file_state(path), str(path.resolve())] for path in files]
-        super().__init__(data.classes, data_dir=data_dir / key_of([dataclasses.asdict(data), state]))
+        super().__init__(data.classes, data_dir=data_dir / short_digest([dataclasses.asdict(data), state]))
 
     def items(self) -> Items:
         names = [pair.name for pair in self.pairs]
@@ -130,34 +155,6 @@ class FolderSurfaces(SegmentationBuilder):
         return Example(pair.name, encoded, pixels, label, group)
 
 
-def check_options(data: Folder) -> None:
-    """Raise a UserError for options that contradict each other."""
-    number = len(data.classes)
-    if not data.images:
-        problem = "data.images: no folder given; pass --data.images DIR and --data.masks DIR"
-    elif not 2 <= number <= VOID or len(set(data.classes)) < number:
-        problem = f"data.classes: {data.classes} are not 2 to {VOID} different names, background first"
-    elif data.masks is None and not data.mask_suffix:
-        problem = "data.masks: no folder given; pass --data.masks DIR, or --data.mask-suffix TEXT"
-    elif data.threshold is not None and (number > 2 or data.colors or not 0 <= data.threshold < 255):
-        problem = f"data.threshold: {data.threshold} takes 0 to 254, two classes and no data.colors"
-    elif data.colors and len(data.colors) not in (number, number + 1):
-        problem = f"data.colors: {len(data.colors)} colours for {number} classes; one each, then that of void"
-    elif len({*map(parse_color, data.colors)}) < len(data.colors):
-        problem = f"data.colors: {data.colors} holds a colour twice; each class takes its own"
-    elif data.void is not None and 0 <= data.void < number:
-        problem = f"data.void: {data.void} is the id of {data.classes[data.void]}; take another value or None"
-    elif data.levels is not None and not 0 <= data.levels[0] < data.levels[1] < 2**16:
-        problem = f"data.levels: {data.levels} are not two values from 0 to 65535, black first"
-    elif data.channels is not None and data.channels < 2:
-        problem = f"data.channels: {data.channels} is less than 2; leave it out for grey and RGB"
-    elif not (0 < data.validation < 1 and 0 < data.test < 1):
-        problem = f"data.validation, data.test: {data.validation}, {data.test} are not shares between 0 and 1"
-    else:
-        return
-    raise UserError(problem)
-
-
 def parse_color(text: str) -> tuple[int, int, int]:
     """Red, green and blue of "RRGGBB" or "#RRGGBB".
 
@@ -166,7 +163,7 @@ def parse_color(text: str) -> tuple[int, int, int]:
     """
     digits = text.removeprefix("#")
     if len(digits) != 6 or not set(digits.lower()) <= set("0123456789abcdef"):
-        raise UserError(f"data.colors: {text!r} is no colour; write six hexadecimal digits such as ff0000")
+        raise UserError(f"data.colors: {text!r} is no color; write six hexadecimal digits such as ff0000")
     red, green, blue = bytes.fromhex(digits)
     return red, green, blue
 

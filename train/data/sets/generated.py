@@ -8,9 +8,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import Items, SegmentationBuilder
+from train.data.builder import Items, SegmentationBuilder, short_digest
 from train.data.example import PARTS, DataSet, Example
-from train.data.keys import key_of
 from train.data.pixels import png_bytes
 from train.data.sets.surface import paint
 from train.errors import UserError
@@ -31,6 +30,12 @@ class Generated(DataSet):
     seed: int = 0
     """Another seed, other pictures."""
 
+    def __post_init__(self):
+        if min(self.train, self.validation, self.test) < 1 or self.size < 32:
+            raise UserError(
+                f"data: {self} cannot be painted; every part takes at least 1 image and size at least 32"
+            )
+
     def builder(self, *, data_dir: Path, source: Path | None) -> "GeneratedSurfaces":
         """The builder of these pictures; `source` is not used."""
         return GeneratedSurfaces(self, data_dir=data_dir)
@@ -45,12 +50,8 @@ class GeneratedSurfaces(SegmentationBuilder):
 
     def __init__(self, data: Generated, *, data_dir: Path):
         self.data = data
-        if min(data.train, data.validation, data.test) < 1 or data.size < 32:
-            raise UserError(
-                f"data: {data} cannot be painted; every part takes at least 1 image and size at least 32"
-            )
         classes = ("background", "scratch", "spot", "pit")
-        super().__init__(classes, data_dir=data_dir / key_of(dataclasses.asdict(data)))
+        super().__init__(classes, data_dir=data_dir / short_digest(dataclasses.asdict(data)))
 
     def items(self) -> Items:
         return {part: [(part, index) for index in range(getattr(self.data, part))] for part in PARTS}

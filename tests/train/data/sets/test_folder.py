@@ -300,24 +300,30 @@ def test_a_wrong_file_is_named_with_the_remedy(shop, spoil, problem):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"images": ""}, "data.images: no folder given"),
-        ({"masks": None}, "data.masks: no folder given"),
         ({"classes": ("background",)}, "data.classes"),
         ({"classes": ("a", "b", "a")}, "data.classes"),
         ({"threshold": 127, "classes": ("a", "b", "c")}, "data.threshold"),
         ({"threshold": 255}, "data.threshold"),
         ({"threshold": 127, "colors": ("000000", "ffffff")}, "data.threshold"),
-        ({"colors": ("000000",)}, "data.colors: 1 colours for 2 classes"),
-        ({"colors": ("000000", "#000000")}, "data.colors: .* holds a colour twice"),
-        ({"colors": ("000000", "red")}, "data.colors: 'red' is no colour"),
+        ({"colors": ("000000",)}, "data.colors: 1 colors for 2 classes"),
+        ({"colors": ("000000", "#000000")}, "data.colors: .* holds a color twice"),
+        ({"colors": ("000000", "red")}, "data.colors: 'red' is no color"),
         ({"void": 1}, "data.void: 1 is the id of defect"),
         ({"validation": 0.0}, "data.validation, data.test"),
         ({"test": 1.0}, "data.validation, data.test"),
     ],
 )
-def test_options_that_contradict_each_other_are_refused(shop, change, problem):
+def test_options_that_contradict_each_other_are_refused(change, problem):
     with pytest.raises(UserError, match=problem):
-        prepared(shop, **change)
+        Folder(**change)
+
+
+@pytest.mark.parametrize("option", ["images", "masks"])
+def test_a_folder_that_is_not_given_is_asked_for_by_its_flag(tmp_path, option):
+    options = {"images": "images", "masks": "masks", option: Folder.__dict__[option]}
+    data = Folder(**options)  # as in a config, until the command line names the folder
+    with pytest.raises(UserError, match=f"data.{option}: no folder given; pass --data.{option} DIR"):
+        data.builder(data_dir=tmp_path, source=None)
 
 
 def write_groups(root: Path, lines: list[str], head: str = "name,group") -> dict[str, str]:

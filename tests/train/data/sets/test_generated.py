@@ -34,7 +34,7 @@ def test_parts_and_seeds_have_pictures_of_their_own(tmp_path):
     assert len(set(pictures)) == len(pictures) == 12
 
 
-@pytest.mark.parametrize("data", [Generated(train=0), Generated(size=16)])
-def test_sizes_that_cannot_be_painted_are_refused(tmp_path, data):
+@pytest.mark.parametrize("options", [{"train": 0}, {"size": 16}])
+def test_sizes_that_cannot_be_painted_are_refused(options):
     with pytest.raises(UserError, match="cannot be painted"):
-        prepare(data, data_dir=tmp_path)
+        Generated(**options)

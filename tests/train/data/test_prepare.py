@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from train.data.builder import THREADS, ahead
+from train.data.builder import THREADS, map_in_threads
 from train.data.example import Example
 from train.data.prepare import open_prepared, prepare
 from train.data.sets import generated
@@ -172,9 +172,9 @@ def test_two_processes_without_tensorflow_prepare_the_same_set_at_once(tiny, tmp
     assert [process.communicate() for process in both] == [(f"{tiny.fingerprint}\n", "")] * 2
 
 
-def test_examples_are_made_ahead_but_not_all_at_once():
+def test_examples_are_made_in_advance_but_not_all_at_once():
     made = []
-    stream = ahead(lambda item: made.append(item) or item, range(1000))
+    stream = map_in_threads(lambda item: made.append(item) or item, range(1000))
     assert next(stream) == 0
     assert len(made) <= 2 * THREADS + 1
     assert list(stream) == list(range(1, 1000))
@@ -257,7 +257,7 @@ def test_half_a_copy_is_not_taken_for_the_set(tiny, tmp_path, name, keep):
 def test_an_empty_folder_is_not_taken_for_a_set(tiny, tmp_path):
     place = tiny.parts["train"].directory.relative_to(tiny.parts["train"].directory.parents[2])
     (tmp_path / place).mkdir(parents=True)
-    with pytest.raises(UserError, match=r"its JSON files are not whole; delete this folder"):
+    with pytest.raises(UserError, match=r"its JSON files are incomplete or damaged; delete this folder"):
         prepare(TINY, data_dir=tmp_path)
 
 

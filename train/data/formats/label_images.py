@@ -11,7 +11,7 @@ from PIL import Image
 
 from train.data.example import VOID
 from train.data.formats.images import describe_mode, opaque, open_image
-from train.data.pixels import is_grey
+from train.data.pixels import is_gray
 from train.errors import UserError
 
 
@@ -75,7 +75,7 @@ def grey_levels(image: Image.Image, path: Path) -> np.ndarray:
         UserError: it is coloured or has more than 8 bits.
     """
     shown = shown_colors(image, path)
-    if not is_grey(shown):
+    if not is_gray(shown):
         raise UserError(f"{path}: is coloured; say with --data.colors which colour stands for which class")
     return shown[..., 0]
 

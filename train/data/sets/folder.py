@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder, short_digest
 from train.data.example import VOID, DataSet, Decoding, Example
-from train.data.formats.images import SUFFIXES, check_sizes, read_bytes, read_picture
+from train.data.formats.images import SUFFIXES, check_sizes, read_bytes, read_image
 from train.data.formats.label_images import read_colors, read_ids, read_threshold
 from train.data.formats.polygons import Coco, read_labelme
 from train.data.sets.split import Traits, draw
@@ -149,7 +149,7 @@ class FolderSurfaces(SegmentationBuilder):
 
     def example(self, item: tuple[Pair, str]) -> Example:
         pair, group = item
-        pixels, encoded = read_picture(pair.image, self.data.decoding)
+        pixels, encoded = read_image(pair.image, self.data.decoding)
         label = read_label(self.data, pair)
         check_sizes(pair.image, pixels, pair.mask, label)
         return Example(pair.name, encoded, pixels, label, group)

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder
 from train.data.example import DataSet, Example
-from train.data.formats.images import check_sizes, read_picture
+from train.data.formats.images import check_sizes, read_image
 from train.data.formats.label_images import read_threshold
 from train.data.sets.original import Original, check_pairs
 from train.data.sets.split import Traits, draw
@@ -75,7 +75,7 @@ class KolektorSDDSurfaces(SegmentationBuilder):
     def example(self, item: tuple[Path, str]) -> Example:
         root, name = item
         image, mask = root / f"{name}.jpg", root / f"{name}_label.bmp"
-        pixels, encoded = read_picture(image)
+        pixels, encoded = read_image(image)
         # Some masks are grey, some have a palette, and one of these has two shades for the defect.
         label = read_threshold(mask, 0)
         check_sizes(image, pixels, mask, label)

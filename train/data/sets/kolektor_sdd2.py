@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder
 from train.data.example import DataSet, Example
-from train.data.formats.images import check_sizes, read_picture
+from train.data.formats.images import check_sizes, read_image
 from train.data.formats.label_images import read_threshold
 from train.data.sets.original import Original, check_pairs
 from train.data.sets.split import Traits, with_validation
@@ -66,7 +66,7 @@ class KolektorSDD2Surfaces(SegmentationBuilder):
     def example(self, item: tuple[Path, str]) -> Example:
         root, name = item
         image = root / f"{name}.png"
-        pixels, encoded = read_picture(image)
+        pixels, encoded = read_image(image)
         label = read_label(root, name)
         check_sizes(image, pixels, mask_path(root, name), label)
         return Example(name, encoded, pixels, label)

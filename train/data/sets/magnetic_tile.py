@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder
 from train.data.example import DataSet, Example
-from train.data.formats.images import check_sizes, read_picture
+from train.data.formats.images import check_sizes, read_image
 from train.data.formats.label_images import read_threshold
 from train.data.sets.original import Original
 from train.data.sets.split import Traits, draw, with_validation
@@ -73,7 +73,7 @@ class MagneticTileSurfaces(SegmentationBuilder):
     def example(self, item: tuple[Path, str]) -> Example:
         root, name = item
         image, mask = file_of(root, name, ".jpg"), file_of(root, name, ".png")
-        pixels, encoded = read_picture(image)
+        pixels, encoded = read_image(image)
         # An empty mask in the folder of a defect is kept as what it is, a clean image.
         label = read_threshold(mask, THRESHOLD) * class_of(name)
         check_sizes(image, pixels, mask, label)

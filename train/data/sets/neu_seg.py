@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder
 from train.data.example import DataSet, Example
-from train.data.formats.images import check_sizes, read_picture
+from train.data.formats.images import check_sizes, read_image
 from train.data.formats.label_images import read_ids
 from train.data.sets.original import Original
 from train.data.sets.split import Traits, draw, with_validation
@@ -76,7 +76,7 @@ class NeuSegSurfaces(SegmentationBuilder):
     def example(self, item: tuple[Path, str]) -> Example:
         root, name = item
         image, mask = root / "images" / f"{name}.jpg", mask_path(root, name)
-        pixels, encoded = read_picture(image)
+        pixels, encoded = read_image(image)
         label = read_label(root, name)
         check_sizes(image, pixels, mask, label)
         return Example(name, encoded, pixels, label, self.photographs[name])

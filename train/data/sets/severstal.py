@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder
 from train.data.example import DataSet, Example
-from train.data.formats.images import read_bytes, read_picture
+from train.data.formats.images import read_bytes, read_image
 from train.data.sets.original import Original
 from train.data.sets.split import Traits, draw, with_validation
 from train.errors import UserError
@@ -83,7 +83,7 @@ class SeverstalSurfaces(SegmentationBuilder):
 
     def example(self, item: tuple[Path, Runs]) -> Example:
         path, runs = item
-        pixels, encoded = read_picture(path)
+        pixels, encoded = read_image(path)
         return Example(path.stem, encoded, pixels, read_label(path, runs, pixels.shape[:2]))
 
 

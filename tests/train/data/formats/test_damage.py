@@ -227,7 +227,7 @@ OTHER_KINDS = {
     "CMYK": encoded(Image.new("CMYK", (WIDTH, HEIGHT)), "jpeg"),
     "turned": turned(),
     "one pixel less": encoded(Image.fromarray(LABEL[:, 1:]), "png"),
-    "several pictures": pages(RGB),
+    "several images": pages(RGB),
     "a bomb": png_header(60_000, 60_000),
     "a large one": png_header(10_000, 10_000),
     "an unknown label": encoded(Image.fromarray(LABEL * 7), "png"),

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 
 from tests.train.data.image_files import pages, png, save, tiff
 from train.data.example import Decoding
-from train.data.formats.images import read_picture
+from train.data.formats.images import read_image
 from train.data.formats.label_images import read_ids
 from train.data.pipeline import evaluation_batches, training_batches
 from train.data.prepare import decode, prepare
@@ -36,7 +36,7 @@ def test_levels_are_black_and_white_and_what_lies_between_keeps_its_place(tmp_pa
     values = np.array([[0, 100, 110, 600, 1090, 1100, 65535]], np.uint16)[..., None]
     expected = np.array([[0, 0, 3, 128, 252, 255, 255]])[..., None]  # 255 * .01 = 2.55, 255 * .5 = 127.5
     for content in (png(values[..., 0]), tiff(values), tiff(values, ">")):
-        pixels, stored = read_picture(written(tmp_path, content), Decoding((100, 1100)))
+        pixels, stored = read_image(written(tmp_path, content), Decoding((100, 1100)))
         assert pixels.dtype == np.uint8
         np.testing.assert_array_equal(pixels, expected)
         np.testing.assert_array_equal(decode(stored, 1), expected)
@@ -44,7 +44,7 @@ def test_levels_are_black_and_white_and_what_lies_between_keeps_its_place(tmp_pa
 
 def test_images_of_8_bits_have_no_need_of_levels(picture):
     path = picture("a.png")
-    np.testing.assert_array_equal(read_picture(path, Decoding((0, 4095)))[0], read_picture(path)[0])
+    np.testing.assert_array_equal(read_image(path, Decoding((0, 4095)))[0], read_image(path)[0])
 
 
 COLOURED = random(3, np.uint16, 4095)
@@ -60,18 +60,18 @@ COLOURED = random(3, np.uint16, 4095)
 )  # fmt: skip
 def test_sixteen_bits_in_colour_are_read_to_the_last(tmp_path, content):
     path = written(tmp_path, content)
-    pixels, stored = read_picture(path, Decoding((0, 4095), 3))
+    pixels, stored = read_image(path, Decoding((0, 4095), 3))
     np.testing.assert_array_equal(pixels, np.round(COLOURED * (255 / 4095)))
     np.testing.assert_array_equal(decode(stored, 3), pixels)
     with pytest.raises(
         UserError, match=r"a\.tif: has more than 8 bits \(values up to \d+\); .*--data.levels"
     ):
-        read_picture(path, Decoding(channels=3))
+        read_image(path, Decoding(channels=3))
 
 
 def test_sixteen_bits_in_colour_are_never_taken_for_labels(tmp_path):
     for content in (png(COLOURED), tiff(COLOURED)):
-        with pytest.raises(UserError, match=r"a\.tif: has 16 bits a channel; save it with 8"):
+        with pytest.raises(UserError, match=r"a\.tif: has 16 bits per channel; save it with 8"):
             read_ids(written(tmp_path, content), ("background", "defect"), 255)
 
 
@@ -85,7 +85,7 @@ def test_a_tiff_may_have_any_number_of_channels(tmp_path, number, how):
         "pages": lambda: pages(values),
         "16 bits": lambda: tiff(values.astype(np.uint16)),
     }[how]()
-    pixels, stored = read_picture(written(tmp_path, content), Decoding((0, 255), number))
+    pixels, stored = read_image(written(tmp_path, content), Decoding((0, 255), number))
     np.testing.assert_array_equal(pixels, values)
     np.testing.assert_array_equal(decode(stored, number), values)
 
@@ -97,7 +97,7 @@ def test_a_bigtiff_is_read_like_a_tiff(tmp_path, order, planes):
     stored = values if planes == "contig" else np.moveaxis(values, -1, 0)
     options = {"byteorder": order, "planarconfig": planes, "photometric": "minisblack"}
     tifffile.imwrite(tmp_path / "a.tif", stored, bigtiff=True, metadata=None, **options)
-    pixels, _ = read_picture(tmp_path / "a.tif", Decoding((0, 255), 5))
+    pixels, _ = read_image(tmp_path / "a.tif", Decoding((0, 255), 5))
     np.testing.assert_array_equal(pixels, values)
 
 
@@ -106,16 +106,16 @@ def test_a_bigtiff_is_read_like_a_tiff(tmp_path, order, planes):
 def test_alpha_is_a_channel_where_it_is_asked_for(tmp_path, mode, form):
     values = random(len(mode))
     path = save(Image.fromarray(values, mode), tmp_path / f"a.{form}")
-    np.testing.assert_array_equal(read_picture(path, Decoding(channels=len(mode)))[0], values)
+    np.testing.assert_array_equal(read_image(path, Decoding(channels=len(mode)))[0], values)
     with pytest.raises(UserError, match="transparent"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_the_four_inks_are_channels_and_are_turned_as_exif_says(tmp_path):
     image = Image.new("CMYK", (8, 6), (10, 20, 30, 40))
     exif = image.getexif()
     exif[ExifTags.Base.Orientation] = 6
-    pixels, _ = read_picture(save(image, tmp_path / "a.jpg", exif=exif), Decoding(channels=4))
+    pixels, _ = read_image(save(image, tmp_path / "a.jpg", exif=exif), Decoding(channels=4))
     assert pixels.shape == (8, 6, 4)
     assert np.abs(pixels[0, 0] - np.array([10, 20, 30, 40])).max() < 3
 
@@ -126,7 +126,7 @@ Image.new("L", (9, 9)).save(UNLIKE, "tiff", save_all=True, append_images=[Image.
 
 EXIF = b"eXIfMM\0*\0\0\0\x08\0\x01" + struct.pack(">HHLHHL", 274, 3, 1, 6, 0, 0)
 TURNED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(EXIF))
-"""The chunk of a PNG that says that it is stored turned."""
+"""The chunk of a PNG that says that it is stored rotated."""
 
 
 @pytest.mark.parametrize(
@@ -141,10 +141,10 @@ TURNED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(
         (tiff(random(4)), 3, "has 4 channels, not the 3"),
         (pages(random(3)), 2, "has 3 channels, not the 2"),
         (pages(random(3)), 4, "has 3 channels, not the 4"),
-        (pages(random(3)), None, "holds several pictures"),
-        (UNLIKE.getvalue(), 2, "its pages are not all grey and alike"),
-        (tiff(random(5), t274=6), 5, "is stored turned; save it upright"),
-        (png(COLOURED)[:33] + TURNED + png(COLOURED)[33:], 3, "is stored turned; save it upright"),
+        (pages(random(3)), None, "holds several images"),
+        (UNLIKE.getvalue(), 2, "its pages are not all gray and alike"),
+        (tiff(random(5), t274=6), 5, "is stored rotated; save it upright"),
+        (png(COLOURED)[:33] + TURNED + png(COLOURED)[33:], 3, "is stored rotated; save it upright"),
         (tiff(random(5), t256=60_000, t257=60_000), 5, "has more than 89478485 pixels"),
         (tiff(random(5), t277=60_000), 5, "is damaged"),
         (tiff(random(5).astype(np.float32), t339=3), 5, "holds values of type float32; save it with 8 or 16"),
@@ -154,7 +154,7 @@ TURNED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(
 )
 def test_what_is_not_as_it_was_said_is_refused_by_name(tmp_path, content, channels, problem):
     with pytest.raises(UserError, match=rf"a\.tif: {problem}") as caught:
-        read_picture(written(tmp_path, content), Decoding((0, 255), channels))
+        read_image(written(tmp_path, content), Decoding((0, 255), channels))
     assert "\n" not in str(caught.value)
 
 

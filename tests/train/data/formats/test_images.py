@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from tests.train.data.image_files import encoded, png_header, save
-from train.data.formats.images import read_bytes, read_picture
+from train.data.formats.images import read_bytes, read_image
 from train.errors import UserError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -31,7 +31,7 @@ RGBA = np.concatenate([RGB, np.full((6, 8, 1), 255, np.uint8)], -1)
 def test_pixels_are_what_a_viewer_shows(tmp_path, image, pixels, form):
     if form == "bmp" and image.mode == "LA":
         pytest.skip("BMP has no grey with alpha")
-    got, stored = read_picture(save(image, tmp_path / f"a.{form}"))
+    got, stored = read_image(save(image, tmp_path / f"a.{form}"))
     assert got.dtype == np.uint8
     np.testing.assert_array_equal(np.broadcast_to(got, pixels.shape), pixels)  # one channel or three
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(stored))).reshape(got.shape), got)
@@ -40,7 +40,7 @@ def test_pixels_are_what_a_viewer_shows(tmp_path, image, pixels, form):
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
 def test_plain_files_are_kept_byte_by_byte(picture, name):
     path = picture(name)
-    assert read_picture(path)[1] == path.read_bytes()
+    assert read_image(path)[1] == path.read_bytes()
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png", "tiff"])
@@ -49,7 +49,7 @@ def test_a_photograph_is_turned_as_its_exif_says(tmp_path, form):
     exif = image.getexif()
     exif[ExifTags.Base.Orientation] = 6
     path = save(image, tmp_path / f"a.{form}", exif=exif)
-    pixels, stored = read_picture(path)
+    pixels, stored = read_image(path)
     assert pixels.shape == (8, 6, 3)
     assert np.asarray(Image.open(io.BytesIO(stored))).shape == (8, 6, 3)
 
@@ -70,7 +70,7 @@ REFUSED = {
     "transparent": (encoded(Image.fromarray(TRANSPARENT.astype(np.uint8)), "png"), "transparent"),
     "several": (
         encoded(Image.new("L", (8, 6)), "tiff", save_all=True, append_images=[Image.new("L", (8, 6))]),
-        "several pictures",
+        "several images",
     ),
 }
 
@@ -80,7 +80,7 @@ def test_what_cannot_be_read_without_guessing_is_refused_by_name(tmp_path, conte
     path = tmp_path / "scan.png"
     path.write_bytes(content)
     with pytest.raises(UserError, match=problem) as caught:
-        read_picture(path)
+        read_image(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -102,7 +102,7 @@ def test_damage_is_either_harmless_or_a_user_error(tmp_path, form, cut, data):
     path = tmp_path / "damaged"
     path.write_bytes(content[:place] if cut else content)
     try:
-        pixels, _ = read_picture(path)
+        pixels, _ = read_image(path)
     except UserError as error:
         message = str(error)
     else:

@@ -60,7 +60,7 @@ def test_a_threshold_looks_at_what_is_shown_not_at_palette_indices(tmp_path):
 
 def test_a_bmp_that_pillow_misreads_is_refused(tmp_path):
     two = palette_image(np.array([[0, 0, 1]], np.uint8), [0, 0, 0, 255, 255, 255])
-    with pytest.raises(UserError, match=r"m\.bmp: is a BMP of two colours"):
+    with pytest.raises(UserError, match=r"m\.bmp: is a BMP of two colors"):
         read_threshold(save(two, tmp_path / "m.bmp"), 127)
 
 
@@ -79,7 +79,7 @@ def test_colours_stand_for_classes_and_the_further_one_for_void(tmp_path, form, 
 @pytest.mark.parametrize("color", [(254, 0, 0), (255, 255, 254), (0, 1, 0)])
 def test_a_colour_outside_the_table_is_named(tmp_path, color):
     path = save(Image.fromarray(np.array([[color]], np.uint8)), tmp_path / "m.png")
-    with pytest.raises(UserError, match=r"m\.png: colour {:02x}{:02x}{:02x} is not".format(*color)):
+    with pytest.raises(UserError, match=r"m\.png: color {:02x}{:02x}{:02x} is not".format(*color)):
         read_colors(path, COLORS[:3], void=3)
 
 
@@ -88,7 +88,7 @@ def test_a_colour_outside_the_table_is_named(tmp_path, color):
 )
 def test_a_coloured_mask_asks_for_its_colours(tmp_path, read):
     path = save(Image.new("RGB", (3, 2), (9, 0, 0)), tmp_path / "m.png")
-    with pytest.raises(UserError, match=r"m\.png: is coloured; say with --data\.colors"):
+    with pytest.raises(UserError, match=r"m\.png: is in color; say with --data\.colors"):
         read(path)
 
 
@@ -97,5 +97,5 @@ def test_a_coloured_mask_asks_for_its_colours(tmp_path, read):
 )
 def test_sixteen_bits_are_class_ids_only(tmp_path, read):
     path = save(Image.fromarray(np.zeros((2, 3), np.uint16)), tmp_path / "m.png")
-    with pytest.raises(UserError, match=r"m\.png: is 16-bit grey"):
+    with pytest.raises(UserError, match=r"m\.png: is 16-bit gray"):
         read(path)

@@ -104,8 +104,8 @@ def test_a_shape_outside_or_without_area_marks_nothing(tmp_path):
         ({"shapes": []}, r"is not understood as a LabelMe file \(KeyError: 'imageHeight'\); export it again"),
         ([1, 2], "is not understood as a LabelMe file"),
         (labelme(shape("pit", [["a", 1]])), "is not understood as a LabelMe file"),
-        (labelme(shape("pit", [[1, 1], [math.nan, 2], [3, 3]])), "a point that is no number"),
-        (labelme(shape("pit", [[1, 1], [math.inf, 1]], "circle")), "a point that is no number"),
+        (labelme(shape("pit", [[1, 1], [math.nan, 2], [3, 3]])), "a point that is not finite"),
+        (labelme(shape("pit", [[1, 1], [math.inf, 1]], "circle")), "a point that is not finite"),
         (labelme() | {"imageHeight": 10**9}, "an image of 16x1000000000 pixels"),
     ],
 )

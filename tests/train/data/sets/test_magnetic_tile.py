@@ -161,7 +161,7 @@ def test_a_mask_of_another_size_is_named(original, mask):
 def test_a_coloured_mask_and_a_damaged_image_are_named(original):
     path = file(original, "MT_Crack/exp1_num_3001")
     Image.new("RGB", (10, 10), "red").save(path.with_suffix(".png"))
-    with pytest.raises(UserError, match=r"exp1_num_3001\.png: is coloured"):
+    with pytest.raises(UserError, match=r"exp1_num_3001\.png: is in color"):
         prepared(original)
     path.with_suffix(".jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(UserError, match=r"exp1_num_3001\.jpg: .*replace or remove it"):

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.example import PARTS, VOID, Example
+from train.data.example import DEFAULT_DECODING, PARTS, VOID, Decoding, Example
+from train.data.formats.images import read_image
 from train.data.pixels import is_gray, is_jpeg, png_bytes
 from train.errors import UserError
 from train.run.log import progress
@@ -40,6 +41,8 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     The metadata hold the class names, the number of channels (1 if every image is gray, 3 if some are RGB,
     else the number that all of them have), the fingerprint, and for each example its (height, width), the
     classes it shows and its group, so that nothing is decoded to look these up.
+
+    A subclass raises its VERSION whenever its examples, their description or their parts change.
     """
 
     def __init_subclass__(cls, **options: Any):
@@ -132,6 +135,37 @@ def refuse_incomplete(directory: Path) -> Iterator[None]:
     # TFDS and the parsers of its JSON files raise errors of many kinds.
     except Exception as error:
         raise UserError(f"{directory}: its JSON files are incomplete or damaged; {REBUILD}") from error
+
+
+def read_example(
+    name: str,
+    image: Path,
+    label_image: Path,
+    label: np.ndarray,
+    group: str | None = None,
+    decoding: Decoding = DEFAULT_DECODING,
+) -> Example:
+    """Read an image, and return the example of the image and its label.
+
+    Args:
+        name: of the example.
+        image: file to read.
+        label_image: file of the label, for messages.
+        label: class ids, uint8 [h, w].
+        group: of the example.
+        decoding: options that read the image.
+
+    Raises:
+        UserError: the image cannot be read, or its size is not that of the label.
+    """
+    pixels, encoded = read_image(image, decoding)
+    if pixels.shape[:2] != label.shape:
+        image_size, label_size = ("x".join(map(str, x.shape[1::-1])) for x in (pixels, label))
+        raise UserError(
+            f"{label_image}: is {label_size} pixels but its image {image.name} is {image_size}; make both "
+            "the same size"
+        )
+    return Example(name, encoded, pixels, label, group)
 
 
 def short_digest(value: Any) -> str:

@@ -42,6 +42,9 @@ class Decoding:
     """Number of channels, taken as stored; None for gray or RGB."""
 
 
+DEFAULT_DECODING = Decoding()
+
+
 class DataSet(abc.ABC):
     """A data set that a config names; subclasses are frozen dataclasses of plain fields."""
 
@@ -57,4 +60,4 @@ class DataSet(abc.ABC):
     @property
     def decoding(self) -> Decoding:
         """The options that read the images of this set, and similar images."""
-        return Decoding()
+        return DEFAULT_DECODING

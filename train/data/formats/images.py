@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from train.data.example import Decoding, Size
+from train.data.example import DEFAULT_DECODING, Decoding, Size
 from train.data.formats.deep_images import read_layout, read_samples
 from train.data.pixels import is_jpeg, png_bytes
 from train.errors import UserError
@@ -24,7 +24,6 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 # Pillow tries every format that it knows otherwise; one of them runs Ghostscript on the file.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
-_DEFAULT = Decoding()
 _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 """Last bytes of complete files."""
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
@@ -55,7 +54,7 @@ def open_image(path: Path) -> Image.Image:
     return _decoded(path, read_bytes(path))
 
 
-def read_image(path: Path, decoding: Decoding = _DEFAULT) -> tuple[np.ndarray, bytes]:
+def read_image(path: Path, decoding: Decoding = DEFAULT_DECODING) -> tuple[np.ndarray, bytes]:
     """Return an image as viewers show it, rotated by its EXIF orientation.
 
     Args:
@@ -76,7 +75,7 @@ def read_image(path: Path, decoding: Decoding = _DEFAULT) -> tuple[np.ndarray, b
     return pixels, encoded or png_bytes(pixels)
 
 
-def read_pixels(path: Path, decoding: Decoding = _DEFAULT) -> tuple[np.ndarray, bytes | None]:
+def read_pixels(path: Path, decoding: Decoding = DEFAULT_DECODING) -> tuple[np.ndarray, bytes | None]:
     """Return the pixels of `read_image`, and the content of the file if it is a file of these pixels."""
     encoded = read_bytes(path)
     unchanged, channels = None, decoding.channels
@@ -120,20 +119,6 @@ def read_head(path: Path) -> Head | None:
         return None
     complete = encoded.endswith(_ENDS.get(image.format or "", ()))
     return None if rotated or not complete else Head((image.height, image.width), kind)
-
-
-def check_sizes(image: Path, pixels: np.ndarray, label_image: Path, label: np.ndarray) -> None:
-    """Refuse a label [h, w] whose size is not that of the pixels [h, w, c] of its image.
-
-    Raises:
-        UserError: names the label image and both sizes.
-    """
-    if pixels.shape[:2] != label.shape:
-        image_size, label_size = ("x".join(map(str, x.shape[1::-1])) for x in (pixels, label))
-        raise UserError(
-            f"{label_image}: is {label_size} pixels but its image {image.name} is {image_size}; make both "
-            "the same size"
-        )
 
 
 def without_alpha(image: Image.Image, path: Path) -> Image.Image:

@@ -272,7 +272,7 @@ def quiet_and_harmless(tmp_path, monkeypatch, capfd, caplog):
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
     assert {record.name for record in caplog.records} <= {
-        "train.data.sets.original",
+        "train.data.sets.archive",
         "train.data.sets.severstal",
     }
 

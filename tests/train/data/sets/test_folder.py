@@ -145,7 +145,7 @@ def test_black_and_white_masks_take_a_threshold(shop, mask):
 def test_white_masks_are_not_silently_taken_for_void(shop, mask):
     for number in range(8):
         mask(f"masks/part {number}.png", 255)
-    with pytest.raises(UserError, match=r"no mask shows a defect; .* --data.threshold 127"):
+    with pytest.raises(UserError, match=r"no label image shows a defect; .* --data.threshold 127"):
         prepared(shop)
 
 
@@ -264,10 +264,13 @@ def control_character(root):
         (missing_images, r"images: cannot be read \(No such file or directory\); check the path"),
         (missing_masks, r"masks: cannot be read \(No such file or directory\); check the path"),
         (empty_images, r"images: holds no images \(.*\); check --data.images"),
-        (no_mask, r"images/part 3.jpg: has no mask part 3 in .*masks \(1 of 8 images have none\); add it"),
+        (
+            no_mask,
+            r"images/part 3.jpg: has no label image part 3 in .*masks \(1 of 8 images have none\); add it",
+        ),
         (
             no_image,
-            r"masks/part 3.png: has no image part 3 in .*images \(1 of 8 masks have none\); add it or remove",
+            r"masks/part 3.png: has no image part 3 in .*images \(1 of 8 label images have none\); add it",
         ),
         (same_name, r"part 3.(png|jpg): has the same name as part 3.(png|jpg); keep one or rename it"),
         (other_size, r"masks/part 3.png: is 16x11 pixels but its image part 3.jpg is 16x12; make both"),

@@ -115,7 +115,7 @@ def test_a_copy_that_lacks_images_is_taken_and_said(original, caplog):
     assert "KolektorSDD: 98 of 399 images are there" in caplog.text
 
 
-@pytest.mark.parametrize(("suffix", "lacks"), [("_label.bmp", "mask"), (".jpg", "image")])
+@pytest.mark.parametrize(("suffix", "lacks"), [("_label.bmp", "label image"), (".jpg", "image")])
 def test_half_a_pair_is_named(original, suffix, lacks):
     (original / "KolektorSDD" / "kos03" / f"Part1{suffix}").unlink()
     with pytest.raises(UserError, match=rf"kos03/Part1.*: its {lacks} is missing, with 0 more"):

@@ -54,7 +54,7 @@ def test_a_strange_file_is_named(original, picture):
         prepared(original)
 
 
-@pytest.mark.parametrize(("suffix", "lacks"), [("_GT.png", "mask"), (".png", "image")])
+@pytest.mark.parametrize(("suffix", "lacks"), [("_GT.png", "label image"), (".png", "image")])
 def test_half_a_pair_is_named(original, suffix, lacks):
     (original / "KolektorSDD2" / "train" / f"10007{suffix}").unlink()
     with pytest.raises(UserError, match=rf"10007.*png: its {lacks} is missing, with 0 more"):

@@ -14,7 +14,7 @@ from train.data.sets.magnetic_tile import (
     TILES,
     MagneticTile,
     MagneticTileSurfaces,
-    class_of,
+    class_id,
     divide,
     read_tiles,
 )
@@ -45,7 +45,7 @@ def original(tmp_path, picture, mask) -> Path:
         folder, stem = name.split("/")
         size = (12 + seed % 7, 10 + seed % 11)
         picture(f"source/{ROOT}/{folder}/Imgs/{stem}.jpg", size=size, seed=seed)
-        mask(f"source/{ROOT}/{folder}/Imgs/{stem}.png", 255 if class_of(name) else 0, size=size)
+        mask(f"source/{ROOT}/{folder}/Imgs/{stem}.png", 255 if class_id(name) else 0, size=size)
     (tmp_path / "source" / ROOT / "README.md").write_text("not data")
     return tmp_path / "source"
 
@@ -74,7 +74,7 @@ def test_every_image_is_there_with_its_folder_as_class(original):
     assert set.union(*(names(data, part) for part in data.parts)) == TABLE.keys()
     for part in data.parts.values():
         for example, size, present in zip(part, part.sizes, part.present, strict=True):
-            expected = {0, class_of(example["name"])}
+            expected = {0, class_id(example["name"])}
             assert set(np.unique(example["label"])) == set(present) == expected
             assert example["image"].shape == (*size, 1)
             assert example["label"].shape == size
@@ -120,7 +120,7 @@ def test_clean_images_may_be_left_out_and_the_others_stay_in_their_parts(origina
     shutil.rmtree(original / ROOT / "MT_Free")
     defects = prepared(original, "defects")
     for part in whole.parts:
-        assert names(defects, part) == {name for name in names(whole, part) if class_of(name)}
+        assert names(defects, part) == {name for name in names(whole, part) if class_id(name)}
 
 
 @pytest.mark.parametrize(
@@ -158,11 +158,12 @@ def test_a_mask_of_another_size_is_named(original, mask):
         prepared(original)
 
 
-def test_a_coloured_mask_and_a_damaged_image_are_named(original):
+def test_a_label_image_in_color_and_a_damaged_image_are_named(original, mask):
     path = file(original, "MT_Crack/exp1_num_3001")
     Image.new("RGB", (10, 10), "red").save(path.with_suffix(".png"))
     with pytest.raises(UserError, match=r"exp1_num_3001\.png: is in color"):
         prepared(original)
+    mask(path.with_suffix(".png"), 255)
     path.with_suffix(".jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(UserError, match=r"exp1_num_3001\.jpg: .*replace or remove it"):
         prepared(original)
@@ -190,7 +191,7 @@ def test_without_the_original_the_expected_tree_is_said(tmp_path, folder):
 
 
 def test_the_table_holds_every_image_of_the_published_set_once():
-    tiles = read_tiles(TILES)
+    tiles = read_tiles()
     assert Counter(name.partition("/")[0] for name in tiles) == {
         "MT_Free": 952, "MT_Uneven": 103, "MT_Blowhole": 115, "MT_Break": 85, "MT_Crack": 57, "MT_Fray": 32,
     }  # fmt: skip
@@ -198,16 +199,16 @@ def test_the_table_holds_every_image_of_the_published_set_once():
     assert len({name.rpartition("_")[2] for name in tiles}) == 1344
     images = Counter(tiles.values())
     assert Counter(images.values()) == {6: 214, 7: 3, 5: 2, 15: 1, 8: 1, 4: 1, 2: 1}
-    filed = {tile: {class_of(name) for name in tiles if tiles[name] == tile} for tile in images}
+    filed = {tile: {class_id(name) for name in tiles if tiles[name] == tile} for tile in images}
     assert sum(len(classes) > 1 for classes in filed.values()) == 7
 
 
 def test_the_published_set_is_divided_by_tile_and_each_part_shows_each_class():
-    tiles = read_tiles(TILES)
+    tiles = read_tiles()
     parts = divide(tiles)
     assert {part: len(images) for part, images in parts.items()} == {
         "train": 806, "validation": 269, "test": 269,
     }  # fmt: skip
     assert len({(part, tiles[name]) for part, images in parts.items() for name in images}) == 223
     for images in parts.values():
-        assert {class_of(name) for name in images} == set(range(len(CLASSES)))
+        assert {class_id(name) for name in images} == set(range(len(CLASSES)))

@@ -171,11 +171,11 @@ def test_options_without_meaning_are_refused(options, problem):
         Folder(**options)
 
 
-def test_a_folder_of_five_channels_is_read_as_it_is_at_any_size(tmp_path, mask):
+def test_a_folder_of_five_channels_is_read_as_it_is_at_any_size(tmp_path, label_image):
     images = {f"{k}": random(5, np.uint16) + np.uint16(10 * k) for k in range(8)}
     for name, values in images.items():
         written(tmp_path / "images", tiff(values), f"{name}.tif")
-        mask(f"masks/{name}.png", int(name) % 2)
+        label_image(f"masks/{name}.png", int(name) % 2)
     folder = Folder(
         str(tmp_path / "images"),
         str(tmp_path / "masks"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.train.data.prepared import names
 from train.data.prepare import Prepared, prepare
 from train.data.sets.kolektor_sdd import FOLDS, ITEMS, TWINS, KolektorSDD, divide
 from train.errors import UserError
@@ -36,10 +37,6 @@ def with_palette(labels: np.ndarray, colors: list[int]) -> Image.Image:
 
 def prepared(source: Path, where: str = "prepared", **options) -> Prepared:
     return prepare(KolektorSDD(**options), data_dir=source.parent / where, source=source)
-
-
-def names(data: Prepared, part: str) -> set[str]:
-    return {record["name"] for record in data.parts[part]}
 
 
 def items(data: Prepared, part: str) -> set[int]:
@@ -122,9 +119,9 @@ def test_half_a_pair_is_named(original, suffix, lacks):
         prepared(original)
 
 
-def test_a_strange_file_is_named(original, picture, mask):
+def test_a_strange_file_is_named(original, picture, label_image):
     picture("source/KolektorSDD/kos51/Part0.jpg")
-    mask("source/KolektorSDD/kos51/Part0_label.bmp")
+    label_image("source/KolektorSDD/kos51/Part0_label.bmp")
     with pytest.raises(UserError, match=r"kos51/Part0\.jpg: no file of KolektorSDD; remove it"):
         prepared(original)
 

@@ -3,29 +3,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.train.data.prepared import names
 from train.data.prepare import Prepared, prepare
 from train.data.sets import KolektorSDD2
 from train.errors import UserError
 
 
 @pytest.fixture
-def original(tmp_path, picture, mask) -> Path:
+def original(tmp_path, picture, label_image) -> Path:
     """A folder with 28 pairs in the layout of the original, every fourth with a defect."""
     for folder, first, number in (("train", 10000, 20), ("test", 20000, 8)):
         for k in range(number):
             name = f"source/KolektorSDD2/{folder}/{first + k}"
             size = (20 + k % 3, 12 + k % 2)
             picture(f"{name}.png", size=(*size, 3), seed=first + k)
-            mask(f"{name}_GT.png", 0 if k % 4 else 255, size=size)
+            label_image(f"{name}_GT.png", 0 if k % 4 else 255, size=size)
     return tmp_path / "source"
 
 
 def prepared(source: Path) -> Prepared:
     return prepare(KolektorSDD2(), data_dir=source.parent / "prepared", source=source)
-
-
-def names(data: Prepared, part: str) -> set[str]:
-    return {record["name"] for record in data.parts[part]}
 
 
 def test_the_official_test_part_is_kept_and_validation_is_drawn_from_the_rest(original):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.train.data.prepared import names
 from train.data.prepare import Prepared, prepare
 from train.data.sets.magnetic_tile import (
     CLASSES,
@@ -39,13 +40,13 @@ class Miniature(MagneticTile):
 
 
 @pytest.fixture
-def original(tmp_path, picture, mask) -> Path:
+def original(tmp_path, picture, label_image) -> Path:
     """A folder with the miniature's files in the layout of the original, every image of another size."""
     for seed, name in enumerate(TABLE):
         folder, stem = name.split("/")
         size = (12 + seed % 7, 10 + seed % 11)
         picture(f"source/{ROOT}/{folder}/Imgs/{stem}.jpg", size=size, seed=seed)
-        mask(f"source/{ROOT}/{folder}/Imgs/{stem}.png", 255 if class_id(name) else 0, size=size)
+        label_image(f"source/{ROOT}/{folder}/Imgs/{stem}.png", 255 if class_id(name) else 0, size=size)
     (tmp_path / "source" / ROOT / "README.md").write_text("not data")
     return tmp_path / "source"
 
@@ -57,10 +58,6 @@ def file(source: Path, name: str) -> Path:
 
 def prepared(source: Path, where: str = "prepared") -> Prepared:
     return prepare(Miniature(), data_dir=source.parent / where, source=source)
-
-
-def names(data: Prepared, part: str) -> set[str]:
-    return {record["name"] for record in data.parts[part]}
 
 
 def record(data: Prepared, name: str):
@@ -91,10 +88,10 @@ def test_a_defect_is_what_is_brighter_than_127(original):
     assert (label == 4).any()
 
 
-def test_an_empty_mask_in_the_folder_of_a_defect_is_a_clean_image(original, mask):
+def test_an_empty_mask_in_the_folder_of_a_defect_is_a_clean_image(original, label_image):
     name = "MT_Uneven/exp2_num_5002"
     with Image.open(file(original, name).with_suffix(".jpg")) as image:
-        mask(file(original, name).with_suffix(".png"), 0, size=image.size[::-1])
+        label_image(file(original, name).with_suffix(".png"), 0, size=image.size[::-1])
     assert not record(prepared(original), name)["label"].any()
 
 
@@ -150,20 +147,20 @@ def test_a_strange_file_is_named(original, picture, name, suffix):
         prepared(original)
 
 
-def test_a_mask_of_another_size_is_named(original, mask):
-    mask(file(original, "MT_Crack/exp1_num_3001").with_suffix(".png"), 255, size=(40, 30))
+def test_a_mask_of_another_size_is_named(original, label_image):
+    label_image(file(original, "MT_Crack/exp1_num_3001").with_suffix(".png"), 255, size=(40, 30))
     with pytest.raises(
         UserError, match=r"exp1_num_3001\.png: is 30x40 pixels but its image exp1_num_3001\.jpg"
     ):
         prepared(original)
 
 
-def test_a_label_image_in_color_and_a_damaged_image_are_named(original, mask):
+def test_a_label_image_in_color_and_a_damaged_image_are_named(original, label_image):
     path = file(original, "MT_Crack/exp1_num_3001")
     Image.new("RGB", (10, 10), "red").save(path.with_suffix(".png"))
     with pytest.raises(UserError, match=r"exp1_num_3001\.png: is in color"):
         prepared(original)
-    mask(path.with_suffix(".png"), 255)
+    label_image(path.with_suffix(".png"), 255)
     path.with_suffix(".jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(UserError, match=r"exp1_num_3001\.jpg: .*replace or remove it"):
         prepared(original)

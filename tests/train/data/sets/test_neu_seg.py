@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.train.data.prepared import names
 from train.data.prepare import Prepared, prepare
 from train.data.sets.neu_seg import NeuSeg, NeuSegSurfaces, read_photographs
 from train.errors import UserError
@@ -22,20 +23,16 @@ class Miniature(NeuSeg):
 
 
 @pytest.fixture
-def original(tmp_path, picture, mask) -> Path:
+def original(tmp_path, picture, label_image) -> Path:
     """A folder with the miniature's files in the layout of the original."""
     for seed, name in enumerate(TABLE):
         picture(f"source/NEU_Seg/images/{name}.jpg", seed=seed)
-        mask(f"source/NEU_Seg/annotations/{name}.png", seed % 4)
+        label_image(f"source/NEU_Seg/annotations/{name}.png", seed % 4)
     return tmp_path / "source"
 
 
 def prepared(source: Path | None, data: NeuSeg = Miniature()) -> Prepared:
     return prepare(data, data_dir=(source or Path()).parent / "prepared", source=source)
-
-
-def names(data: Prepared, part: str) -> set[str]:
-    return {record["name"] for record in data.parts[part]}
 
 
 def test_grouped_parts_share_no_photograph(original):
@@ -96,14 +93,14 @@ def test_missing_and_strange_files_are_named(original, picture):
         prepared(original)
 
 
-def test_a_label_outside_the_classes_is_named(original, mask):
-    mask("source/NEU_Seg/annotations/training/000009.png", 4)
+def test_a_label_outside_the_classes_is_named(original, label_image):
+    label_image("source/NEU_Seg/annotations/training/000009.png", 4)
     with pytest.raises(UserError, match=r"training/000009\.png: label 4 is neither a class \(0 to 3\)"):
         prepared(original)
 
 
-def test_a_mask_of_another_size_is_named(original, mask):
-    mask("source/NEU_Seg/annotations/training/000009.png", 1, size=(13, 16))
+def test_a_mask_of_another_size_is_named(original, label_image):
+    label_image("source/NEU_Seg/annotations/training/000009.png", 1, size=(13, 16))
     with pytest.raises(
         UserError, match=r"training/000009\.png: is 16x13 pixels but its image 000009\.jpg is"
     ):

@@ -42,7 +42,7 @@ def pages(values: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-_GREY, _RGB = 1, 2
+_GRAY, _RGB = 1, 2
 """Photometric interpretations of a TIFF."""
 
 
@@ -55,7 +55,7 @@ def tiff(values: np.ndarray, order: Literal["<", ">"] = "<", separate: bool = Fa
     plane = len(data) // number if separate else len(data)
     planes = number if separate else 1
     tags = {
-        256: [width], 257: [height], 258: [bits] * number, 259: [1], 262: [_RGB if number == 3 else _GREY],
+        256: [width], 257: [height], 258: [bits] * number, 259: [1], 262: [_RGB if number == 3 else _GRAY],
         273: [8 + k * plane for k in range(planes)], 277: [number], 278: [height], 279: [plane] * planes,
         284: [2 if separate else 1], 339: [1] * number,
     }  # fmt: skip

@@ -30,7 +30,7 @@ class CountedExamples(list):
 
 
 EXAMPLE_BYTES = 2 * 6 * 5
-"""A grey image and its label of 6x5 pixels."""
+"""A gray image and its label of 6x5 pixels."""
 
 
 def test_examples_that_fit_in_memory_are_read_once():

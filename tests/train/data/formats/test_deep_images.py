@@ -1,4 +1,4 @@
-"""Images of more than 8 bits, and of channels that are neither grey nor RGB."""
+"""Images of more than 8 bits, and images whose channels are neither gray nor RGB."""
 
 import io
 import struct
@@ -32,7 +32,7 @@ def written(folder: Path, content: bytes, name: str = "a.tif") -> Path:
     return folder / name
 
 
-def test_levels_are_black_and_white_and_what_lies_between_keeps_its_place(tmp_path):
+def test_levels_become_black_and_white_and_values_between_are_scaled(tmp_path):
     values = np.array([[0, 100, 110, 600, 1090, 1100, 65535]], np.uint16)[..., None]
     expected = np.array([[0, 0, 3, 128, 252, 255, 255]])[..., None]  # 255 * .01 = 2.55, 255 * .5 = 127.5
     for content in (png(values[..., 0]), tiff(values), tiff(values, ">")):
@@ -42,26 +42,26 @@ def test_levels_are_black_and_white_and_what_lies_between_keeps_its_place(tmp_pa
         np.testing.assert_array_equal(decode(stored, 1), expected)
 
 
-def test_images_of_8_bits_have_no_need_of_levels(picture):
+def test_images_of_8_bits_ignore_levels(picture):
     path = picture("a.png")
     np.testing.assert_array_equal(read_image(path, Decoding((0, 4095)))[0], read_image(path)[0])
 
 
-COLOURED = random(3, np.uint16, 4095)
+COLOR = random(3, np.uint16, 4095)
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        png(COLOURED), tiff(COLOURED), tiff(COLOURED, ">"), tiff(COLOURED, separate=True),
-        pages(COLOURED),
+        png(COLOR), tiff(COLOR), tiff(COLOR, ">"), tiff(COLOR, separate=True),
+        pages(COLOR),
     ],
     ids=["PNG", "TIFF", "big endian", "separate planes", "pages"],
 )  # fmt: skip
-def test_sixteen_bits_in_colour_are_read_to_the_last(tmp_path, content):
+def test_sixteen_bits_in_color_are_read_in_full(tmp_path, content):
     path = written(tmp_path, content)
     pixels, stored = read_image(path, Decoding((0, 4095), 3))
-    np.testing.assert_array_equal(pixels, np.round(COLOURED * (255 / 4095)))
+    np.testing.assert_array_equal(pixels, np.round(COLOR * (255 / 4095)))
     np.testing.assert_array_equal(decode(stored, 3), pixels)
     with pytest.raises(
         UserError, match=r"a\.tif: has more than 8 bits \(values up to \d+\); .*--data.levels"
@@ -69,8 +69,8 @@ def test_sixteen_bits_in_colour_are_read_to_the_last(tmp_path, content):
         read_image(path, Decoding(channels=3))
 
 
-def test_sixteen_bits_in_colour_are_never_taken_for_labels(tmp_path):
-    for content in (png(COLOURED), tiff(COLOURED)):
+def test_sixteen_bits_in_color_are_no_label_image(tmp_path):
+    for content in (png(COLOR), tiff(COLOR)):
         with pytest.raises(UserError, match=r"a\.tif: has 16 bits per channel; save it with 8"):
             read_ids(written(tmp_path, content), ("background", "defect"), 255)
 
@@ -103,7 +103,7 @@ def test_a_bigtiff_is_read_like_a_tiff(tmp_path, order, planes):
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 @pytest.mark.parametrize("form", ["png", "tiff"])
-def test_alpha_is_a_channel_where_it_is_asked_for(tmp_path, mode, form):
+def test_alpha_is_a_channel_if_channels_are_given(tmp_path, mode, form):
     values = random(len(mode))
     path = save(Image.fromarray(values, mode), tmp_path / f"a.{form}")
     np.testing.assert_array_equal(read_image(path, Decoding(channels=len(mode)))[0], values)
@@ -111,7 +111,7 @@ def test_alpha_is_a_channel_where_it_is_asked_for(tmp_path, mode, form):
         read_image(path)
 
 
-def test_the_four_inks_are_channels_and_are_turned_as_exif_says(tmp_path):
+def test_cmyk_is_four_channels_rotated_by_exif(tmp_path):
     image = Image.new("CMYK", (8, 6), (10, 20, 30, 40))
     exif = image.getexif()
     exif[ExifTags.Base.Orientation] = 6
@@ -125,8 +125,8 @@ Image.new("L", (9, 9)).save(UNLIKE, "tiff", save_all=True, append_images=[Image.
 
 
 EXIF = b"eXIfMM\0*\0\0\0\x08\0\x01" + struct.pack(">HHLHHL", 274, 3, 1, 6, 0, 0)
-TURNED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(EXIF))
-"""The chunk of a PNG that says that it is stored rotated."""
+ROTATED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(EXIF))
+"""PNG chunk with an EXIF orientation."""
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ TURNED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(
         (pages(random(3)), None, "holds several images"),
         (UNLIKE.getvalue(), 2, "its pages are not all gray and alike"),
         (tiff(random(5), t274=6), 5, "is stored rotated; save it upright"),
-        (png(COLOURED)[:33] + TURNED + png(COLOURED)[33:], 3, "is stored rotated; save it upright"),
+        (png(COLOR)[:33] + ROTATED + png(COLOR)[33:], 3, "is stored rotated; save it upright"),
         (tiff(random(5), t256=60_000, t257=60_000), 5, "has more than 89478485 pixels"),
         (tiff(random(5), t277=60_000), 5, "is damaged"),
         (tiff(random(5).astype(np.float32), t339=3), 5, "holds values of type float32; save it with 8 or 16"),
@@ -152,7 +152,7 @@ TURNED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(
         (tiff(random(1, np.uint32, 2**20)), None, r"has values from \d+ to \d+; save it with 16 bits"),
     ],
 )
-def test_what_is_not_as_it_was_said_is_refused_by_name(tmp_path, content, channels, problem):
+def test_a_file_that_contradicts_the_options_is_refused_by_name(tmp_path, content, channels, problem):
     with pytest.raises(UserError, match=rf"a\.tif: {problem}") as caught:
         read_image(written(tmp_path, content), Decoding((0, 255), channels))
     assert "\n" not in str(caught.value)
@@ -163,7 +163,7 @@ def test_what_is_not_as_it_was_said_is_refused_by_name(tmp_path, content, channe
     [
         ({"levels": (5, 5)}, r"data.levels: \(5, 5\) are not two values from 0 to 65535, black first"),
         ({"levels": (0, 65536)}, "data.levels"),
-        ({"channels": 1}, "data.channels: 1 is less than 2; leave it out for grey and RGB"),
+        ({"channels": 1}, "data.channels: 1 is less than 2; leave it out for gray and RGB"),
     ],
 )
 def test_options_without_meaning_are_refused(options, problem):
@@ -171,7 +171,7 @@ def test_options_without_meaning_are_refused(options, problem):
         Folder(**options)
 
 
-def test_a_folder_of_five_channels_is_read_as_it_is_at_any_size(tmp_path, label_image):
+def test_a_folder_of_five_channels_is_read_and_resized_by_channel(tmp_path, label_image):
     images = {f"{k}": random(5, np.uint16) + np.uint16(10 * k) for k in range(8)}
     for name, values in images.items():
         written(tmp_path / "images", tiff(values), f"{name}.tif")

@@ -11,26 +11,26 @@ from train.data.formats.images import read_bytes, read_image
 from train.errors import UserError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-GREY = RGB[..., :1]
+GRAY = RGB[..., :1]
 RGBA = np.concatenate([RGB, np.full((6, 8, 1), 255, np.uint8)], -1)
 
 
 @pytest.mark.parametrize(
     ("image", "pixels"),
     [
-        (Image.fromarray(GREY[..., 0]), GREY),
+        (Image.fromarray(GRAY[..., 0]), GRAY),
         (Image.fromarray(RGB), RGB),
         (Image.fromarray(RGBA), RGB),
-        (Image.fromarray(GREY[..., 0]).convert("LA"), GREY),
-        (Image.fromarray(GREY[..., 0]).convert("P"), np.repeat(GREY, 3, -1)),
-        (Image.fromarray(GREY[..., 0] > 127), np.repeat(GREY > 127, 3, -1) * np.uint8(255)),
+        (Image.fromarray(GRAY[..., 0]).convert("LA"), GRAY),
+        (Image.fromarray(GRAY[..., 0]).convert("P"), np.repeat(GRAY, 3, -1)),
+        (Image.fromarray(GRAY[..., 0] > 127), np.repeat(GRAY > 127, 3, -1) * np.uint8(255)),
     ],
-    ids=["grey", "RGB", "opaque RGBA", "opaque grey with alpha", "palette", "bilevel"],
+    ids=["gray", "RGB", "opaque RGBA", "opaque gray with alpha", "palette", "bilevel"],
 )
 @pytest.mark.parametrize("form", ["png", "bmp", "tiff"])
-def test_pixels_are_what_a_viewer_shows(tmp_path, image, pixels, form):
+def test_pixels_are_as_viewers_show_them(tmp_path, image, pixels, form):
     if form == "bmp" and image.mode == "LA":
-        pytest.skip("BMP has no grey with alpha")
+        pytest.skip("BMP has no gray with alpha")
     got, stored = read_image(save(image, tmp_path / f"a.{form}"))
     assert got.dtype == np.uint8
     np.testing.assert_array_equal(np.broadcast_to(got, pixels.shape), pixels)  # one channel or three
@@ -38,13 +38,13 @@ def test_pixels_are_what_a_viewer_shows(tmp_path, image, pixels, form):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
-def test_plain_files_are_kept_byte_by_byte(picture, name):
+def test_gray_and_rgb_files_are_stored_unchanged(picture, name):
     path = picture(name)
     assert read_image(path)[1] == path.read_bytes()
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png", "tiff"])
-def test_a_photograph_is_turned_as_its_exif_says(tmp_path, form):
+def test_an_image_is_rotated_by_its_exif_orientation(tmp_path, form):
     image = Image.fromarray(np.full((6, 8, 3), 90, np.uint8))
     exif = image.getexif()
     exif[ExifTags.Base.Orientation] = 6
@@ -76,7 +76,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("content", "problem"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_read_without_guessing_is_refused_by_name(tmp_path, content, problem):
+def test_an_ambiguous_or_damaged_file_is_refused_by_name(tmp_path, content, problem):
     path = tmp_path / "scan.png"
     path.write_bytes(content)
     with pytest.raises(UserError, match=problem) as caught:
@@ -93,7 +93,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["png", "jpeg", "bmp", "tiff"]), st.booleans(), st.data())
-def test_damage_is_either_harmless_or_a_user_error(tmp_path, form, cut, data):
+def test_a_damaged_file_is_read_or_refused_by_a_user_error(tmp_path, form, cut, data):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     content = bytearray(encoded(Image.fromarray(RGB), form, **({} if form == "bmp" else {"exif": exif})))

@@ -30,7 +30,7 @@ def test_two_folders_become_three_parts_with_defects_in_each(eight_images):
         assert record["label"].sum() == 15 * (int(record["name"][-1]) % 2)
 
 
-def test_grey_images_have_one_channel_unless_one_of_the_set_is_coloured(eight_images, picture):
+def test_gray_images_have_one_channel_unless_another_image_is_in_color(eight_images, picture):
     assert prepare_folder(eight_images).channels == 1
     picture("images/part 3.jpg", size=(12, 16, 3))
     data = prepare_folder(eight_images)
@@ -78,7 +78,7 @@ def test_images_beside_the_folders_of_the_parts_are_refused(eight_images, pictur
 @pytest.mark.parametrize(
     ("suffix", "name"), [("_mask", "{}_mask.bmp"), (".png", "{}.png"), ("_GT.png", "{}_GT.png")]
 )
-def test_masks_may_lie_beside_their_images(tmp_path, picture, label_image, suffix, name):
+def test_label_images_may_lie_beside_their_images(tmp_path, picture, label_image, suffix, name):
     for number in range(8):
         picture(f"images/{number}.jpg")
         label_image("images/" + name.format(number))
@@ -87,7 +87,7 @@ def test_masks_may_lie_beside_their_images(tmp_path, picture, label_image, suffi
     assert names(data, "test") < set("01234567")
 
 
-def test_masks_may_lie_in_a_folder_below_the_images_and_have_a_suffix(tmp_path, picture, label_image):
+def test_label_images_may_lie_in_a_folder_below_the_images_and_have_a_suffix(tmp_path, picture, label_image):
     for number in range(8):
         picture(f"images/{number}.jpg")
         label_image(f"images/labels/{number}_seg.png")
@@ -95,7 +95,7 @@ def test_masks_may_lie_in_a_folder_below_the_images_and_have_a_suffix(tmp_path, 
     assert sum(map(len, data.parts.values())) == 8
 
 
-def test_other_files_and_hidden_ones_are_passed_over(eight_images):
+def test_other_and_hidden_files_are_skipped(eight_images):
     for name in ("images/README.md", "images/.thumb.png", "masks/Thumbs.db", "masks/.cache/x.png"):
         (eight_images / name).parent.mkdir(exist_ok=True)
         (eight_images / name).touch()
@@ -109,7 +109,7 @@ def test_names_need_not_be_ascii(tmp_path, picture, label_image):
     assert all(name.startswith("Größe 検査/") for name in names(prepare_folder(tmp_path), "train"))
 
 
-def test_black_and_white_masks_take_a_threshold(eight_images, label_image):
+def test_black_and_white_label_images_take_a_threshold(eight_images, label_image):
     for number in range(8):
         label_image(f"masks/part {number}.png", 200 * (number % 2))
     with pytest.raises(UserError, match="label 200"):
@@ -123,14 +123,14 @@ def test_black_and_white_masks_take_a_threshold(eight_images, label_image):
     assert set(np.unique(labels["part 1"])) == {0, 1}
 
 
-def test_white_masks_are_not_silently_taken_for_void(eight_images, label_image):
+def test_white_label_images_are_not_silently_taken_for_void(eight_images, label_image):
     for number in range(8):
         label_image(f"masks/part {number}.png", 255)
     with pytest.raises(UserError, match=r"no label image shows a defect; .* --data.threshold 127"):
         prepare_folder(eight_images)
 
 
-def test_coloured_masks_take_a_table(eight_images):
+def test_label_images_in_color_take_a_table_of_colors(eight_images):
     table = np.array([(0, 0, 0), (255, 0, 0), (255, 255, 255)], np.uint8)
     for number in range(8):
         ids = np.zeros((12, 16), int)
@@ -146,7 +146,7 @@ def test_coloured_masks_take_a_table(eight_images):
     }
 
 
-def test_the_prepared_copy_follows_the_folder(eight_images, picture, label_image):
+def test_a_changed_folder_is_prepared_anew(eight_images, picture, label_image):
     first = prepare_folder(eight_images)
     assert prepare_folder(eight_images).parts["train"].directory == first.parts["train"].directory
 
@@ -168,7 +168,7 @@ def test_the_prepared_copy_follows_the_folder(eight_images, picture, label_image
     assert again.parts["train"].directory != first.parts["train"].directory
 
 
-def test_the_fingerprint_is_of_content_not_of_places(eight_images, tmp_path_factory):
+def test_the_fingerprint_depends_on_content_not_on_paths(eight_images, tmp_path_factory):
     elsewhere = shutil.copytree(eight_images, tmp_path_factory.mktemp("other") / "place")
     assert prepare_folder(elsewhere).fingerprint == prepare_folder(eight_images).fingerprint
 

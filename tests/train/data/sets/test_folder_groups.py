@@ -29,7 +29,7 @@ def test_images_of_a_group_stay_in_one_part(tmp_path, picture, label_image):
     assert alone.fingerprint != data.fingerprint
 
 
-def test_another_table_of_groups_is_another_set(eight_images):
+def test_a_changed_table_of_groups_changes_the_fingerprint(eight_images):
     groups = write_groups(eight_images, [f"part {k},{k}" for k in range(8)])
     first = prepare_folder(eight_images, **groups)
     second = prepare_folder(

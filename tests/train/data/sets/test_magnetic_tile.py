@@ -77,7 +77,7 @@ def test_every_image_is_there_with_its_folder_as_class(original):
             assert example["label"].shape == size
 
 
-def test_a_defect_is_what_is_brighter_than_127(original):
+def test_pixels_above_127_are_a_defect(original):
     name = "MT_Fray/exp1_num_4001"
     with Image.open(file(original, name).with_suffix(".jpg")) as image:
         width, height = image.size
@@ -88,7 +88,7 @@ def test_a_defect_is_what_is_brighter_than_127(original):
     assert (label == 4).any()
 
 
-def test_an_empty_mask_in_the_folder_of_a_defect_is_a_clean_image(original, label_image):
+def test_an_empty_label_image_in_the_folder_of_a_defect_is_a_clean_image(original, label_image):
     name = "MT_Uneven/exp2_num_5002"
     with Image.open(file(original, name).with_suffix(".jpg")) as image:
         label_image(file(original, name).with_suffix(".png"), 0, size=image.size[::-1])
@@ -124,7 +124,7 @@ def test_clean_images_may_be_left_out_and_the_others_stay_in_their_parts(origina
     ("name", "suffix"),
     [("MT_Crack/exp1_num_3001", ".jpg"), ("MT_Break/exp2_num_2012", ".png"), ("MT_Free/exp1_num_1", ".png")],
 )
-def test_a_missing_defect_and_half_a_clean_image_are_named(original, name, suffix):
+def test_a_missing_file_of_a_defect_or_of_a_clean_pair_is_named(original, name, suffix):
     file(original, name).with_suffix(suffix).unlink()
     with pytest.raises(
         UserError, match=rf"{ROOT}/MT_.*/Imgs/exp\d_num_\d+\{suffix}: missing.*unpack"
@@ -141,13 +141,13 @@ def test_a_missing_folder_of_defects_is_named_by_its_first_file(original):
 
 @pytest.mark.parametrize("name", ["MT_Crack/exp1_num_77", "MT_Free/exp1_num_1 copy", "MT_Dent/exp1_num_1"])
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_a_strange_file_is_named(original, picture, name, suffix):
+def test_an_unknown_file_is_named(original, picture, name, suffix):
     picture(file(original, name).with_name(f"{name.split('/')[1]}{suffix}"))
     with pytest.raises(UserError, match=rf"{name}\{suffix}".replace("/", "/Imgs/") + ": no file of Magnetic"):
         prepared(original)
 
 
-def test_a_mask_of_another_size_is_named(original, label_image):
+def test_a_label_image_of_another_size_is_named(original, label_image):
     label_image(file(original, "MT_Crack/exp1_num_3001").with_suffix(".png"), 255, size=(40, 30))
     with pytest.raises(
         UserError, match=r"exp1_num_3001\.png: is 30x40 pixels but its image exp1_num_3001\.jpg"
@@ -166,7 +166,7 @@ def test_a_label_image_in_color_and_a_damaged_image_are_named(original, label_im
         prepared(original)
 
 
-def test_the_original_is_needed_only_once(original):
+def test_the_archive_is_needed_only_once(original):
     first = prepared(original)
     data_dir = original.parent / "prepared"
     shutil.rmtree(original)
@@ -179,7 +179,7 @@ def test_the_source_may_be_the_folder_itself(original):
 
 
 @pytest.mark.parametrize("folder", [None, "elsewhere"])
-def test_without_the_original_the_expected_tree_is_said(tmp_path, folder):
+def test_without_the_archive_the_message_shows_the_expected_tree(tmp_path, folder):
     source = tmp_path / folder if folder else None
     with pytest.raises(
         UserError, match=r"datasets\./MT_\{Blowhole,.*,Free\}/Imgs/exp\*_num_\*\.jpg and \.png"

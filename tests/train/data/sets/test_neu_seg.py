@@ -56,7 +56,7 @@ def test_the_official_split_keeps_its_test_part_and_takes_validation_from_traini
     assert not train & validation
 
 
-def test_equal_stems_of_both_splits_are_two_examples(original):
+def test_equal_file_names_in_both_folders_are_two_examples(original):
     pictures = {
         record["name"]: record["image"].tobytes()
         for part in prepared(original).parts.values()
@@ -65,7 +65,7 @@ def test_equal_stems_of_both_splits_are_two_examples(original):
     assert pictures["training/000001"] != pictures["test/000001"]
 
 
-def test_the_original_is_needed_only_once(original):
+def test_the_archive_is_needed_only_once(original):
     first = prepared(original)
     data_dir = original.parent / "prepared"
     shutil.rmtree(original)
@@ -77,13 +77,13 @@ def test_the_source_may_be_the_folder_itself(original):
 
 
 @pytest.mark.parametrize("folder", [None, "elsewhere"])
-def test_without_the_original_the_expected_tree_is_said(tmp_path, folder):
+def test_without_the_archive_the_message_shows_the_expected_tree(tmp_path, folder):
     source = tmp_path / folder if folder else None
     with pytest.raises(UserError, match=r"NEU_Seg/images/\{training,test\}/NNNNNN\.jpg"):
         prepare(NeuSeg(), data_dir=tmp_path / "prepared", source=source)
 
 
-def test_missing_and_strange_files_are_named(original, picture):
+def test_missing_and_unknown_files_are_named(original, picture):
     extra = picture("source/NEU_Seg/images/training/777777.jpg")
     with pytest.raises(UserError, match=r"training/777777\.jpg: no file of NEU-Seg; remove it"):
         prepared(original)
@@ -99,7 +99,7 @@ def test_a_label_outside_the_classes_is_named(original, label_image):
         prepared(original)
 
 
-def test_a_mask_of_another_size_is_named(original, label_image):
+def test_a_label_image_of_another_size_is_named(original, label_image):
     label_image("source/NEU_Seg/annotations/training/000009.png", 1, size=(13, 16))
     with pytest.raises(
         UserError, match=r"training/000009\.png: is 16x13 pixels but its image 000009\.jpg is"
@@ -107,7 +107,7 @@ def test_a_mask_of_another_size_is_named(original, label_image):
         prepared(original)
 
 
-def test_the_table_holds_every_file_of_the_original_once():
+def test_the_table_holds_every_image_of_the_published_set_once():
     photographs = read_photographs()
     assert Counter(name.partition("/")[0] for name in photographs) == {"training": 3630, "test": 840}
     shown = Counter(photographs.values())

@@ -20,7 +20,7 @@ def test_groups_stay_whole_and_the_fraction_is_kept_to_half_a_group(images, frac
     assert abs(len(drawn) - fraction * len(images)) <= largest / 2 + 1e-9
 
 
-def test_classes_are_mixed_as_in_all_images():
+def test_classes_are_as_frequent_as_in_all_images():
     images = {str(i): Traits(str(i), frozenset({0, i % 10 == 0})) for i in range(200)}
     drawn = draw(images, 0.25, seed=3)
     assert len(drawn) == 50

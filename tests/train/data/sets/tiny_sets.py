@@ -29,7 +29,7 @@ Open = Callable[[], SegmentationBuilder]
 """Makes the builder of a written set."""
 
 
-def photograph(path: Path, seed: int, color: bool = False) -> None:
+def save_photograph(path: Path, seed: int, color: bool = False) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
     save(Image.fromarray(pixels if color else pixels[..., 0]), path)
 
@@ -37,7 +37,7 @@ def photograph(path: Path, seed: int, color: bool = False) -> None:
 def folder(root: Path, **options: Any) -> Open:
     """Write four images in four formats, and return the builder; the caller writes label images."""
     for k, ending in enumerate(("jpg", "png", "bmp", "tif")):
-        photograph(root / f"images/{k}.{ending}", k, color=k > 1)
+        save_photograph(root / f"images/{k}.{ending}", k, color=k > 1)
     data = Folder(str(root / "images"), **{"masks": str(root / "masks"), **options})
     return lambda: data.builder(data_dir=root / "prepared", source=None)
 
@@ -111,7 +111,7 @@ def neu_seg(root: Path) -> Open:
         for n in range(first, first + 2)
     }
     for seed, name in enumerate(table):
-        photograph(root / f"NEU_Seg/images/{name}.jpg", seed)
+        save_photograph(root / f"NEU_Seg/images/{name}.jpg", seed)
         save(Image.fromarray(LABEL * (seed % 4)), root / f"NEU_Seg/annotations/{name}.png")
     return lambda: NeuSegSurfaces("grouped", table, data_dir=root / "prepared", source=root)
 
@@ -120,14 +120,14 @@ def magnetic_tile(root: Path) -> Open:
     table = {f"{folder}/exp1_num_{k}": f"{k}" for k, folder in enumerate(FOLDERS)}
     for k, name in enumerate(table):
         path = root / "Magnetic-tile-defect-datasets." / name.replace("/", "/Imgs/")
-        photograph(path.with_suffix(".jpg"), k)
+        save_photograph(path.with_suffix(".jpg"), k)
         save(Image.fromarray(LABEL * (255 if k else 0)), path.with_suffix(".png"))
     return lambda: MagneticTileSurfaces(table, data_dir=root / "prepared", source=root)
 
 
 def kolektor_sdd(root: Path) -> Open:
     for item in (1, 2, 5):
-        photograph(root / f"KolektorSDD/kos{item:02}/Part0.jpg", item)
+        save_photograph(root / f"KolektorSDD/kos{item:02}/Part0.jpg", item)
         save(Image.fromarray(LABEL * 255), root / f"KolektorSDD/kos{item:02}/Part0_label.bmp")
     with_pickles(root / "KolektorSDD")
     return lambda: KolektorSDDSurfaces("grouped", 0, data_dir=root / "prepared", source=root)
@@ -136,7 +136,7 @@ def kolektor_sdd(root: Path) -> Open:
 def kolektor_sdd2(root: Path) -> Open:
     for number in (10000, 10001, 20000):
         name = f"KolektorSDD2/{'train' if number < 20000 else 'test'}/{number}"
-        photograph(root / f"{name}.png", number, color=True)
+        save_photograph(root / f"{name}.png", number, color=True)
         save(Image.fromarray(LABEL * 255), root / f"{name}_GT.png")
     with_pickles(root / "KolektorSDD2")
     return lambda: KolektorSDD2Surfaces(data_dir=root / "prepared", source=root)
@@ -145,7 +145,7 @@ def kolektor_sdd2(root: Path) -> Open:
 def severstal(root: Path) -> Open:
     source = root / "severstal-steel-defect-detection"
     for k in range(4):
-        photograph(source / f"train_images/{k}.jpg", k)
+        save_photograph(source / f"train_images/{k}.jpg", k)
     rows = [
         ("ImageId", "ClassId", "EncodedPixels"),
         ("0.jpg", 1, "1 2 8 1"),

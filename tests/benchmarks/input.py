@@ -77,11 +77,11 @@ def measured(
     part = prepare(data, data_dir=folder / "prepared").parts["train"]
     with multiprocessing.get_context("spawn").Pool(1) as fresh:
         start, memory = fresh.apply(three_passes, (data, folder / "prepared", seen, benchmark.batch))
-    kept = ours(part, seen, benchmark.batch, room=2**32)
+    kept = ours(part, seen, benchmark.batch, memory=2**32)
     for _ in range(len(part) // benchmark.batch):  # the first pass decodes
         next(kept)
     sides = {
-        "decoding": lambda: ours(part, seen, benchmark.batch, room=0),
+        "decoding": lambda: ours(part, seen, benchmark.batch, memory=0),
         "kept": lambda: kept,
         "theirs": lambda: theirs(folder, seen, benchmark.batch),
     }
@@ -97,7 +97,7 @@ def three_passes(data: Folder, data_dir: Path, size: tuple[int, int], batch: int
     """Seconds from a prepared set to its first batch, and the largest resident size after each pass."""
     begin = time.perf_counter()
     part = prepare(data, data_dir=data_dir).parts["train"]
-    batches = ours(part, size, batch, room=2**32)
+    batches = ours(part, size, batch, memory=2**32)
     next(batches)
     start = time.perf_counter() - begin
     memory = []
@@ -134,10 +134,10 @@ def paint(folder: Path, size: tuple[int, int], images: int) -> None:
                 path.with_stem(f"{copy}").hardlink_to(path)
 
 
-def ours(part: Part, size: tuple[int, int], batch: int, room: int) -> Iterator[Any]:
+def ours(part: Part, size: tuple[int, int], batch: int, memory: int) -> Iterator[Any]:
     """Batches as `fit` takes them, without end."""
     crop = (size[0] - 8, size[1] - 8)
-    return training_batches(part, size=size, crop=crop, batch_size=batch, passes=10**6, seed=0, room=room)
+    return training_batches(part, size=size, crop=crop, batch_size=batch, passes=10**6, seed=0, memory=memory)
 
 
 def theirs(folder: Path, size: tuple[int, int], batch: int) -> Iterator[Any]:

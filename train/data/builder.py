@@ -1,7 +1,6 @@
-"""What all data sets share: how an example is stored, accounted for and read back.
+"""The base of all data set builders: how an example is stored, and what the metadata of a set hold.
 
-A prepared set holds encoded bytes; TFDS writes them to array_record without TensorFlow as long as it is
-handed files, never arrays.
+A prepared set holds encoded bytes: TFDS writes files to array_record without TensorFlow, but no arrays.
 """
 
 import abc
@@ -19,55 +18,35 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from rich.console import Console
-from rich.progress import track
 
-from train.data.example import PARTS, VOID, Example
-from train.data.pixels import is_grey, is_jpeg, png_bytes
+from train.data.example import DEFAULT_DECODING, PARTS, VOID, Decoding, Example
+from train.data.formats.images import read_image
+from train.data.pixels import is_gray, is_jpeg, png_bytes
 from train.errors import UserError
+from train.run.log import progress
 
 THREADS = min(16, os.cpu_count() or 1)
-"""That make examples."""
+"""Threads that decode, encode or crop examples."""
 
 REBUILD = "delete this folder, and the command builds it again"
-"""What to do about a prepared set that is not whole."""
+"""Remedy for an incomplete or damaged prepared set."""
 
 Items = Mapping[str, Sequence[Any]]
-"""For each part the items that a builder turns into examples."""
-
-
-class OfflineInfo(tfds.core.DatasetInfo):
-    """What TFDS knows about a set, without asking Google's storage for it."""
-
-    def initialize_from_bucket(self) -> None:
-        """Nothing there is about these sets; the base class also leaves a temporary folder behind."""
-
-    def read_from_directory(self, dataset_info_dir: Any) -> None:
-        """What a prepared set says of itself."""
-        with halves_refused(dataset_info_dir):
-            super().read_from_directory(dataset_info_dir)
-
-
-@contextmanager
-def halves_refused(directory: Path) -> Iterator[None]:
-    """Turns what TFDS raises over a prepared set that is not whole into a UserError."""
-    try:
-        yield
-    # TFDS and the parsers of its JSON files raise errors of many kinds.
-    except Exception as error:
-        raise UserError(f"{directory}: its JSON files are not whole; {REBUILD}") from error
+"""The items of each part, from which a builder makes examples."""
 
 
 class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of the builders: writes examples, and what is known about them into the metadata.
+    """Base of the builders: writes examples, and their description into the metadata.
 
-    The metadata holds the class names, the number of channels (1 when every image is grey, 3 when some are
-    RGB, else what all of them have), the fingerprint, and of each example its (height, width), the classes
-    it shows and its group, so that none has to be decoded to be known.
+    The metadata hold the class names, the number of channels (1 if every image is gray, 3 if some are RGB,
+    else the number that all of them have), the fingerprint, and for each example its (height, width), the
+    classes it shows and its group, so that nothing is decoded to look these up.
+
+    A subclass raises its VERSION whenever its examples, their description or their parts change.
     """
 
     def __init_subclass__(cls, **options: Any):
-        # Nobody looks builders up by name, and a configuration that defines one may be loaded twice.
+        # Nobody looks builders up by name, and a config that defines one may be loaded twice.
         super().__init_subclass__(skip_registration=True, **options)
 
     def __init__(self, classes: Sequence[str], *, data_dir: Path):
@@ -76,19 +55,19 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
 
     @functools.cached_property
     def plan(self) -> Items:
-        """The items, looked up once."""
+        """The result of `items`, computed once."""
         return self.items()
 
     @abc.abstractmethod
     def items(self) -> Items:
-        """The items of every part, each part sorted by the name of its examples."""
+        """Return the items of every part, each part sorted by the names of its examples."""
 
     @abc.abstractmethod
     def example(self, item: Any) -> Example:
-        """The example that an item stands for."""
+        """Return the example of an item; called by several threads."""
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return OfflineInfo(
+        return _OfflineInfo(
             builder=self,
             features=tfds.features.FeaturesDict(
                 {
@@ -100,9 +79,15 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
             metadata=tfds.core.MetadataDict(
                 classes=self.classes, channels=1, sizes={}, present={}, groups={}
             ),
-            # Kept in the order of the names; the pipeline shuffles while it reads.
+            # Examples stay in the order of their names; the pipeline shuffles while it reads.
             disable_shuffling=True,
         )
+
+    def _log_download_bytes(self) -> None:
+        """Print nothing: no data set is downloaded."""
+
+    def _log_download_done(self) -> None:
+        """Print nothing: no data set is downloaded."""
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         items = self.plan
@@ -120,16 +105,16 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         sizes = metadata["sizes"][part] = []
         present = metadata["present"][part] = []
         groups = metadata["groups"][part] = []
-        examples = ahead(self.example, items)
+        examples = map_in_threads(self.example, items)
         for index, example in enumerate(progress(examples, f"Preparing {self.name}, {part}", len(items))):
             sizes.append(example.label.shape)
             present.append(np.setdiff1d(example.label, VOID).tolist())
             groups.append(example.group or example.name)
-            number = example.pixels.shape[-1]
-            if number == 3 and is_grey(example.pixels):
-                number = 1
-            metadata["channels"] = max(metadata["channels"], number)
-            update_fingerprint(content, part, example)
+            channels = example.pixels.shape[-1]
+            if channels == 3 and is_gray(example.pixels):
+                channels = 1
+            metadata["channels"] = max(metadata["channels"], channels)
+            _update_fingerprint(content, part, example)
             yield (
                 index,
                 {
@@ -138,36 +123,91 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
                     "name": example.name,
                 },
             )
-        # TFDS writes the parts one after the other and the metadata last, so the last digest is the set's.
+        # TFDS writes one part after another and then the metadata: the digest of the last part covers all.
         metadata["fingerprint"] = content.hexdigest()
 
 
-def update_fingerprint(content: Any, part: str, example: Example) -> None:
-    """Add an example to the digest of a set: its part, name, image and labels.
+@contextmanager
+def refuse_incomplete(directory: Path) -> Iterator[None]:
+    """Turn the errors of TFDS over an incomplete prepared set into a UserError."""
+    try:
+        yield
+    # TFDS and the parsers of its JSON files raise errors of many kinds.
+    except Exception as error:
+        raise UserError(f"{directory}: its JSON files are incomplete or damaged; {REBUILD}") from error
 
-    Pixels where the coding is lossless, because compressors differ from machine to machine; the file's bytes
-    where it is JPEG, because decoders do.
+
+def read_example(
+    name: str,
+    image: Path,
+    label_image: Path,
+    label: np.ndarray,
+    group: str | None = None,
+    decoding: Decoding = DEFAULT_DECODING,
+) -> Example:
+    """Read an image, and return the example of the image and its label.
+
+    Args:
+        name: of the example.
+        image: file to read.
+        label_image: file of the label, for messages.
+        label: class ids, uint8 [h, w].
+        group: of the example.
+        decoding: options that read the image.
+
+    Raises:
+        UserError: the image cannot be read, or its size is not that of the label.
+    """
+    pixels, encoded = read_image(image, decoding)
+    if pixels.shape[:2] != label.shape:
+        image_size, label_size = ("x".join(map(str, x.shape[1::-1])) for x in (pixels, label))
+        raise UserError(
+            f"{label_image}: is {label_size} pixels but its image {image.name} is {image_size}; make both "
+            "the same size"
+        )
+    return Example(name, encoded, pixels, label, group)
+
+
+def short_digest(value: Any) -> str:
+    """Return twelve hex digits that identify plain lists, dictionaries, text and numbers."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def map_in_threads(make: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """Map `make` over items in threads, in order; at most twice as many results as threads wait in memory.
+
+    Python has this as `Executor.map(buffersize=...)` from 3.14 on. grain has it as well, but imports JAX,
+    which nothing else in the preparation of data needs.
+    """
+    with ThreadPoolExecutor(THREADS) as threads:
+        futures: deque[Future] = deque()
+        for item in items:
+            futures.append(threads.submit(make, item))
+            if len(futures) > 2 * THREADS:
+                yield futures.popleft().result()
+        while futures:
+            yield futures.popleft().result()
+
+
+class _OfflineInfo(tfds.core.DatasetInfo):
+    """Information on a data set that TFDS does not look for in Google's storage."""
+
+    def initialize_from_bucket(self) -> None:
+        """Do nothing: the storage has no such set, and the base class leaves a temporary folder behind."""
+
+    def read_from_directory(self, dataset_info_dir: Any) -> None:
+        """Read the information in a prepared set."""
+        with refuse_incomplete(dataset_info_dir):
+            super().read_from_directory(dataset_info_dir)
+
+
+def _update_fingerprint(content: Any, part: str, example: Example) -> None:
+    """Add part, name, image and label of an example to the digest of a set.
+
+    A losslessly compressed image enters by its pixels, because encoders differ between machines; a JPEG by
+    its file, because decoders do.
     """
     image = example.image if is_jpeg(example.image) else example.pixels.tobytes()
     head = [part, example.name, example.pixels.shape, example.label.shape, len(image)]
     for field in (json.dumps(head).encode(), image, example.label.tobytes()):
         content.update(field)
-
-
-def ahead(make: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-    """What is made of each item, in order; threads make a few ahead."""
-    with ThreadPoolExecutor(THREADS) as threads:
-        begun: deque[Future] = deque()
-        for item in items:
-            begun.append(threads.submit(make, item))
-            if len(begun) > 2 * THREADS:  # more would fill the memory with large images
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
-
-
-def progress(items: Iterable[Any], description: str, total: int | None = None) -> Iterator[Any]:
-    """The items, with one line on a terminal that shows how far they got and then vanishes."""
-    console = Console(stderr=True)
-    quiet = not console.is_terminal
-    return iter(track(items, description, total=total, console=console, transient=True, disable=quiet))

@@ -1,4 +1,4 @@
-"""Examples as the network sees them before crops, kept in memory as far as there is room."""
+"""Resized examples with their precomputed masks, cached as far as memory allows."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -8,75 +8,77 @@ from typing import Any
 import grain
 import numpy as np
 
-from train.data.resize import Size, resized_image, resized_label
+from train.data.example import Size
+from train.data.resize import resized_image, resized_label
 
 Batch = dict[str, Any]
-"""Arrays by name; stored masks in a dictionary of their own."""
+"""Arrays by name; the precomputed masks in a dictionary of their own."""
 
 Examples = Sequence[Mapping[str, Any]] | grain.sources.RandomAccessDataSource[Mapping[str, Any]]
-"""Images in random access: `image` uint8 [h, w, c], `label` uint8 [h, w] and whatever else."""
+"""Examples in random access: `image` uint8 [h, w, c], `label` uint8 [h, w] and any other entries."""
 
-Mask = Callable[[np.ndarray], np.ndarray]
-"""Makes of a label uint8 [h, w] what its pixels count, [h, w]."""
+MaskFunction = Callable[[np.ndarray], np.ndarray]
+"""Maps a label uint8 [h, w] to the weights of its pixels, [h, w]."""
 
 
 @dataclass(frozen=True)
 class Subset(Sequence[Mapping[str, Any]]):
-    """Some of the examples, by their positions."""
+    """Some of the examples, selected by index."""
 
     examples: Examples
-    positions: Sequence[int]
+    indices: Sequence[int]
 
     def __len__(self) -> int:
-        return len(self.positions)
+        return len(self.indices)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.examples[self.positions[index]]
+        return self.examples[self.indices[index]]
 
 
-class Views(Sequence[Batch]):
-    """Image, label and stored masks of each example at the size of the network, by position.
+class ExampleCache(Sequence[Batch]):
+    """Image, label and precomputed masks of each example at the size of the network, by index.
 
-    They are decoded, resized and made when first asked for, by any thread, and then kept: a second pass
-    over a set that fits in memory costs next to nothing.
+    An example is decoded, resized and kept when it is first read, by any thread: a second pass over a data
+    set that fits in memory costs next to nothing.
     """
 
-    def __init__(self, examples: Examples, size: Size | None, masks: Mapping[str, Mask], memory: int):
-        """Views of examples.
+    def __init__(self, examples: Examples, size: Size | None, masks: Mapping[str, MaskFunction], memory: int):
+        """Make an empty cache.
 
         Args:
             examples: with labels.
-            size: height and width every example is resized to; None leaves them as they are.
-            masks: by the names of their terms.
-            memory: bytes of memory for what is kept; views that no longer fit are made each time.
+            size: height and width that examples are resized to; None keeps theirs.
+            masks: the functions of the precomputed masks, by the names of their terms.
+            memory: bytes that cached arrays may take; examples beyond are made anew each time.
         """
         self._examples = examples
         self._size = size
         self._masks = masks
-        self._memory = memory
-        self._kept: dict[int, Batch] = {}
+        self._free_memory = memory
+        self._cached: dict[int, Batch] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._examples)
 
     def __getitem__(self, index: Any) -> Any:
-        """The view of one example; not to be written to, because the next pass takes the same."""
-        kept = self._kept.get(index)
-        return kept if kept is not None else self._keep(index, self._look(index))
+        """Return one example; its arrays must not be written to, because later passes read them again."""
+        cached = self._cached.get(index)
+        return cached if cached is not None else self._add(index, self._make(index))
 
-    def _look(self, index: int) -> Batch:
+    def _make(self, index: int) -> Batch:
         example = self._examples[index]
         image, label = example["image"], example["label"]
         if self._size is not None:
             image, label = resized_image(image, self._size), resized_label(label, self._size)
-        masks = {name: make(label) for name, make in self._masks.items()}
+        masks = {name: mask(label) for name, mask in self._masks.items()}
         return {"image": image, "label": label, "masks": masks}
 
-    def _keep(self, index: int, view: Batch) -> Batch:
-        size = sum(x.nbytes for x in (view["image"], view["label"], *view["masks"].values()))
+    def _add(self, index: int, example: Batch) -> Batch:
+        """Cache an example if it fits, and return it."""
+        size = sum(x.nbytes for x in (example["image"], example["label"], *example["masks"].values()))
         with self._lock:
-            if index not in self._kept and size <= self._memory:
-                self._kept[index] = view
-                self._memory -= size
-        return view
+            if index not in self._cached and size <= self._free_memory:
+                self._cached[index] = example
+                self._free_memory -= size
+        return example

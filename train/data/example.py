@@ -1,4 +1,4 @@
-"""The terms that all rooms share: parts, the void label, an example, a data set."""
+"""Terms used everywhere: the parts of the data, the void label, an example, a data set."""
 
 import abc
 from dataclasses import dataclass
@@ -14,42 +14,50 @@ PARTS = ("train", "validation", "test")
 Size = tuple[int, int]
 """Height and width in pixels."""
 VOID = 255
-"""The stored label of a pixel that belongs to no class."""
+"""Label of a pixel that belongs to no class."""
 
 
 class Example(NamedTuple):
-    """One picture and its labels, checked and ready to be stored."""
+    """An image and its label, checked and ready to be stored."""
 
     name: str
-    """Unique within the set, relative, with "/" between folders, without file extension."""
+    """Unique within the data set: a relative path with "/" between folders, without file extension."""
     image: bytes
-    """A JPEG or PNG file of 8 bits a channel: grey or RGB; of other channels `png_bytes`."""
+    """A JPEG or PNG file with 8 bits per channel: gray or RGB; other channels as by `png_bytes`."""
     pixels: np.ndarray
     """The image decoded: uint8 [h, w, c]."""
     label: np.ndarray
     """Class ids, uint8 [h, w]; `VOID` where a pixel has no class."""
     group: str | None = None
-    """Images of one group show the same item; None where an image stands for itself."""
+    """Images of one group show the same item; None if the image is a group of its own."""
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How image files become 8-bit pixels."""
+    """Options that turn image files into 8-bit pixels."""
 
     levels: tuple[int, int] | None = None
-    """Of images with more than 8 bits: the values that become 0 and 255."""
+    """The values that become 0 and 255 in images with more than 8 bits."""
     channels: int | None = None
-    """Number of channels, taken as stored; None for grey or RGB."""
+    """Number of channels, taken as stored; None for gray or RGB."""
+
+
+DEFAULT_DECODING = Decoding()
 
 
 class DataSet(abc.ABC):
-    """What a config holds as its data: a frozen dataclass of plain fields."""
+    """A data set that a config names; subclasses are frozen dataclasses of plain fields."""
 
     @abc.abstractmethod
     def builder(self, *, data_dir: Path, source: Path | None) -> "SegmentationBuilder":
-        """The builder of this set, prepared or not, under `data_dir`."""
+        """Return the builder of this set, prepared or not, under `data_dir`.
+
+        Args:
+            data_dir: folder of prepared data.
+            source: folder of an unpacked original; None where there is none or the set is prepared.
+        """
 
     @property
     def decoding(self) -> Decoding:
-        """How the images of this set, and images like them, are read."""
-        return Decoding()
+        """The options that read the images of this set, and similar images."""
+        return DEFAULT_DECODING

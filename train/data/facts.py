@@ -1,11 +1,11 @@
-"""What a run has to know of its data without the data at hand."""
+"""The description of a data set that a run keeps, so that the data need not be at hand."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The facts about prepared data that decide what a run is; kept in its config.json."""
+    """Facts about prepared data that a run depends on; stored in its config.json."""
 
     classes: tuple[str, ...]
     """Names by class id; class 0 is the background."""

@@ -1,4 +1,4 @@
-"""Images in memory: their kind, their channels, their PNG file."""
+"""Images in memory and in files: JPEG or not, gray or not, as PNG, reduced to visible channels."""
 
 import io
 
@@ -7,17 +7,17 @@ from PIL import Image
 
 
 def is_jpeg(encoded: bytes) -> bool:
-    """Whether a file begins as JPEG files do."""
+    """Return whether a file begins with the marker of JPEG."""
     return encoded.startswith(b"\xff\xd8")
 
 
-def is_grey(pixels: np.ndarray) -> bool:
-    """Whether an image [h, w, c] has equal channels everywhere."""
+def is_gray(pixels: np.ndarray) -> bool:
+    """Return whether all channels of an image [h, w, c] are equal."""
     return bool((pixels == pixels[..., :1]).all())
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:
-    """A PNG file of uint8 [h, w] or [h, w, c]: grey or RGB, or c channels one below the other in grey."""
+    """Return uint8 [h, w] or [h, w, c] as a PNG file: gray, RGB, or c gray channels below one another."""
     file = io.BytesIO()
     if pixels.ndim == 3 and pixels.shape[-1] != 3:
         pixels = np.moveaxis(pixels, -1, 0).reshape(-1, pixels.shape[1])
@@ -26,6 +26,6 @@ def png_bytes(pixels: np.ndarray) -> bytes:
 
 
 def visible(pixels: np.ndarray) -> np.ndarray:
-    """What can be looked at, [h, w, 1 or 3]: the first of two channels, the first three of more."""
-    number = pixels.shape[-1]
-    return pixels if number in (1, 3) else pixels[..., : 3 if number > 3 else 1]
+    """Return the channels to display, [h, w, 1 or 3]: the first of two, the first three of more."""
+    channels = pixels.shape[-1]
+    return pixels if channels in (1, 3) else pixels[..., : 3 if channels > 3 else 1]

@@ -1,11 +1,10 @@
-"""From the data of a configuration to a prepared set: built where it is missing, then opened."""
+"""Prepared data sets: built once from the data of a config, then opened and read in random access."""
 
 import functools
 import io
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -15,17 +14,17 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader
 from PIL import Image
 
-from train.data.builder import REBUILD, SegmentationBuilder, halves_refused
+from train.data.builder import REBUILD, SegmentationBuilder, refuse_incomplete
 from train.data.example import PARTS, DataSet
 from train.errors import UserError, writing
 from train.run.lock import locked
 
 
 class Record(TypedDict):
-    """One example as it is read."""
+    """An example as read from a prepared set."""
 
     image: np.ndarray
-    """uint8 [h, w, c], c the same throughout a set."""
+    """uint8 [h, w, c]; all images of a set have the same number of channels."""
     label: np.ndarray
     """Class ids, uint8 [h, w]; 255 where a pixel has no class."""
     name: str
@@ -33,9 +32,9 @@ class Record(TypedDict):
 
 @dataclass(frozen=True)
 class Part(Sequence[Record]):
-    """The examples of one part in random access; decoded when asked for, opened when first read.
+    """The examples of one part in random access; files are opened at the first read, and each read decodes.
 
-    Small and picklable: what is open stays behind, so that worker processes open their own.
+    Pickles are small and leave out open files, so that worker processes open their own.
     """
 
     directory: Path
@@ -44,9 +43,9 @@ class Part(Sequence[Record]):
     sizes: tuple[tuple[int, int], ...]
     """(height, width) of each example."""
     present: tuple[tuple[int, ...], ...]
-    """Ids of the classes that each example shows."""
+    """Class ids in the label of each example."""
     groups: tuple[str, ...]
-    """What each example shows: those of one name are no independent examples."""
+    """Group of each example; examples of one group show the same item and are not independent."""
 
     @property
     def defective(self) -> list[bool]:
@@ -63,10 +62,10 @@ class Part(Sequence[Record]):
         return len(self.sizes)
 
     def __getitem__(self, index: Any) -> Any:
-        """The record at a position from 0 on."""
+        """Return the record at an index from 0 on."""
         try:
             record = self._records[index]
-        except RuntimeError as error:  # of array_record, whose checksums find any change
+        except RuntimeError as error:  # from the checksums of array_record
             raise UserError(f"{self.directory}: its {self.part} part is damaged; {REBUILD}") from error
         return {
             "image": decode(record["image"], self.channels),
@@ -83,66 +82,54 @@ class Part(Sequence[Record]):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data set on disk, whole and checked."""
+    """A complete data set on disk."""
 
     classes: tuple[str, ...]
     """Names by class id; class 0 is the background."""
     channels: int
-    """Of every image: 1 when all are grey, 3 when some are RGB; any other number has been asked for."""
+    """Channels of every image: 1 if all are gray, 3 if some are RGB, or as many as the data set asks for."""
     fingerprint: str
-    """Digest of the classes, images, labels and their division into parts; equal content, equal digest."""
+    """Digest of the classes, images, labels and their division into parts."""
     parts: Mapping[str, Part]
-    """"train", "validation" and "test"."""
+    """By the names in `PARTS`."""
 
     def canvas(self, part: str) -> tuple[int, int]:
-        """The smallest (height, width) that every example of a part fits into."""
+        """Return the smallest (height, width) that holds every example of a part."""
         heights, widths = zip(*self.parts[part].sizes, strict=True)
         return max(heights), max(widths)
 
 
 def prepare(data: DataSet, *, data_dir: Path, source: Path | None = None) -> Prepared:
-    """Open a prepared set, after building it if it is not there.
+    """Open a prepared set, after building it if it is missing.
 
-    A set appears under its name only when it is whole; what an interrupted call has left is removed by the
-    next one. A second process that wants the same set waits for the first.
+    A set is moved to its directory once it is complete; remains of an interrupted call are removed by the
+    next one. A second process that prepares the same set waits for the first.
 
     Args:
-        data: what the configuration holds.
-        data_dir: where prepared data lives.
-        source: the folder of an unpacked original, for the sets that have one.
+        data: data set of a config.
+        data_dir: folder of all prepared data.
+        source: folder of an unpacked original, for data sets that have one.
 
     Raises:
-        UserError: something is wrong with the files; the text names the file and the remedy.
+        UserError: a file is wrong; the message names the file and the remedy.
     """
     builder = data.builder(data_dir=data_dir, source=source)
-    place = Path(builder.data_path)
-    if not place.exists():
+    directory = Path(builder.data_path)
+    if not directory.exists():
         remedy = "prepared data goes there: make room, or choose another --data-dir"
-        with writing(f"{data_dir}", remedy), locked(place.parent, wait=True):
-            if not place.exists():
-                build(builder)
-    return open_prepared(place)
-
-
-def build(builder: SegmentationBuilder) -> None:
-    """Write a set, first beside its place and then, whole, into it."""
-    place = Path(builder.data_path)
-    for leftover in place.parent.glob(f"incomplete.*_{place.name}"):
-        shutil.rmtree(leftover)
-    _ = builder.plan  # before its output is swallowed, so that what there is to say about the files is seen
-    # TFDS draws a bar for each of its own stages, prints about downloads, and makes a folder for them.
-    tfds.disable_progress_bar()
-    with redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as downloads:
-        builder.download_and_prepare(file_format="array_record", download_dir=downloads)
+        with writing(f"{data_dir}", remedy), locked(directory.parent, wait=True):
+            if not directory.exists():
+                _build(builder)
+    return open_prepared(directory)
 
 
 def open_prepared(directory: Path) -> Prepared:
-    """The set that was built in a directory.
+    """Open the prepared set in a directory.
 
     Raises:
-        UserError: it is not whole, as after a copy that was cut off.
+        UserError: the set is incomplete, for instance after an interrupted copy.
     """
-    with halves_refused(directory):
+    with refuse_incomplete(directory):
         info = tfds.builder_from_directory(directory).info
         metadata: Any = info.metadata
         channels = metadata["channels"]
@@ -160,28 +147,37 @@ def open_prepared(directory: Path) -> Prepared:
         data = Prepared(tuple(metadata["classes"]), channels, metadata["fingerprint"], parts)
         files = [(part, [str(path) for path in info.splits[part].filepaths]) for part in PARTS]
     for part, paths in files:
-        found, wanted = sum(map(records_in, paths)), len(parts[part])
-        if found != wanted:
-            raise UserError(f"{directory}: holds {found} of {wanted} images of its {part} part; {REBUILD}")
+        stored, expected = sum(map(_count_records, paths)), len(parts[part])
+        if stored != expected:
+            raise UserError(f"{directory}: holds {stored} of {expected} images of its {part} part; {REBUILD}")
     return data
 
 
-def records_in(path: str) -> int:
-    """The number of records in an array_record file; 0 if it is cut off, as its index is at the end."""
+def _build(builder: SegmentationBuilder) -> None:
+    """Write a set to a temporary folder beside its directory, then move it there."""
+    directory = Path(builder.data_path)
+    for incomplete in directory.parent.glob(f"incomplete.*_{directory.name}"):
+        shutil.rmtree(incomplete)
+    tfds.disable_progress_bar()  # TFDS has one for each of its own stages
+    with tempfile.TemporaryDirectory() as downloads:
+        builder.download_and_prepare(file_format="array_record", download_dir=downloads)
+
+
+def _count_records(path: str) -> int:
+    """Return the number of records in an array_record file; 0 if the index at its end is cut off."""
     reader = ArrayRecordReader(path)
     try:
         number = reader.num_records()
-        reader.close()  # says what was wrong with the file all the time
+        reader.close()  # raises the errors of opening and reading
     except RuntimeError:
         return 0
     return number
 
 
 def decode(encoded: bytes, channels: int) -> np.ndarray:
-    """The pixels of a stored image, uint8 [h, w, channels]."""
+    """Return the pixels of a stored image, uint8 [h, w, channels]."""
     with Image.open(io.BytesIO(encoded)) as image:
-        if channels not in (1, 3):  # one below the other
-            tall = np.asarray(image)
-            return np.stack(np.split(tall, channels), -1)
+        if channels not in (1, 3):  # stored below one another
+            return np.stack(np.split(np.asarray(image), channels), -1)
         pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(*pixels.shape[:2], channels)

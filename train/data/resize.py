@@ -1,4 +1,4 @@
-"""Images and labels at another size."""
+"""Images and labels at another height and width."""
 
 import numpy as np
 from PIL import Image
@@ -7,12 +7,12 @@ from train.data.example import Size
 
 
 def resized_image(image: np.ndarray, size: Size) -> np.ndarray:
-    """An image uint8 [h, w, c] at another height and width, smoothed where it shrinks."""
+    """Return an image uint8 [h, w, c] resized by a bilinear filter, averaging where it shrinks."""
     if image.shape[:2] == size:
         return image
     if image.shape[-1] not in (1, 3):
-        each = [resized_image(image[..., k : k + 1], size) for k in range(image.shape[-1])]
-        return np.concatenate(each, -1)
+        channels = [resized_image(image[..., k : k + 1], size) for k in range(image.shape[-1])]
+        return np.concatenate(channels, -1)
     height, width = size
     whole = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
     return np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR)).reshape(
@@ -21,7 +21,7 @@ def resized_image(image: np.ndarray, size: Size) -> np.ndarray:
 
 
 def resized_label(label: np.ndarray, size: Size) -> np.ndarray:
-    """A label uint8 [h, w] at another height and width, by nearest neighbours."""
+    """Return a label uint8 [h, w] resized by nearest neighbors."""
     if label.shape == size:
         return label
     height, width = size
@@ -29,8 +29,8 @@ def resized_label(label: np.ndarray, size: Size) -> np.ndarray:
 
 
 def padded(x: np.ndarray, size: Size, value: int) -> np.ndarray:
-    """At least `size` large, filled up at the bottom and on the right."""
-    missing = [max(0, want - have) for want, have in zip(size, x.shape[:2], strict=True)]
+    """Return an array [h, w, ...] padded with a value at the bottom and on the right, to at least `size`."""
+    missing = [max(0, side - length) for side, length in zip(size, x.shape[:2], strict=True)]
     if not any(missing):
-        return x  # np.pad would copy it, which takes longer than the rest of a crop
+        return x  # np.pad would copy the array, which takes longer than all else of a crop
     return np.pad(x, ((0, missing[0]), (0, missing[1]), *((0, 0),) * (x.ndim - 2)), constant_values=value)

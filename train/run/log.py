@@ -12,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from train.errors import UserError
 from train.paths import AnyPath
-from train.run.files import write_text
 
 console = Console()
 """Where all commands print; `quiet` for a quiet run."""
@@ -70,10 +69,9 @@ def progress_line() -> Progress:
 
 
 def progress(items: Iterable[Any], description: str, total: int | None = None) -> Iterator[Any]:
-    """Iterate over items with a progress line that vanishes at the end."""
-    return iter(
-        track(items, description, total=total, console=console, transient=True, disable=console.quiet)
-    )
+    """Iterate over items; on a terminal, with a progress line that vanishes at the end."""
+    hidden = console.quiet or not console.is_terminal  # rich would print an empty line into a file
+    return iter(track(items, description, total=total, console=console, transient=True, disable=hidden))
 
 
 class LogFile(logging.Handler):
@@ -87,6 +85,8 @@ class LogFile(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write all of the file anew: in a bucket nothing can be appended to."""
+        from train.run.files import write_text  # imports JAX, which reading prepared data does without
+
         self._text += f"{self.format(record)}\n"
         with contextlib.suppress(UserError):  # a full disk stops the run at the next checkpoint, in one line
             write_text(self._path, self._text)

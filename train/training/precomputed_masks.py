@@ -7,13 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from train.config import Term
-from train.data.cache import Mask
+from train.data.cache import MaskFunction
 from train.data.example import VOID, Size
 from train.data.resize import padded
 from train.parallel import compile_for_cpu
 
 
-def precomputed_masks(objective: Mapping[str, Term], num_classes: int, canvas: Size) -> dict[str, Mask]:
+def precomputed_masks(
+    objective: Mapping[str, Term], num_classes: int, canvas: Size
+) -> dict[str, MaskFunction]:
     """Return the functions that make the precomputed masks of an objective, by the names of their terms.
 
     Args:
@@ -32,7 +34,9 @@ def precomputed_masks(objective: Mapping[str, Term], num_classes: int, canvas: S
     }
 
 
-def _precomputed_mask(mask: Callable, options: Mapping[str, Any], num_classes: int, canvas: Size) -> Mask:
+def _precomputed_mask(
+    mask: Callable, options: Mapping[str, Any], num_classes: int, canvas: Size
+) -> MaskFunction:
     make = compile_for_cpu(lambda labels: mask(labels, num_classes, **options).astype(jnp.float16))
 
     def precomputed(label: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from tests.untrained import grey_facts, make_run
 from train.__main__ import main
 from train.commands.predict import largest_size
 from train.config import Input
-from train.data.formats.images import read_head, read_picture
+from train.data.formats.images import read_head, read_image
 from train.errors import UserError
 from train.inference.viewers import classifier
 from train.run.files import write_json
@@ -295,7 +295,7 @@ def test_the_head_of_a_file_says_what_all_of_it_says_or_nothing(tmp_path):
             grey.convert(mode).save(tmp_path / "image", form)
             said[form, mode] = read_head(tmp_path / "image")
             if said[form, mode] is not None:
-                assert said[form, mode].size == (40, 30) == read_picture(tmp_path / "image")[0].shape[:2]
+                assert said[form, mode].size == (40, 30) == read_image(tmp_path / "image")[0].shape[:2]
     assert {form for (form, _), head in said.items() if head} == {"PNG", "JPEG"}
     assert said["PNG", "L"].kind != said["PNG", "RGB"].kind != said["JPEG", "RGB"].kind
     for form in ("PNG", "JPEG"):
@@ -307,11 +307,11 @@ def test_the_head_of_a_file_says_what_all_of_it_says_or_nothing(tmp_path):
             content = content[:start] + content[start + length : -12] + chunk + content[-12:]
         (tmp_path / "image").write_bytes(content)
         assert read_head(tmp_path / "image") is None
-        assert largest_size([tmp_path / "image"], read_picture) == (30, 40)
+        assert largest_size([tmp_path / "image"], read_image) == (30, 40)
     (tmp_path / "image").write_bytes(b"")
     assert read_head(tmp_path / "image") is None
     with pytest.raises(UserError, match="is empty"):
-        largest_size([tmp_path / "image"], read_picture)
+        largest_size([tmp_path / "image"], read_image)
 
 
 def test_images_of_one_kind_are_read_once_before_the_work(tmp_path):
@@ -321,7 +321,7 @@ def test_images_of_one_kind_are_read_once_before_the_work(tmp_path):
 
     def reading(path):
         read.append(path.name)
-        return read_picture(path)
+        return read_image(path)
 
     assert largest_size(sorted(tmp_path.iterdir()), reading) == (40, 30)
     assert read == ["0.png"]

@@ -1,4 +1,4 @@
-"""Made-up image files."""
+"""Fixtures that write image files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ Draw = Callable[..., Path]
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Draw:
-    """Writes a grey or RGB photograph of random pixels, `picture("images/a.png", size=(h, w))`."""
+    """Writes a gray or RGB image of random pixels, `picture("images/a.png", size=(h, w))`."""
 
     def write(name: str, size: tuple[int, ...] = (12, 16), seed: int = 0, **options) -> Path:
         pixels = np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
@@ -24,8 +24,8 @@ def picture(tmp_path: Path) -> Draw:
 
 
 @pytest.fixture
-def mask(tmp_path: Path) -> Draw:
-    """Writes labels that are `value` in one corner and 0 elsewhere, `mask("masks/a.png", 1)`."""
+def label_image(tmp_path: Path) -> Draw:
+    """Writes a label that is `value` in one corner and 0 elsewhere, `label_image("masks/a.png", 1)`."""
 
     def write(name: str, value: int = 1, size: tuple[int, int] = (12, 16)) -> Path:
         labels = np.zeros(size, np.uint8)
@@ -33,3 +33,12 @@ def mask(tmp_path: Path) -> Draw:
         return save(Image.fromarray(labels), tmp_path / name)
 
     return write
+
+
+@pytest.fixture
+def eight_images(tmp_path: Path, picture: Draw, label_image: Draw) -> Path:
+    """Writes eight photographs with label images in two folders, half of them clean; returns their root."""
+    for number in range(8):
+        picture(f"images/part {number}.jpg", seed=number)
+        label_image(f"masks/part {number}.png", number % 2)
+    return tmp_path

@@ -1,4 +1,4 @@
-"""Views: what the network sees, decoded once as far as memory goes."""
+"""The cache of examples: each is decoded once, as far as memory allows."""
 
 from collections import Counter
 
@@ -6,57 +6,59 @@ import jax
 import numpy as np
 import pytest
 
-from train.data.cache import Views
+from train.data.cache import ExampleCache
 from train.data.pipeline import training_batches
 
 
-class Counted(list):
-    """Examples that count how often each is asked for."""
+class CountedExamples(list):
+    """Examples that count how often each is read."""
 
-    def __init__(self, number):
+    def __init__(self, count):
         rng = np.random.default_rng(0)
         super().__init__(
             {
                 "image": rng.integers(0, 256, (12, 10, 1), np.uint8),
                 "label": rng.integers(0, 3, (12, 10), np.uint8),
             }
-            for _ in range(number)
+            for _ in range(count)
         )
-        self.asked = Counter()
+        self.reads = Counter()
 
     def __getitem__(self, index):
-        self.asked[index] += 1
+        self.reads[index] += 1
         return super().__getitem__(index)
 
 
-BYTES = 2 * 6 * 5
-"""Of a view of 6x5 pixels: a grey image and its label."""
+EXAMPLE_BYTES = 2 * 6 * 5
+"""A gray image and its label of 6x5 pixels."""
 
 
-def test_what_fits_in_memory_is_decoded_once():
-    examples = Counted(4)
-    views = Views(examples, (6, 5), {}, memory=4 * BYTES)
-    first, second = ([views[i] for i in range(4)] for _ in range(2))
-    assert set(examples.asked.values()) == {1}
+def test_examples_that_fit_in_memory_are_read_once():
+    examples = CountedExamples(4)
+    cache = ExampleCache(examples, (6, 5), {}, memory=4 * EXAMPLE_BYTES)
+    first, second = ([cache[i] for i in range(4)] for _ in range(2))
+    assert set(examples.reads.values()) == {1}
     assert all(a is b for a, b in zip(first, second, strict=True))
     assert first[0]["image"].shape == (6, 5, 1)
 
 
-@pytest.mark.parametrize(("memory", "kept"), [(0, 0), (BYTES - 1, 0), (2 * BYTES, 2), (3 * BYTES - 1, 2)])
-def test_what_does_not_fit_is_decoded_each_time(memory, kept):
-    examples = Counted(4)
-    views = Views(examples, (6, 5), {}, memory=memory)
+@pytest.mark.parametrize(
+    ("memory", "cached"),
+    [(0, 0), (EXAMPLE_BYTES - 1, 0), (2 * EXAMPLE_BYTES, 2), (3 * EXAMPLE_BYTES - 1, 2)],
+)
+def test_examples_that_do_not_fit_are_read_each_time(memory, cached):
+    examples = CountedExamples(4)
+    cache = ExampleCache(examples, (6, 5), {}, memory=memory)
     for _ in range(2):
-        for i in range(len(views)):
-            views[i]
-    assert sorted(examples.asked.values()) == [1] * kept + [2] * (4 - kept)
+        for i in range(len(cache)):
+            cache[i]
+    assert sorted(examples.reads.values()) == [1] * cached + [2] * (4 - cached)
 
 
 @pytest.mark.parametrize("size", [None, (6, 5)])
-def test_batches_are_the_same_with_and_without_memory(size):
+def test_batches_do_not_depend_on_memory(size):
     def run(memory):
-        return training_batches(
-            Counted(7), size=size, crop=(4, 4), centered=0.5, batch_size=3, passes=4, seed=1, memory=memory
-        )
+        options = {"crop": (4, 4), "centered": 0.5, "batch_size": 3, "passes": 4, "seed": 1}
+        return training_batches(CountedExamples(7), size=size, memory=memory, **options)
 
     assert jax.tree.all(jax.tree.map(np.array_equal, list(run(0)), list(run(10**6))))

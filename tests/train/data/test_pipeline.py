@@ -1,4 +1,4 @@
-"""Batches: the same examples wherever a run is taken up, on however many hosts."""
+"""Batches: equal examples at whatever step a run is resumed, on any number of hosts."""
 
 import jax
 import numpy as np
@@ -21,7 +21,7 @@ def examples(count=10, height=8, width=8, channels=1):
 
 
 def surfaces(defects, height=24, width=30):
-    """Examples of which each holds its place in its pixels, and one pixel for each of the defects given."""
+    """Examples whose pixels hold the index of the example, with a pixel of each given defect."""
     out = []
     for i, pixels in enumerate(defects):
         label = np.zeros((height, width), np.uint8)
@@ -32,7 +32,7 @@ def surfaces(defects, height=24, width=30):
 
 
 def seen(run):
-    """Which example stands at each place of the stream."""
+    """Return the index of each example in the stream."""
     return np.concatenate([batch["image"][:, 0, 0, 0] for batch in run]).tolist()
 
 
@@ -65,19 +65,19 @@ def test_an_epoch_shows_each_example_at_most_once_and_drops_the_rest():
     assert len(set(order)) == 3
 
 
-def test_index_is_the_place_in_the_stream():
+def test_index_counts_the_examples_of_the_run():
     assert (np.concatenate([batch["index"] for batch in batches()]) == np.arange(24)).all()
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("step", [0, 1, 3, 5])
-def test_a_run_taken_up_again_sees_the_same_batches(step, sampling):
+def test_a_resumed_run_sees_the_same_batches(step, sampling):
     assert same(batches(first_step=step, **sampling), batches(**sampling)[step:])
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("hosts", [2, 4])
-def test_hosts_share_the_batches_of_one(hosts, sampling):
+def test_batches_of_several_hosts_make_up_those_of_one(hosts, sampling):
     shares = [batches(host=host, hosts=hosts, **sampling) for host in range(hosts)]
     whole = batches(**sampling)
     dealt = jax.tree.map(lambda x, *parts: np.stack(parts, axis=1).reshape(x.shape), whole, *shares)
@@ -85,14 +85,14 @@ def test_hosts_share_the_batches_of_one(hosts, sampling):
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_another_seed_makes_another_order(sampling):
+def test_a_different_seed_gives_a_different_order(sampling):
     assert same(batches(**sampling), batches(**sampling))
     assert not same(batches(seed=1, **sampling), batches(**sampling))
 
 
 @pytest.mark.parametrize("defective", [3, 5, 8])
 @pytest.mark.parametrize("batch_size", [2, 3, 4])
-def test_images_with_and_without_defects_take_turns(defective, batch_size):
+def test_images_with_and_without_defects_alternate(defective, batch_size):
     marks = [i < defective for i in range(10)]
     run = batches(defective=marks, batch_size=batch_size, passes=5)
     steps = images_per_pass(10, defective) // batch_size
@@ -103,7 +103,7 @@ def test_images_with_and_without_defects_take_turns(defective, batch_size):
 
 
 @pytest.mark.parametrize("defective", [3, 7])
-def test_a_pass_shows_all_of_the_rarer_kind_and_the_other_kind_goes_on(defective):
+def test_a_pass_shows_all_of_the_rarer_kind_and_continues_in_the_other_kind(defective):
     marks = [i < defective for i in range(10)]
     places = seen(batches(defective=marks, batch_size=2, passes=14))
     rarer = [i for i in places if marks[i] is (defective == 3)]
@@ -117,7 +117,7 @@ def test_a_pass_shows_all_of_the_rarer_kind_and_the_other_kind_goes_on(defective
     assert len(set(map(tuple, orders))) == 6
 
 
-def test_two_kinds_of_equal_number_meet_in_other_pairs_each_pass():
+def test_two_kinds_of_equal_number_form_different_pairs_each_pass():
     places = seen(batches(defective=[i < 5 for i in range(10)], batch_size=2, passes=10))
     assert len(set(zip(places[::2], places[1::2], strict=True))) > 12
 
@@ -131,7 +131,7 @@ def test_a_pass_is_all_images_or_twice_the_rarer_kind(images, defective, shown):
 
 @pytest.mark.parametrize("pixel", [(0, 0), (0, 15), (23, 29), (12, 0), (12, 15), (5, 27)])
 @pytest.mark.parametrize("crop", [(7, 9), (8, 4), (24, 30), (40, 9), (40, 50), (1, 1)])
-def test_a_centered_crop_has_its_pixel_as_near_to_the_middle_as_the_edge_allows(pixel, crop):
+def test_a_centered_crop_has_its_pixel_as_near_to_the_center_as_the_edge_allows(pixel, crop):
     (batch,) = run_of(surfaces([{pixel: 3}]), crop=crop, centered=1.0)
     assert batch["label"].shape == (1, *crop)
     (place,) = np.argwhere(batch["label"][0] == 3)
@@ -142,7 +142,7 @@ def test_a_centered_crop_has_its_pixel_as_near_to_the_middle_as_the_edge_allows(
         assert found == side // 2 if inside else first in (0, max(0, whole - side))
 
 
-def test_a_centered_crop_is_about_any_pixel_of_its_class():
+def test_a_centered_crop_may_have_any_pixel_of_its_class_in_the_center():
     source = surfaces([{(8, column): 1 for column in range(10, 16)}])
     run = run_of(source, crop=(1, 1), centered=1.0, passes=60)
     assert all(batch["label"] == 1 for batch in run)
@@ -153,21 +153,21 @@ def test_a_centered_crop_is_about_any_pixel_of_its_class():
     assert set(columns) == set(range(10, 16))
 
 
-def test_classes_are_drawn_alike_however_large_their_defects_are():
+def test_classes_are_equally_probable_for_any_size_of_defect():
     large = {(row, column): 2 for row in range(12, 24) for column in range(30)}
     run = run_of(surfaces([{(2, 2): 1, **large}]), crop=(1, 1), centered=1.0, passes=400)
     small = sum(int(batch["label"][0, 0, 0]) == 1 for batch in run)
     assert 160 < small < 240
 
 
-def test_a_crop_is_centered_with_the_given_chance():
+def test_a_crop_is_centered_with_the_given_probability():
     source = surfaces([{(100, 100): 1}], 200, 200)
     run = run_of(source, crop=(3, 3), centered=0.25, passes=400)
     hits = sum(int(batch["label"][0, 1, 1]) == 1 for batch in run)
     assert 70 < hits < 130
 
 
-def test_without_a_defect_a_crop_falls_anywhere():
+def test_without_a_defect_every_crop_is_possible():
     source = surfaces([{}, {(3, 3): VOID}])
     for example in source:
         example["image"] = np.arange(24 * 30).astype(np.uint8).reshape(24, 30, 1)
@@ -175,14 +175,14 @@ def test_without_a_defect_a_crop_falls_anywhere():
     assert len(windows) > 50
 
 
-def test_a_crop_is_centered_on_what_resizing_has_left():
+def test_a_crop_is_centered_on_a_defect_of_the_resized_label():
     source = surfaces([{(11, 13): 1}])
     source[0]["label"][6:18, 6:18] = 2
     (batch,) = run_of(source, size=(4, 5), crop=(1, 1), centered=1.0)
     assert batch["label"] == 2
 
 
-def test_crops_wander_and_keep_image_and_label_together():
+def test_crops_are_random_windows_of_image_and_label_alike():
     source = examples(1, 16, 16)
     source[0]["image"] = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     source[0]["label"] = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -201,14 +201,14 @@ def test_a_crop_larger_than_the_image_is_filled_with_void():
     assert (batch["label"][:, :8] != VOID).all()
 
 
-def test_resizing_keeps_labels_whole():
+def test_resizing_a_label_makes_no_new_classes():
     batch = batches(size=(16, 12), crop=None)[0]
     assert batch["image"].shape == (4, 16, 12, 1)
     assert set(np.unique(batch["label"])) <= {0, 1, 2}
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_evaluation_shows_every_example_once_at_its_own_size(channels):
+def test_evaluation_batches_hold_every_example_once_with_the_label_at_its_size(channels):
     mixed = examples(3, 8, 6, channels) + examples(2, 5, 9, channels)
     run = list(evaluation_batches(mixed, size=(4, 4), batch_size=2, canvas=(8, 9)))
     assert len(run) == 3
@@ -222,7 +222,7 @@ def test_evaluation_shows_every_example_once_at_its_own_size(channels):
         assert (label[:, width:] == VOID).all()
     assert (labels[-1] == VOID).all()
     assert run[0]["image"].shape == (2, 4, 4, channels)
-    seen = np.concatenate([batch["seen"] for batch in run])
+    seen = np.concatenate([batch["input_label"] for batch in run])
     for example, label in zip(mixed, seen, strict=False):
         assert (label == resized_label(example["label"], (4, 4))).all()
     assert (seen[-1] == VOID).all()
@@ -232,15 +232,15 @@ def test_without_a_size_images_are_padded_to_the_canvas():
     (batch,) = evaluation_batches(examples(2), size=None, batch_size=2, canvas=(10, 12))
     assert batch["image"].shape == (2, 10, 12, 1)
     assert (batch["extent"] == [8, 8]).all()
-    assert (batch["seen"] == batch["label"]).all()
+    assert (batch["input_label"] == batch["label"]).all()
 
 
-def test_labels_may_be_missing():
+def test_a_missing_label_is_void():
     source = [{"image": example["image"]} for example in examples(2)]
     (batch,) = evaluation_batches(source, size=None, batch_size=2, canvas=(8, 8))
     assert (batch["label"] == VOID).all()
     assert (batch["size"] == [8, 8]).all()
 
 
-def test_of_no_examples_there_is_no_batch():
+def test_no_examples_make_no_batch():
     assert list(evaluation_batches([], size=None, batch_size=2, canvas=(8, 8))) == []

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from train.data.builder import THREADS, ahead
+from train.data.builder import THREADS, map_in_threads
 from train.data.example import Example
 from train.data.prepare import open_prepared, prepare
 from train.data.sets import generated
 from train.data.sets.generated import Generated, GeneratedSurfaces
 from train.errors import UserError
+from train.run import log
 
 TINY = Generated(train=4, validation=2, test=3, size=32)
 
@@ -24,7 +26,7 @@ def tiny(tmp_path_factory):
     return prepare(TINY, data_dir=tmp_path_factory.mktemp("prepared"))
 
 
-def test_records_are_pictures_with_labels_of_the_same_size(tiny):
+def test_records_are_images_with_labels_of_equal_size(tiny):
     assert tiny.classes == ("background", "scratch", "spot", "pit")
     assert tiny.channels == 1
     assert {part: len(records) for part, records in tiny.parts.items()} == {
@@ -66,12 +68,12 @@ def test_the_classes_of_each_example_are_known_without_decoding_it(tiny, tmp_pat
     assert part.defective == [False, False, True, False]
 
 
-def test_an_image_without_a_group_is_its_own(tiny):
+def test_an_image_without_a_group_is_a_group_of_its_own(tiny):
     for records in tiny.parts.values():
         assert list(records.groups) == [record["name"] for record in records]
 
 
-def test_a_set_prepared_before_groups_were_kept_is_to_be_built_again(tiny, tmp_path):
+def test_a_set_prepared_without_groups_is_to_be_built_again(tiny, tmp_path):
     copy = tmp_path / "prepared"
     shutil.copytree(tiny.parts["train"].directory.parents[2], copy)
     [file] = copy.rglob("metadata.json")
@@ -84,7 +86,7 @@ def test_a_set_prepared_before_groups_were_kept_is_to_be_built_again(tiny, tmp_p
     assert prepare(TINY, data_dir=copy).fingerprint == tiny.fingerprint
 
 
-def test_a_part_travels_to_another_process_without_what_it_has_open(tiny):
+def test_a_pickled_part_leaves_out_open_files(tiny):
     part = tiny.parts["train"]
     expected = part[2]
     sent = pickle.dumps(part)
@@ -94,13 +96,13 @@ def test_a_part_travels_to_another_process_without_what_it_has_open(tiny):
     np.testing.assert_array_equal(record["image"], expected["image"])
 
 
-def test_what_is_prepared_is_opened_and_not_built_again(tiny, monkeypatch):
+def test_a_prepared_set_is_opened_and_not_built_again(tiny, monkeypatch):
     monkeypatch.setattr(GeneratedSurfaces, "items", None)
     data_dir = tiny.parts["train"].directory.parents[2]
     assert prepare(TINY, data_dir=data_dir) == tiny
 
 
-def test_equal_content_has_an_equal_fingerprint_and_other_content_another(tiny, tmp_path, monkeypatch):
+def test_the_fingerprint_changes_with_the_content_only(tiny, tmp_path, monkeypatch):
     assert prepare(TINY, data_dir=tmp_path / "a").fingerprint == tiny.fingerprint
     paint = generated.paint
 
@@ -129,14 +131,14 @@ prepare(generated.Generated(train=4, validation=2, test=3, size=32), data_dir=Pa
 """
 
 
-def test_a_killed_preparation_leaves_nothing_that_is_taken_for_a_set(tiny, tmp_path):
+def test_a_killed_preparation_leaves_no_set(tiny, tmp_path):
     assert subprocess.run([sys.executable, "-c", KILLED, tmp_path]).returncode == -9
     assert list(tmp_path.rglob("incomplete.*"))
     assert prepare(TINY, data_dir=tmp_path).fingerprint == tiny.fingerprint
     assert not list(tmp_path.rglob("incomplete.*"))
 
 
-def test_an_error_in_the_middle_leaves_nothing_either(tiny, tmp_path, monkeypatch):
+def test_an_interrupted_preparation_leaves_no_files(tiny, tmp_path, monkeypatch):
     def interrupt(rng, size):
         raise KeyboardInterrupt
 
@@ -163,29 +165,40 @@ print(data.fingerprint)
 """
 
 
-def test_two_processes_without_tensorflow_prepare_the_same_set_at_once(tiny, tmp_path):
+def test_two_processes_prepare_one_set_at_once_without_tensorflow_and_jax(tiny, tmp_path):
     command = [sys.executable, "-W", "error", "-c", ALONE, tmp_path]
     pipe = subprocess.PIPE
     both = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for _ in range(2)]
     assert [process.communicate() for process in both] == [(f"{tiny.fingerprint}\n", "")] * 2
 
 
-def test_examples_are_made_ahead_but_not_all_at_once():
+def test_examples_are_made_in_advance_but_not_all_at_once():
     made = []
-    stream = ahead(lambda item: made.append(item) or item, range(1000))
+    stream = map_in_threads(lambda item: made.append(item) or item, range(1000))
     assert next(stream) == 0
     assert len(made) <= 2 * THREADS + 1
     assert list(stream) == list(range(1, 1000))
     assert sorted(made) == list(range(1000))
 
 
-def test_no_network_is_asked_and_nothing_printed(tmp_path, monkeypatch, capfd):
+def test_preparing_opens_no_socket_and_prints_nothing(tmp_path, monkeypatch, capfd):
     def refuse(*args, **kwargs):
         raise AssertionError("a socket was opened")
 
     monkeypatch.setattr(socket, "socket", refuse)
     prepare(TINY, data_dir=tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_progress_is_shown_on_a_terminal_unless_the_console_is_quiet(tmp_path, monkeypatch, capfd, quiet):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # any console takes its output for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(log, "console", Console(force_interactive=True, quiet=quiet))
+    prepare(TINY, data_dir=tmp_path)
+    output, errors = capfd.readouterr()
+    assert ("Preparing generated, train" in output) is not quiet
+    assert not errors
 
 
 def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(tmp_path):
@@ -223,7 +236,7 @@ def test_a_set_may_move_with_its_folder(tiny, tmp_path: Path):
     "name",
     ["*-test.array_record*", "*-train.array_record*", "dataset_info.json", "features.json", "metadata.json"],
 )
-def test_half_a_copy_is_not_taken_for_the_set(tiny, tmp_path, name, keep):
+def test_an_incomplete_copy_is_refused(tiny, tmp_path, name, keep):
     copy = tmp_path / "prepared"
     shutil.copytree(tiny.parts["train"].directory.parents[2], copy)
     [file] = copy.rglob(name)
@@ -241,14 +254,14 @@ def test_half_a_copy_is_not_taken_for_the_set(tiny, tmp_path, name, keep):
     assert prepare(TINY, data_dir=copy).fingerprint == tiny.fingerprint
 
 
-def test_an_empty_folder_is_not_taken_for_a_set(tiny, tmp_path):
+def test_an_empty_folder_is_refused(tiny, tmp_path):
     place = tiny.parts["train"].directory.relative_to(tiny.parts["train"].directory.parents[2])
     (tmp_path / place).mkdir(parents=True)
-    with pytest.raises(UserError, match=r"its JSON files are not whole; delete this folder"):
+    with pytest.raises(UserError, match=r"its JSON files are incomplete or damaged; delete this folder"):
         prepare(TINY, data_dir=tmp_path)
 
 
-def test_a_record_that_was_changed_is_named_and_never_read_as_another(tiny, tmp_path):
+def test_a_changed_record_is_refused_or_read_unchanged(tiny, tmp_path):
     part = tiny.parts["train"]
     shutil.copytree(part.directory.parents[2], tmp_path, dirs_exist_ok=True)
     directory = tmp_path / part.directory.relative_to(part.directory.parents[2])

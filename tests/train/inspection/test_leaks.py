@@ -1,4 +1,4 @@
-"""What stands on two sides of a split, under the changes that data sets hide it by."""
+"""Images that show the same in two parts, under the changes by which published data sets hide them."""
 
 import io
 
@@ -15,7 +15,7 @@ SIZE = (60, 80)
 
 
 def surface(seed: int, shape=SIZE) -> np.ndarray:
-    """Grain of a few pixels under a slope of light that all surfaces share."""
+    """Random texture under a gradient of light that is equal for all surfaces."""
     rng = np.random.default_rng(seed)
     coarse = rng.normal(0, 25, (shape[0] // 2, shape[1] // 2)).repeat(2, 0).repeat(2, 1)
     light = np.linspace(-40, 40, shape[1])
@@ -30,7 +30,7 @@ def jpeg(pixels: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def prepared(tmp_path):
-    """Prepares a folder whose parts are given as arrays by name."""
+    """Prepares a folder whose parts are given as images by name."""
 
     def build(**parts: dict[str, np.ndarray]):
         for part, images in parts.items():
@@ -53,9 +53,9 @@ def others(first: int, count: int = 3) -> dict[str, np.ndarray]:
 
 CHANGES = {
     "equal": lambda x: x,
-    "turned": lambda x: np.rot90(x),
-    "turned and coded anew": lambda x: jpeg(np.rot90(x, 3)),
-    "mirrored and coded anew": lambda x: jpeg(x[:, ::-1]),
+    "rotated": lambda x: np.rot90(x),
+    "rotated and compressed again": lambda x: jpeg(np.rot90(x, 3)),
+    "mirrored and compressed again": lambda x: jpeg(x[:, ::-1]),
     "upside down": lambda x: np.rot90(x, 2),
     "transposed": lambda x: x.T,
 }
@@ -75,12 +75,12 @@ def test_a_changed_copy_is_found_and_nothing_else(prepared, change):
     ]
 
 
-def test_all_three_parts_are_compared_and_colour_is_read(prepared):
-    coloured = np.stack([surface(50), surface(51), surface(52)], -1)
+def test_all_three_parts_are_compared_and_color_is_read(prepared):
+    color_image = np.stack([surface(50), surface(51), surface(52)], -1)
     data = prepared(
-        train=others(0) | {"a": coloured},
-        val=others(10) | {"b": np.ascontiguousarray(coloured[::-1])},
-        test=others(20) | {"c": coloured},
+        train=others(0) | {"a": color_image},
+        val=others(10) | {"b": np.ascontiguousarray(color_image[::-1])},
+        test=others(20) | {"c": color_image},
     )
     assert {(leak.part, leak.other_part) for leak in find_leaks(data)} == {
         ("train", "validation"), ("train", "test"), ("validation", "test"),
@@ -88,8 +88,8 @@ def test_all_three_parts_are_compared_and_colour_is_read(prepared):
     assert len(describe_leaks(find_leaks(data), data)) == 3
 
 
-def test_the_same_light_on_other_surfaces_is_no_leak(prepared, monkeypatch):
-    """Their block means agree to more than .995, the grain does not."""
+def test_equal_light_on_different_surfaces_is_no_leak(prepared, monkeypatch):
+    """Block means correlate by more than 0.995, details do not."""
 
     def smooth(seed: int) -> np.ndarray:
         fine = np.random.default_rng(seed).normal(0, 3, SIZE)
@@ -101,11 +101,11 @@ def test_the_same_light_on_other_surfaces_is_no_leak(prepared, monkeypatch):
     }
     data = prepared(**parts)
     assert find_leaks(data) == []
-    monkeypatch.setattr(leaks, "SAME_DETAIL", -1)
-    assert len(find_leaks(data)) == 27  # all pairs came that far
+    monkeypatch.setattr(leaks, "_MIN_DETAIL_CORRELATION", -1)
+    assert len(find_leaks(data)) == 27  # all pairs passed the first comparison
 
 
-def test_black_images_are_told_apart_only_by_their_bytes(prepared):
+def test_black_images_are_compared_by_their_pixels_alone(prepared):
     black, speck = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
     speck[5, 5] = 1
     data = prepared(

@@ -5,7 +5,7 @@ import numpy as np
 from balanced_jax.losses import softmax_cross_entropy
 from balanced_jax.masks import confusion_mask
 from train.config import Term
-from train.data.cache import Views
+from train.data.cache import ExampleCache
 from train.data.example import VOID
 from train.data.pipeline import training_batches
 from train.training.precomputed_masks import precomputed_masks
@@ -74,7 +74,7 @@ def test_masks_are_made_at_the_size_of_the_network_and_kept():
         made.append(label.shape)
         return np.zeros(label.shape, np.float16)
 
-    views = Views(examples((12, 12), (8, 8)), (6, 5), {"x": mask}, memory=10**4)
+    cache = ExampleCache(examples((12, 12), (8, 8)), (6, 5), {"x": mask}, memory=10**4)
     for _ in range(3):
-        assert [views[i]["masks"]["x"].shape for i in range(2)] == [(6, 5)] * 2
+        assert [cache[i]["masks"]["x"].shape for i in range(2)] == [(6, 5)] * 2
     assert made == [(6, 5)] * 2

@@ -1,111 +1,107 @@
-"""What PNG and TIFF files hold beyond 8-bit grey and RGB: 16 bits in colour, and any number of channels.
+"""PNG and TIFF files beyond 8-bit gray and RGB: 16 bits per channel in color, and any number of channels.
 
-Pillow narrows such files without a word: it drops the lower 8 bits of a colour, and the channels after the
-third. libpng and libtiff, through imagecodecs, do not.
+Pillow narrows such files silently: it drops the lower 8 bits of a color, and the channels after the third.
+libpng and libtiff, through imagecodecs, read all of them.
 """
 
 import io
+import logging
 import struct
 from pathlib import Path
 from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
+import tifffile
 from PIL import ExifTags, Image
-from PIL.TiffImagePlugin import PREFIXES, ImageFileDirectory_v2
+from PIL.TiffImagePlugin import PREFIXES
 
 from train.errors import UserError
 
-WIDTH, HEIGHT, BITS, SAMPLES, PLANES = 256, 257, 258, 277, 284  # TIFF's tags
-SEPARATE = 2
-"""TIFF's number for channels that are stored one after the other."""
+# tifffile logs remarks on damaged files, besides the error that becomes a UserError.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 class Layout(NamedTuple):
-    """What the head of a PNG or TIFF file says."""
+    """Properties of the pixels in the head of a PNG or TIFF file."""
 
     width: int
     height: int
     bits: int
-    """Of a sample; the largest where channels differ."""
+    """Bits per sample; the largest number where channels differ."""
     channels: int
-    """Samples of a pixel; 1 for a palette."""
+    """Samples per pixel; 1 for a palette."""
     separate: bool = False
-    """Whether a TIFF holds its channels one after the other."""
+    """Whether a TIFF stores its channels in separate planes."""
     several: bool = False
-    """Whether a TIFF holds more than one picture."""
-    turned: bool = False
-    """Whether a TIFF is to be turned before it is shown."""
+    """Whether a TIFF holds more than one image."""
+    rotated: bool = False
+    """Whether viewers rotate or mirror a TIFF."""
 
 
-def layout(encoded: bytes) -> Layout | None:
-    """The layout of a PNG or TIFF file; None for other files.
+def read_layout(encoded: bytes) -> Layout | None:
+    """Return the layout of a PNG or TIFF file; None for other files.
 
     Raises:
-        Exception: of many kinds, where the head of a file is damaged.
+        Exception: of many kinds, where the head of the file is damaged.
     """
-    if is_png(encoded):
-        width, height, bits, kind = struct.unpack(">IIBB", encoded[16:26])
-        return Layout(width, height, bits, {2: 3, 4: 2, 6: 4}.get(kind, 1))
+    if _is_png(encoded):
+        width, height, bits, color_type = struct.unpack(">IIBB", encoded[16:26])
+        return Layout(width, height, bits, {2: 3, 4: 2, 6: 4}.get(color_type, 1))
     if not encoded.startswith(tuple(PREFIXES)):
         return None
-    file = io.BytesIO(encoded)
-    head = file.read(8)
-    tags = ImageFileDirectory_v2(head + file.read(8) if head[2] == 43 else head)
-    file.seek(tags.next)
-    tags.load(file)
-    if not {WIDTH, HEIGHT} <= tags.keys():
-        raise ValueError("no width or height")
-    return Layout(
-        tags[WIDTH],
-        tags[HEIGHT],
-        max(tags.get(BITS, (1,))),
-        tags.get(SAMPLES, 1),
-        tags.get(PLANES) == SEPARATE,
-        tags.next != 0,
-        tags.get(ExifTags.Base.Orientation, 1) != 1,
-    )
+    with tifffile.TiffFile(io.BytesIO(encoded)) as file:
+        page = file.pages.first
+        return Layout(
+            page.imagewidth,
+            page.imagelength,
+            np.max(page.bitspersample).item(),
+            page.samplesperpixel,
+            page.planarconfig == tifffile.PLANARCONFIG.SEPARATE,
+            len(file.pages) > 1,
+            page.tags.valueof("Orientation", 1) != 1,
+        )
 
 
-def is_png(encoded: bytes) -> bool:
-    """Whether a file begins as PNG files do."""
-    return encoded.startswith(b"\x89PNG")
-
-
-def turned_png(encoded: bytes) -> bool:
-    """Whether a PNG is to be turned before it is shown."""
-    if not is_png(encoded):
-        return False
-    image = Image.open(io.BytesIO(encoded), formats=("PNG",))
-    image.load()  # what says it may stand behind the pixels
-    return image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-
-
-def read_samples(path: Path, encoded: bytes, here: Layout) -> np.ndarray:
-    """The samples of a PNG or TIFF file as they stand.
+def read_samples(path: Path, encoded: bytes, layout: Layout) -> np.ndarray:
+    """Return the samples of a PNG or TIFF file as stored.
 
     Args:
         path: of the file, for messages.
-        encoded: its bytes.
-        here: its layout.
+        encoded: its content.
+        layout: its layout.
 
     Returns:
         uint8 or uint16 [h, w, channels].
 
     Raises:
-        UserError: the file is too large, is stored turned, holds several pictures or no whole numbers.
-        Exception: of many kinds, where it is damaged.
+        UserError: the file is too large, is stored rotated, holds several images or no whole numbers.
+        Exception: of many kinds, where the file is damaged.
     """
-    # Pillow refuses pictures of up to four channels by the number of their pixels.
-    if here.width * here.height * max(1, here.channels / 4) > (Image.MAX_IMAGE_PIXELS or 0):
+    # Pillow limits the number of pixels of images with up to four channels.
+    if layout.width * layout.height * max(1, layout.channels / 4) > (Image.MAX_IMAGE_PIXELS or 0):
         raise Image.DecompressionBombError
-    if here.several:
-        raise UserError(f"{path}: holds several pictures of {here.channels} channels; save each as a file")
-    if here.turned or turned_png(encoded):
-        raise UserError(f"{path}: is stored turned; save it upright")
-    samples = (imagecodecs.png_decode if is_png(encoded) else imagecodecs.tiff_decode)(encoded)
-    if here.separate:
+    if layout.several:
+        raise UserError(f"{path}: holds several images of {layout.channels} channels; save each as a file")
+    if layout.rotated or _is_rotated_png(encoded):
+        raise UserError(f"{path}: is stored rotated; save it upright")
+    samples = (imagecodecs.png_decode if _is_png(encoded) else imagecodecs.tiff_decode)(encoded)
+    if layout.separate:
         samples = np.moveaxis(samples, 0, -1)
     if samples.dtype not in (np.uint8, np.uint16):
         raise UserError(f"{path}: holds values of type {samples.dtype}; save it with 8 or 16 bits")
-    return samples.reshape(here.height, here.width, here.channels)
+    return samples.reshape(layout.height, layout.width, layout.channels)
+
+
+def _is_png(encoded: bytes) -> bool:
+    """Return whether a file begins with the signature of PNG."""
+    return encoded.startswith(b"\x89PNG")
+
+
+def _is_rotated_png(encoded: bytes) -> bool:
+    """Return whether viewers rotate or mirror a PNG; False for other files."""
+    if not _is_png(encoded):
+        return False
+    image = Image.open(io.BytesIO(encoded), formats=("PNG",))
+    image.load()  # the orientation may be stored after the pixels
+    return image.getexif().get(ExifTags.Base.Orientation, 1) != 1

@@ -1,4 +1,4 @@
-"""Image files as they come from cameras and disks: decoded, or refused with one clear line."""
+"""Image files from cameras and disks: decoded, or refused by a UserError of one line that names the file."""
 
 import io
 import logging
@@ -11,34 +11,33 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from train.data.example import Decoding
-from train.data.formats.deep_images import layout, read_samples
+from train.data.example import DEFAULT_DECODING, Decoding, Size
+from train.data.formats.deep_images import read_layout, read_samples
 from train.data.pixels import is_jpeg, png_bytes
 from train.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-"""What counts as an image file, in small or capital letters."""
+"""Extensions of image files, in lower or upper case."""
 
-# What Pillow says about damaged files, beside the error that becomes the one line.
+# Pillow logs remarks on damaged files, besides the error that becomes a UserError.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
-# Named, because Pillow would try every format it knows, and one of them runs Ghostscript on the file.
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
-_DEFAULT = Decoding()
-ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
-"""How whole files end."""
-PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
-"""TIFF's tag for what numbers mean, and one of its values."""
+# Pillow tries every format that it knows otherwise; one of them runs Ghostscript on the file.
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+_ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
+"""Last bytes of complete files."""
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+"""TIFF's tag for the photometric interpretation, and one of its values."""
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file.
+    """Return the content of a file.
 
     Raises:
-        UserError: it is missing, may not be read, or is something else, such as a folder.
+        UserError: the file is missing, may not be read, or is something else, such as a folder.
     """
     try:
-        if path.exists() and not path.is_file():  # to read a pipe would take for ever
+        if path.exists() and not path.is_file():  # reading a named pipe would never end
             raise UserError(f"{path}: is no file; remove it")
         return path.read_bytes()
     except OSError as error:
@@ -46,48 +45,136 @@ def read_bytes(path: Path) -> bytes:
 
 
 def open_image(path: Path) -> Image.Image:
-    """A picture decoded in full, in its own mode.
+    """Return an image decoded in full, in the mode of its file.
 
     Raises:
-        UserError: the file cannot be read, is no image, is damaged, is larger than Pillow takes for harmless,
-            holds several pictures, or is of a kind that Pillow reads wrong.
+        UserError: the file cannot be read, is no image, is damaged, has more pixels than Pillow accepts,
+            holds several images, or is of a kind that Pillow reads wrongly.
     """
-    return decoded(path, read_bytes(path))
+    return _decoded(path, read_bytes(path))
 
 
-def decoded(path: Path, encoded: bytes) -> Image.Image:
-    """The picture that the bytes of a file hold, in full; refused as `open_image` says."""
-    with damage_refused(path, encoded):
-        image = Image.open(io.BytesIO(encoded), formats=FORMATS)
+def read_image(path: Path, decoding: Decoding = DEFAULT_DECODING) -> tuple[np.ndarray, bytes]:
+    """Return an image as viewers show it, rotated by its EXIF orientation.
+
+    Args:
+        path: of the file.
+        decoding: with `levels`, values between them become 1 to 254 in even steps; without, images of more
+            than 8 bits are refused, because cameras use 10, 12 or 16 of 16 bits. With `channels`, the file
+            must have that number, where alpha is one and each page of a TIFF is one; without, it must be gray
+            or RGB.
+
+    Returns:
+        pixels: uint8 [h, w, 1] for gray images, [h, w, 3] for RGB; [h, w, channels] where that is given.
+        encoded: a file of these pixels as `Example` takes it; the content of the given file if possible.
+
+    Raises:
+        UserError: the file cannot be read in this way without guessing, or is refused by `open_image`.
+    """
+    pixels, encoded = read_pixels(path, decoding)
+    return pixels, encoded or png_bytes(pixels)
+
+
+def read_pixels(path: Path, decoding: Decoding = DEFAULT_DECODING) -> tuple[np.ndarray, bytes | None]:
+    """Return the pixels of `read_image`, and the content of the file if it is a file of these pixels."""
+    encoded = read_bytes(path)
+    unchanged, channels = None, decoding.channels
+    values = _read_channels(path, encoded, channels)
+    if values is None:
+        values, unchanged = _read_with_pillow(path, encoded, any_channels=channels is not None)
+    number = values.shape[-1]
+    if channels is not None and number != channels:
+        raise UserError(f"{path}: has {number} channels, not the {channels} of --data.channels")
+    if channels is None and number not in (1, 3):
+        raise UserError(f"{path}: has {number} channels; to use them all pass --data.channels {number}")
+    return _to_8_bits(path, values, decoding.levels), unchanged
+
+
+class Head(NamedTuple):
+    """Properties of an image in the head of its file."""
+
+    size: Size
+    kind: Hashable
+    """Equal for files that `read_image` accepts, or refuses, alike, as far as the head can tell."""
+
+
+def read_head(path: Path) -> Head | None:
+    """Return the head of a JPEG or PNG; None for other files and for files that may be rotated or cut off.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    encoded = read_bytes(path)
+    try:
+        with _refuse_damage(path, encoded):
+            image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
+            if image.format == "PNG":
+                # Pillow decodes the pixels to find an orientation that is stored after them.
+                rotated = any(chunk in encoded for chunk in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"))
+            else:
+                rotated = _is_rotated(image)
+            layout = read_layout(encoded) or ()
+            kind = (image.format, image.mode, "transparency" in image.info, *layout[2:])
+    except UserError:
+        return None
+    complete = encoded.endswith(_ENDS.get(image.format or "", ()))
+    return None if rotated or not complete else Head((image.height, image.width), kind)
+
+
+def without_alpha(image: Image.Image, path: Path) -> Image.Image:
+    """Return an image without its alpha channel, which must be opaque everywhere.
+
+    Raises:
+        UserError: some of the image is transparent.
+    """
+    if not image.has_transparency_data:
+        return image
+    rgba = image.convert("RGBA")
+    if rgba.getchannel("A").getextrema() != (255, 255):
+        raise UserError(f"{path}: is partly transparent; save it without an alpha channel")
+    return rgba.convert("L" if image.mode in ("L", "LA") else "RGB")
+
+
+def describe_mode(mode: str) -> str:
+    """Return a mode of Pillow in words, where its name needs any."""
+    return {"I;16": "16-bit gray", "I;16B": "16-bit gray", "I": "32-bit gray", "F": "floating point"}.get(
+        mode, mode
+    )
+
+
+def _decoded(path: Path, encoded: bytes) -> Image.Image:
+    """Decode the content of a file in full; refuses what `open_image` refuses."""
+    with _refuse_damage(path, encoded):
+        image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
         image.load()
         several = image.format == "TIFF" and getattr(image, "n_frames", 1) > 1
     if several:
-        raise UserError(f"{path}: holds several pictures; save each as a file of its own")
-    check_kind(path, image, encoded)
+        raise UserError(f"{path}: holds several images; save each as a file of its own")
+    _check_kind(path, image, encoded)
     return image
 
 
-def check_kind(path: Path, image: Image.Image, encoded: bytes) -> None:
-    """Refuses the kinds of files that Pillow 13 reads, but not as they are meant.
+def _check_kind(path: Path, image: Image.Image, encoded: bytes) -> None:
+    """Refuse the kinds of files that Pillow 13 reads wrongly.
 
     Raises:
-        UserError: it is one of them.
+        UserError: the file is of such a kind.
     """
     if image.format == "BMP" and image.mode == "1" and encoded[28] != 1:
-        # It takes the bytes of a black and white palette for bits.
-        raise UserError(f"{path}: is a BMP of two colours that is not read reliably; save it as PNG")
-    with damage_refused(path, encoded):
-        here = layout(encoded)
-    if here is not None and here.bits > 8 and len(image.getbands()) > 1:
-        # It drops the lower 8 bits.
-        raise UserError(f"{path}: has {here.bits} bits a channel; save it with 8")
-    if image.mode.startswith("I") and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        # Pillow takes the bytes of a black and white palette for bits.
+        raise UserError(f"{path}: is a BMP of two colors that is not read reliably; save it as PNG")
+    with _refuse_damage(path, encoded):
+        layout = read_layout(encoded)
+    if layout is not None and layout.bits > 8 and len(image.getbands()) > 1:
+        # Pillow drops the lower 8 bits.
+        raise UserError(f"{path}: has {layout.bits} bits per channel; save it with 8")
+    if image.mode.startswith("I") and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         raise UserError(f"{path}: is a TIFF in which 0 is white; save it with 0 as black")
 
 
 @contextmanager
-def damage_refused(path: Path, encoded: bytes) -> Iterator[None]:
-    """Turns what Pillow raises over the content of a file into a UserError."""
+def _refuse_damage(path: Path, encoded: bytes) -> Iterator[None]:
+    """Turn the errors of Pillow and tifffile over the content of a file into a UserError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata that no pixel depends on
@@ -97,15 +184,15 @@ def damage_refused(path: Path, encoded: bytes) -> Iterator[None]:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UserError(
-            f"{path}: has more than {Image.MAX_IMAGE_PIXELS} pixels; cut it into smaller pictures"
+            f"{path}: has more than {Image.MAX_IMAGE_PIXELS} pixels; cut it into smaller images"
         ) from error
-    # Its decoders raise OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error and more.
+    # Decoders raise OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error and more.
     except Exception as error:
-        raise UserError(f"{path}: {complaint(encoded, error)}; replace or remove it") from error
+        raise UserError(f"{path}: {_describe_damage(encoded, error)}; replace or remove it") from error
 
 
-def complaint(encoded: bytes, error: Exception) -> str:
-    """What is wrong with a file that a decoder gave up on."""
+def _describe_damage(encoded: bytes, error: Exception) -> str:
+    """Return the reason why a file could not be decoded."""
     if not encoded:
         return "is empty"
     if isinstance(error, UnidentifiedImageError):
@@ -113,154 +200,102 @@ def complaint(encoded: bytes, error: Exception) -> str:
     return f"is damaged ({error})"
 
 
-def read_picture(path: Path, decoding: Decoding = _DEFAULT) -> tuple[np.ndarray, bytes]:
-    """A photograph as viewers show it, turned as its EXIF orientation says.
+def _is_rotated(image: Image.Image) -> bool:
+    """Return whether the EXIF orientation rotates or mirrors an image."""
+    return image.getexif().get(ExifTags.Base.Orientation, 1) != 1
 
-    Args:
-        path: of the file.
-        decoding: with `levels`, values between them become 1 to 254 in even steps; without, images of more
-            than 8 bits are refused, because cameras fill 10, 12 or 16 of 16 bits. With `channels`, the file
-            must have that number, alpha and each page of a TIFF being one; without, it must be grey or RGB.
 
-    Returns:
-        pixels: uint8 [h, w, 1] for grey pictures, [h, w, 3] for RGB; [h, w, channels] where that is given.
-        encoded: a file of these pixels as `Example` takes it; the file's own bytes where they will do.
+def _read_channels(path: Path, encoded: bytes, channels: int | None) -> np.ndarray | None:
+    """Return values uint8 or uint16 [h, w, c] of files that Pillow does not read as one image; else None.
 
     Raises:
-        UserError: the file is not readable in this way without guessing, or is refused by `open_image`.
+        UserError: the file is refused by `read_samples` or `_read_pages`, or is damaged.
     """
-    pixels, own = read_pixels(path, decoding)
-    return pixels, own or png_bytes(pixels)
-
-
-def read_pixels(path: Path, decoding: Decoding = _DEFAULT) -> tuple[np.ndarray, bytes | None]:
-    """The same, but without making a file: where the file's own bytes will not do, there are none."""
-    encoded = read_bytes(path)
-    own, channels = None, decoding.channels
-    values = read_channels(path, encoded, channels)
-    if values is None:
-        values, own = read_shown(path, encoded, as_they_stand=channels is not None)
-    number = values.shape[-1]
-    if channels is not None and number != channels:
-        raise UserError(f"{path}: has {number} channels, not the {channels} of --data.channels")
-    if channels is None and number not in (1, 3):
-        raise UserError(f"{path}: has {number} channels; to use them all pass --data.channels {number}")
-    return to_8_bits(path, values, decoding.levels), own
-
-
-class Head(NamedTuple):
-    """What the head of a file says of its picture."""
-
-    size: tuple[int, int]
-    """Height and width."""
-    kind: Hashable
-    """Equal for files that `read_picture` takes, or refuses, alike, as far as the head can tell."""
-
-
-def read_head(path: Path) -> Head | None:
-    """The head of a JPEG or PNG; None for other files, and where in doubt: if it may be turned or is cut off.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    encoded = read_bytes(path)
-    try:
-        with damage_refused(path, encoded):
-            image = Image.open(io.BytesIO(encoded), formats=FORMATS)
-            if image.format == "PNG":
-                # Pillow decodes the pixels to see whether there is EXIF behind them.
-                turned = any(chunk in encoded for chunk in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"))
-            else:
-                turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-            kind = (image.format, image.mode, "transparency" in image.info, *(layout(encoded) or ())[2:])
-    except UserError:
-        return None
-    whole = encoded.endswith(ENDS.get(image.format or "", ()))
-    return None if turned or not whole else Head((image.height, image.width), kind)
-
-
-def read_channels(path: Path, encoded: bytes, channels: int | None) -> np.ndarray | None:
-    """Values uint8 or uint16 [h, w, c] of what Pillow does not read as one picture; None where it does.
-
-    Raises:
-        UserError: the file is refused by `read_samples` or `read_pages`, or is damaged.
-    """
-    with damage_refused(path, encoded):
-        here = layout(encoded)
-        if here is None:
+    with _refuse_damage(path, encoded):
+        layout = read_layout(encoded)
+        if layout is None:
             return None
-        if here.channels > 1 and (
-            here.bits > 8 or channels not in (None, 3) or bands(encoded) != here.channels
+        if layout.channels > 1 and (
+            layout.bits > 8 or channels not in (None, 3) or _count_bands(encoded) != layout.channels
         ):
-            return read_samples(path, encoded, here)
-        return read_pages(path, encoded, channels) if here.several and channels is not None else None
+            return read_samples(path, encoded, layout)
+        return _read_pages(path, encoded, channels) if layout.several and channels is not None else None
 
 
-def bands(encoded: bytes) -> int:
-    """How many channels Pillow would read; 0 if it cannot."""
+def _count_bands(encoded: bytes) -> int:
+    """Return the number of channels that Pillow would read; 0 if it cannot read the file."""
     try:
-        return len(Image.open(io.BytesIO(encoded), formats=FORMATS).getbands())
+        return len(Image.open(io.BytesIO(encoded), formats=_FORMATS).getbands())
     except UnidentifiedImageError:
         return 0
 
 
-def read_pages(path: Path, encoded: bytes, most: int) -> np.ndarray:
-    """The grey pages of a TIFF as channels, uint8 or uint16 [h, w, c]; `most` of them, or one more.
+def _read_pages(path: Path, encoded: bytes, channels: int) -> np.ndarray:
+    """Return the gray pages of a TIFF as channels, uint8 or uint16 [h, w, c]; c at most `channels` + 1.
 
     Raises:
-        UserError: a page is not grey, or not like the first.
+        UserError: a page is not gray, or differs from the first in size or mode.
         Exception: of many kinds, where the file is damaged.
     """
-    image = Image.open(io.BytesIO(encoded), formats=FORMATS)
+    image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
     first = image.size, image.mode
     pages = []
-    for place in range(min(getattr(image, "n_frames", 1), most + 1)):
-        image.seek(place)
+    for index in range(min(getattr(image, "n_frames", 1), channels + 1)):
+        image.seek(index)
         if image.mode not in ("L", "I;16", "I;16B") or (image.size, image.mode) != first:
-            raise UserError(f"{path}: its pages are not all grey and alike; save each as a file of its own")
+            raise UserError(f"{path}: its pages are not all gray and alike; save each as a file of its own")
         image.load()
-        check_kind(path, image, encoded)
+        _check_kind(path, image, encoded)
         pages.append(np.asarray(image))
     pages = np.stack(pages, -1)
     return pages.astype(pages.dtype.newbyteorder("="))
 
 
-def read_shown(path: Path, encoded: bytes, *, as_they_stand: bool) -> tuple[np.ndarray, bytes | None]:
-    """A picture as Pillow reads it.
+def _read_with_pillow(path: Path, encoded: bytes, *, any_channels: bool) -> tuple[np.ndarray, bytes | None]:
+    """Return the values of an image that Pillow reads in full.
+
+    Args:
+        path: of the file, for messages.
+        encoded: its content.
+        any_channels: whether alpha and the inks of CMYK are taken as channels.
 
     Returns:
         values: uint8 [h, w, c], or uint16 [h, w, 1].
-        own: the file's bytes where they are a JPEG or PNG of just these values; else None.
+        unchanged: the content of the file if it is a JPEG or PNG of just these values; else None.
 
     Raises:
-        UserError: it is neither grey nor RGB without transparency and is not to be taken as it stands, or is
-            refused by `open_image`.
+        UserError: the image is neither gray nor RGB without transparency nor of `any_channels`, or is refused
+            by `open_image`.
     """
-    image = decoded(path, encoded)
-    with damage_refused(path, encoded):
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    image = _decoded(path, encoded)
+    with _refuse_damage(path, encoded):
+        rotated = _is_rotated(image)
         upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):
-        return deep_grey(path, upright), None
-    if not (as_they_stand and upright.mode in ("LA", "RGBA", "CMYK")):
-        upright = opaque(upright, path)
+        return _deep_gray_values(path, upright), None
+    if not (any_channels and upright.mode in ("LA", "RGBA", "CMYK")):
+        upright = without_alpha(upright, path)
         if upright.mode in ("1", "P"):
             upright = upright.convert("RGB")
         if upright.mode not in ("L", "RGB"):
             raise UserError(
-                f"{path}: is neither grey nor RGB but {describe_mode(upright.mode)}; convert it first"
+                f"{path}: is neither gray nor RGB but {describe_mode(upright.mode)}; convert it first"
             )
     values = np.asarray(upright)
-    as_it_is = not turned and image.mode == upright.mode and (is_jpeg(encoded) or image.format == "PNG")
-    kept = as_it_is and upright.mode in ("L", "RGB")
-    return values.reshape(*values.shape[:2], -1), encoded if kept else None
+    unchanged = (
+        not rotated
+        and image.mode == upright.mode
+        and upright.mode in ("L", "RGB")
+        and (is_jpeg(encoded) or image.format == "PNG")
+    )
+    return values.reshape(*values.shape[:2], -1), encoded if unchanged else None
 
 
-def deep_grey(path: Path, image: Image.Image) -> np.ndarray:
-    """A grey image of more than 8 bits, uint16 [h, w, 1].
+def _deep_gray_values(path: Path, image: Image.Image) -> np.ndarray:
+    """Return the values of a gray image of more than 8 bits, uint16 [h, w, 1].
 
     Raises:
-        UserError: its values do not fit into 16 bits, or one of them stands for transparent.
+        UserError: a value does not fit into 16 bits, or stands for transparent pixels.
     """
     if image.has_transparency_data:
         raise UserError(f"{path}: is partly transparent; save it without transparency")
@@ -270,53 +305,19 @@ def deep_grey(path: Path, image: Image.Image) -> np.ndarray:
     return values.astype(np.uint16)
 
 
-def to_8_bits(path: Path, values: np.ndarray, levels: tuple[int, int] | None) -> np.ndarray:
-    """Values of any shape: uint8 as they are, uint16 with `levels` as 0 and 255, as uint8.
+def _to_8_bits(path: Path, values: np.ndarray, levels: tuple[int, int] | None) -> np.ndarray:
+    """Return values as uint8: uint8 unchanged, uint16 scaled so that `levels` become 0 and 255.
 
     Raises:
-        UserError: there are more than 8 bits and no levels.
+        UserError: values are uint16 and there are no levels.
     """
     if values.dtype == np.uint8:
         return values
     if levels is None:
         raise UserError(
-            f"{path}: has more than 8 bits (values up to {values.max()}); say with --data.levels what "
-            "is black and what white, such as 0 4095 of a camera with 12 bits"
+            f"{path}: has more than 8 bits (values up to {values.max()}); say with --data.levels which "
+            "values are black and white, such as 0 4095 of a camera with 12 bits"
         )
     black, white = levels
-    shares = (np.arange(2**16) - black) / (white - black)
-    return np.round(255 * shares.clip(0, 1)).astype(np.uint8)[values]
-
-
-def check_sizes(image: Path, pixels: np.ndarray, mask: Path, label: np.ndarray) -> None:
-    """Refuses a mask whose label [h, w] is not as large as the pixels [h, w, c] of its image.
-
-    Raises:
-        UserError: names the mask and both sizes.
-    """
-    if pixels.shape[:2] != label.shape:
-        shown, labelled = ("x".join(map(str, array.shape[1::-1])) for array in (pixels, label))
-        raise UserError(
-            f"{mask}: is {labelled} pixels but its image {image.name} is {shown}; make both the same size"
-        )
-
-
-def opaque(image: Image.Image, path: Path) -> Image.Image:
-    """The image without an alpha channel that says nothing.
-
-    Raises:
-        UserError: some of it is transparent.
-    """
-    if not image.has_transparency_data:
-        return image
-    shown = image.convert("RGBA")
-    if shown.getchannel("A").getextrema() != (255, 255):
-        raise UserError(f"{path}: is partly transparent; save it without an alpha channel")
-    return shown.convert("L" if image.mode in ("L", "LA") else "RGB")
-
-
-def describe_mode(mode: str) -> str:
-    """Pillow's name of a pixel format in words, where it needs any."""
-    return {"I;16": "16-bit grey", "I;16B": "16-bit grey", "I": "32-bit grey", "F": "floating point"}.get(
-        mode, mode
-    )
+    scaled = (np.arange(2**16) - black) / (white - black)
+    return np.round(255 * scaled.clip(0, 1)).astype(np.uint8)[values]

@@ -1,4 +1,4 @@
-"""Label images in the forms in which people keep them, turned into class ids.
+"""Label images in the forms in which people keep them, converted to class ids.
 
 Every reader returns uint8 [h, w]: class ids, and 255 where a pixel has no class.
 """
@@ -10,83 +10,86 @@ import numpy as np
 from PIL import Image
 
 from train.data.example import VOID
-from train.data.formats.images import describe_mode, opaque, open_image
-from train.data.pixels import is_grey
+from train.data.formats.images import describe_mode, open_image, without_alpha
+from train.data.pixels import is_gray
 from train.errors import UserError
+
+_RGB_CODE = (65536, 256, 1)
+"""Factors that turn red, green and blue into one number."""
 
 
 def read_ids(path: Path, classes: Sequence[str], void: int | None) -> np.ndarray:
-    """Labels of a mask whose values are class ids: grey levels, or the indices of a palette.
+    """Read a label image whose values are class ids: gray levels, or the indices of a palette.
 
     Raises:
-        UserError: a value is neither a class id nor `void`, or the mask is coloured.
+        UserError: a value is neither a class id nor `void`, or the label image is in color.
     """
     image = open_image(path)
     indexed = image.mode in ("1", "P") or image.mode.startswith("I")
-    values = np.asarray(image) if indexed else grey_levels(image, path)
+    values = np.asarray(image) if indexed else _gray_levels(image, path)
     label = np.where(values == void, VOID, values)
-    strange = (values != void) & (values >= len(classes))
-    if strange.any():
-        value = values[strange].flat[0]
+    unknown = (values != void) & (values >= len(classes))
+    if unknown.any():
+        value = values[unknown].flat[0]
         raise UserError(
             f"{path}: label {value} is neither a class (0 to {len(classes) - 1}) nor void ({void}); name "
-            "every class with --data.classes or the void value with --data.void; for black and white masks "
-            "pass --data.threshold 127"
+            "every class with --data.classes or the void value with --data.void; for black and white label "
+            "images pass --data.threshold 127"
         )
     return label.astype(np.uint8)
 
 
 def read_threshold(path: Path, threshold: int) -> np.ndarray:
-    """Labels of a black and white mask: 1 where it is shown brighter than a grey level of 0 to 255.
+    """Read a black and white label image: 1 where it is brighter than a gray level of 0 to 255.
 
-    A palette is looked up first, because the same white may have any index.
+    Colors of a palette are looked up first, because white may have any index.
 
     Raises:
-        UserError: the mask is coloured or has 16 bits.
+        UserError: the label image is in color or has 16 bits.
     """
     image = open_image(path)
-    return (grey_levels(image, path) > threshold).astype(np.uint8)
+    return (_gray_levels(image, path) > threshold).astype(np.uint8)
 
 
 def read_colors(path: Path, colors: Sequence[tuple[int, int, int]], void: int | None) -> np.ndarray:
-    """Labels of a mask that shows each class in its colour; the colour of rank `void` stands for no class.
+    """Read a label image with one color per class, by class id; the color of index `void` is no class.
 
     Raises:
-        UserError: a colour is not in the table.
+        UserError: a color is not in the table.
     """
     image = open_image(path)
-    codes = shown_colors(image, path).astype(np.int32) @ (65536, 256, 1)
-    table = np.array(colors) @ (65536, 256, 1)
+    codes = _shown_colors(image, path).astype(np.int32) @ _RGB_CODE
+    table = np.array(colors) @ _RGB_CODE
     order = np.argsort(table)
-    found = order[np.searchsorted(table, codes, sorter=order).clip(max=len(table) - 1)]
-    strange = table[found] != codes
-    if strange.any():
+    ids = order[np.searchsorted(table, codes, sorter=order).clip(max=len(table) - 1)]
+    unknown = table[ids] != codes
+    if unknown.any():
         raise UserError(
-            f"{path}: colour {codes[strange].flat[0]:06x} is not in --data.colors; add it, or save the mask "
-            "as PNG without smoothing if it is a mixture of others"
+            f"{path}: color {codes[unknown].flat[0]:06x} is not in --data.colors; add it, or save the label "
+            "image as PNG without smoothing if it is a mixture of others"
         )
-    return np.where(found == void, VOID, found).astype(np.uint8)
+    return np.where(ids == void, VOID, ids).astype(np.uint8)
 
 
-def grey_levels(image: Image.Image, path: Path) -> np.ndarray:
-    """The grey levels a mask is shown with, uint8 [h, w].
+def _gray_levels(image: Image.Image, path: Path) -> np.ndarray:
+    """Return the gray levels that a label image is shown with, uint8 [h, w].
 
     Raises:
-        UserError: it is coloured or has more than 8 bits.
+        UserError: the label image is in color or has more than 8 bits.
     """
-    shown = shown_colors(image, path)
-    if not is_grey(shown):
-        raise UserError(f"{path}: is coloured; say with --data.colors which colour stands for which class")
+    shown = _shown_colors(image, path)
+    if not is_gray(shown):
+        raise UserError(f"{path}: is in color; say with --data.colors which color stands for which class")
     return shown[..., 0]
 
 
-def shown_colors(image: Image.Image, path: Path) -> np.ndarray:
-    """The colours a mask is shown with, uint8 [h, w, 3].
+def _shown_colors(image: Image.Image, path: Path) -> np.ndarray:
+    """Return the colors that a label image is shown with, uint8 [h, w, 3].
 
     Raises:
-        UserError: it is partly transparent or has more than 8 bits.
+        UserError: the label image is partly transparent or has more than 8 bits.
     """
-    shown = opaque(image, path)
-    if shown.mode not in ("1", "P", "L", "RGB"):
-        raise UserError(f"{path}: is {describe_mode(shown.mode)}; save it as 8-bit grey, palette or RGB")
-    return np.asarray(shown.convert("RGB"))
+    opaque = without_alpha(image, path)
+    if opaque.mode not in ("1", "P", "L", "RGB"):
+        raise UserError(f"{path}: is {describe_mode(opaque.mode)}; save it as 8-bit gray, palette or RGB")
+    return np.asarray(opaque.convert("RGB"))

@@ -1,6 +1,6 @@
-"""Labels that are drawn as shapes: LabelMe's file for each image, and COCO's file for all of them.
+"""Labels drawn as shapes: a LabelMe file per image, or one COCO file for all images.
 
-A pixel belongs to a shape that holds its centre; where shapes overlap, the later one in the file is on top.
+A pixel belongs to a shape that contains its center; where shapes overlap, the later one is on top.
 """
 
 import functools
@@ -18,18 +18,18 @@ from matplotlib.path import Path as Outline
 from train.data.formats.images import read_bytes
 from train.errors import UserError
 
-MOST_PIXELS = 2**28
-"""Of a label; a file may claim any size."""
+_MAX_PIXELS = 2**28
+"""Largest label; a file may claim any size."""
 
 
 def read_labelme(path: Path, classes: Sequence[str]) -> np.ndarray:
-    """Labels of one of LabelMe's files, uint8 [h, w]: polygons, rectangles and circles, by class name.
+    """Return the label in a LabelMe file, uint8 [h, w]: polygons, rectangles and circles, by class name.
 
     Raises:
-        UserError: it is no such file, or holds another kind of shape or an unknown class.
+        UserError: the file is not of LabelMe, or holds another kind of shape or an unknown class.
     """
     content = _read(path)
-    with _understood(path, "LabelMe"):
+    with _refuse_unreadable(path, "LabelMe"):
         label = _empty(content["imageHeight"], content["imageWidth"])
         shapes = [
             (
@@ -53,17 +53,17 @@ def read_labelme(path: Path, classes: Sequence[str]) -> np.ndarray:
 
 
 class Coco:
-    """One of COCO's files: the labels of many images."""
+    """A COCO file: the labels of many images."""
 
     def __init__(self, path: Path):
-        """Reads all of the file.
+        """Read the whole file.
 
         Raises:
-            UserError: it is no such file, or has an image twice.
+            UserError: the file is not of COCO, or has an image twice.
         """
         self.path = path
         content = _read(path)
-        with _understood(path, "COCO"):
+        with _refuse_unreadable(path, "COCO"):
             names = {category["id"]: category["name"] for category in content["categories"]}
             self._sizes = {
                 image["file_name"]: (image["height"], image["width"], image["id"])
@@ -78,20 +78,20 @@ class Coco:
             raise UserError(f"{path}: has a file name twice in its images; keep one")
 
     def label(self, file_name: str, classes: Sequence[str]) -> np.ndarray:
-        """Labels of an image, uint8 [h, w]; an image without annotations is clean.
+        """Return the label of an image, uint8 [h, w]; all background without annotations.
 
         Raises:
-            UserError: the image is not in the file, an unknown class, or a shape that cannot be read.
+            UserError: the image is not in the file, a class is unknown, or a shape cannot be read.
         """
         if file_name not in self._sizes:
             raise UserError(f"{self.path}: has no image {file_name}; add it, or remove the file")
         height, width, key = self._sizes[file_name]
-        with _understood(self.path, "COCO"):
+        with _refuse_unreadable(self.path, "COCO"):
             label = _empty(height, width)
             for name, segmentation in self._shapes[key]:
                 k = _class_id(self.path, name, classes)
                 if isinstance(segmentation, Mapping):
-                    label[_decoded(segmentation["counts"], label.shape)] = k
+                    label[_decode_runs(segmentation["counts"], label.shape)] = k
                 else:
                     for polygon in segmentation:
                         label[_inside(_points(polygon), label.shape)] = k
@@ -99,8 +99,8 @@ class Coco:
 
 
 @contextmanager
-def _understood(path: Path, kind: str) -> Iterator[None]:
-    """Turns what goes wrong with the content of a file into a UserError."""
+def _refuse_unreadable(path: Path, kind: str) -> Iterator[None]:
+    """Turn the errors over the content of a file into a UserError."""
     try:
         with np.errstate(over="raise", invalid="raise"):
             yield
@@ -117,7 +117,7 @@ def _read(path: Path) -> Any:
 
 
 def _empty(height: Any, width: Any) -> np.ndarray:
-    if not (isinstance(height, int) and isinstance(width, int) and 0 < height * width <= MOST_PIXELS):
+    if not (isinstance(height, int) and isinstance(width, int) and 0 < height * width <= _MAX_PIXELS):
         raise ValueError(f"an image of {width}x{height} pixels")
     return np.zeros((height, width), np.uint8)
 
@@ -131,49 +131,49 @@ def _class_id(path: Path, name: str, classes: Sequence[str]) -> int:
 
 
 def _points(values: Any) -> np.ndarray:
-    """Pairs (x, y), given as pairs or one after the other, float64 [n, 2]."""
+    """Return points (x, y), given as pairs or as a flat list, as float64 [n, 2]."""
     points = np.array(values, float).reshape(-1, 2)
     if not np.isfinite(points).all():
-        raise ValueError("a point that is no number")
+        raise ValueError("a point that is not finite")
     return points
 
 
 def _inside(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Pixels whose centre lies in a polygon of (x, y), bool [h, w]; the corner of an image is at (0, 0)."""
-    out = np.zeros(shape, bool)
+    """Return the pixels whose center lies in a polygon of points (x, y), bool [h, w]; (0, 0) is a corner."""
+    inside = np.zeros(shape, bool)
     if len(points) < 3:
-        return out
+        return inside
     low = np.clip(np.floor(points.min(0)), 0, shape[::-1]).astype(int)
     high = np.clip(np.ceil(points.max(0)), 0, shape[::-1]).astype(int)
     if (high <= low).any():
-        return out
+        return inside
     x, y = np.meshgrid(np.arange(low[0], high[0]) + 0.5, np.arange(low[1], high[1]) + 0.5)
-    held = Outline(points, closed=False).contains_points(np.column_stack([x.ravel(), y.ravel()]))
-    out[low[1] : high[1], low[0] : high[0]] = held.reshape(x.shape)
-    return out
+    contained = Outline(points, closed=False).contains_points(np.column_stack([x.ravel(), y.ravel()]))
+    inside[low[1] : high[1], low[0] : high[0]] = contained.reshape(x.shape)
+    return inside
 
 
 @functools.cache
 def _circle() -> np.ndarray:
-    """Corners of a circle of radius 1."""
+    """Return the vertices of a polygon that approximates a circle of radius 1."""
     angles = np.linspace(0, 2 * math.pi, 128, endpoint=False)
     return np.column_stack([np.cos(angles), np.sin(angles)])
 
 
-def _decoded(counts: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """COCO's run lengths as bool [h, w]: down the columns, outside and inside in turn, beginning outside."""
-    runs = _unpacked(counts) if isinstance(counts, str) else counts
+def _decode_runs(counts: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Decode COCO's run lengths to bool [h, w]: down the columns, alternately outside and inside a shape."""
+    runs = _decompress(counts) if isinstance(counts, str) else counts
     if min(runs, default=0) < 0 or sum(runs) != shape[0] * shape[1]:
         raise ValueError("run lengths that do not cover the image")
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape(shape[::-1]).T
 
 
-def _unpacked(text: str) -> list[int]:
-    """The numbers in COCO's compressed run lengths.
+def _decompress(text: str) -> list[int]:
+    """Decompress COCO's run lengths.
 
-    Each is written with five bits a character from "0" on, the lowest first, a sixth bit for "more to come",
-    and from the fourth number on as the difference from the last but one.
+    A number is written in characters of five bits from "0" on, the lowest first, with a sixth bit where more
+    characters follow; from the fourth number on, as the difference from the number two before.
     """
     runs: list[int] = []
     value = shift = 0

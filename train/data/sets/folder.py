@@ -1,4 +1,4 @@
-"""One's own images and masks, from folders."""
+"""Images and label images of the user, from folders."""
 
 import csv
 import dataclasses
@@ -9,22 +9,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import Items, SegmentationBuilder, progress
+from train.data.builder import Items, SegmentationBuilder, read_example, short_digest
 from train.data.example import VOID, DataSet, Decoding, Example
-from train.data.formats.images import SUFFIXES, check_sizes, read_bytes, read_picture
+from train.data.formats.images import SUFFIXES, read_bytes
 from train.data.formats.label_images import read_colors, read_ids, read_threshold
 from train.data.formats.polygons import Coco, read_labelme
-from train.data.keys import key_of
-from train.data.sets.split import Traits, draw
+from train.data.sets.split import Traits, draw, label_traits
 from train.errors import UserError
+from train.run.log import progress
 
-SUFFIXES_OF_MASKS = (*SUFFIXES, ".json")  # of LabelMe
-PART_FOLDERS = {
+_LABEL_SUFFIXES = (*SUFFIXES, ".json")  # of LabelMe
+_PART_FOLDERS = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -37,230 +37,226 @@ PART_FOLDERS = {
 
 @dataclass(frozen=True)
 class Folder(DataSet):
-    """Images and masks of the same names in two folders, or side by side in one."""
+    """Images and label images (masks) with equal names in two folders, or side by side in one."""
 
     images: str = ""
-    """Folder of the images; when it has subfolders train, val and test, these are the parts."""
+    """Folder of the images; if it has subfolders train, val and test, these are the parts."""
     masks: str | None = None
-    """Folder of the masks, laid out like the images, or a COCO file; without it they lie beside images."""
+    """Folder of label images, laid out like the images, or a COCO file; None if beside the images."""
     mask_suffix: str = ""
-    """What a mask's name has after its image's: _mask for a_mask.png; with a dot, the extension too: .png"""
+    """What follows the image's name in a label image's: _mask for a_mask.png; .png with the extension."""
     classes: tuple[str, ...] = ("background", "defect")
     """Names by class id; the first is the background."""
     void: int | None = 255
-    """Mask value of pixels to leave out, where masks hold class ids."""
+    """Value of pixels to leave out, in label images that hold class ids."""
     threshold: int | None = None
-    """For black and white masks: defect is what is brighter than this; 127 is usual."""
+    """For black and white label images: gray level above which a pixel is a defect; 127 is usual."""
     colors: tuple[str, ...] = ()
-    """For coloured masks: RRGGBB of each class in turn, and of void if there is one more."""
+    """For label images in color: RRGGBB of each class in turn, and of void if there is one more."""
     levels: tuple[int, int] | None = None
-    """Of images with more than 8 bits, the values that are black and white: 0 4095 for 12 bits."""
+    """Values that are black and white in images with more than 8 bits: 0 4095 for 12 bits."""
     channels: int | None = None
-    """Of images that are not grey or RGB, how many; alpha is one, and so is each page of a TIFF."""
+    """Number of channels of images that are not gray or RGB; alpha is one, and each page of a TIFF is one."""
     groups: str | None = None
-    """A CSV file with columns name and group: images of one group, as of one item, stay in one part."""
+    """CSV file with columns name and group: images of one group, such as of one item, stay in one part."""
     validation: float = 0.15
-    """Share for validation, of the images not in test; unused if there is a folder for it."""
+    """Fraction for validation, of the images outside the test part; unused if the part has a folder."""
     test: float = 0.15
-    """Share of the images for the test part; unused if there is a folder for it."""
+    """Fraction of the images for the test part; unused if the part has a folder."""
     seed: int = 0
-    """Another seed, other parts."""
+    """Seed of the division into parts."""
+
+    def __post_init__(self):
+        """Check all options but `images` and `masks`, which a config leaves to the command line."""
+        number = len(self.classes)
+        if not 2 <= number <= VOID or len(set(self.classes)) < number:
+            problem = f"data.classes: {self.classes} are not 2 to {VOID} different names, background first"
+        elif self.threshold is not None and (number > 2 or self.colors or not 0 <= self.threshold < 255):
+            problem = f"data.threshold: {self.threshold} takes 0 to 254, two classes and no data.colors"
+        elif self.colors and len(self.colors) not in (number, number + 1):
+            problem = f"data.colors: {len(self.colors)} colors for {number} classes; one each, then void's"
+        elif len({*map(_parse_color, self.colors)}) < len(self.colors):
+            problem = f"data.colors: {self.colors} holds a color twice; each class takes its own"
+        elif self.void is not None and 0 <= self.void < number:
+            problem = f"data.void: {self.void} is the id of {self.classes[self.void]}; take another or None"
+        elif self.levels is not None and not 0 <= self.levels[0] < self.levels[1] < 2**16:
+            problem = f"data.levels: {self.levels} are not two values from 0 to 65535, black first"
+        elif self.channels is not None and self.channels < 2:
+            problem = f"data.channels: {self.channels} is less than 2; leave it out for gray and RGB"
+        elif not (0 < self.validation < 1 and 0 < self.test < 1):
+            problem = f"data.validation, data.test: {self.validation}, {self.test} are not between 0 and 1"
+        else:
+            return
+        raise UserError(problem)
 
     def builder(self, *, data_dir: Path, source: Path | None) -> "FolderSurfaces":
-        """The builder of the folder as it is now; `source` is not used."""
+        """Return the builder for the present files of the folder; `source` is not used."""
         return FolderSurfaces(self, data_dir=data_dir)
 
     @property
     def decoding(self) -> Decoding:
-        """As `levels` and `channels` say."""
+        """The options `levels` and `channels`."""
         return Decoding(self.levels, self.channels)
 
 
-class Pair(NamedTuple):
-    """An image, its mask, and their common name."""
+class _Pair(NamedTuple):
+    """An image, its label image (or the COCO file), and their common name."""
 
     name: str
     image: Path
-    mask: Path
+    label_image: Path
 
 
 class FolderSurfaces(SegmentationBuilder):
-    """Writes the images of a folder, under a key that changes with the options and with any file."""
+    """Writes the images of a folder, to a directory that changes with the options and with any file."""
 
     VERSION = tfds.core.Version("1.3.0")
-    RELEASE_NOTES: ClassVar = {"1.3.0": "Raised whenever files are read, or described, in another way."}
     name = "folder"
 
     def __init__(self, data: Folder, *, data_dir: Path):
-        check_options(data)
+        if not data.images:
+            raise UserError("data.images: no folder given; pass --data.images DIR and --data.masks DIR")
+        if data.masks is None and not data.mask_suffix:
+            raise UserError("data.masks: no folder given; pass --data.masks DIR, or --data.mask-suffix TEXT")
         self.data = data
-        self.pairs = pair_files(data)
+        self.pairs = _pair_files(data)
         files = [path for pair in self.pairs for path in pair[1:]]
         if data.groups is not None:
             files.append(Path(data.groups))
-        state = [[*file_state(path), str(path.resolve())] for path in files]
-        super().__init__(data.classes, data_dir=data_dir / key_of([dataclasses.asdict(data), state]))
+        state = [[*_file_state(path), str(path.resolve())] for path in files]
+        super().__init__(data.classes, data_dir=data_dir / short_digest([dataclasses.asdict(data), state]))
 
     def items(self) -> Items:
         names = [pair.name for pair in self.pairs]
         groups = dict(zip(names, names, strict=True))
         if self.data.groups is not None:
-            groups = read_groups(Path(self.data.groups), names)
+            groups = _read_groups(Path(self.data.groups), names)
         traits = {
-            pair.name: Traits(groups[pair.name], frozenset(np.unique(read_label(self.data, pair)).tolist()))
-            for pair in progress(self.pairs, "Reading the masks of folder")
+            pair.name: label_traits(groups[pair.name], _read_label(self.data, pair))
+            for pair in progress(self.pairs, f"Reading the labels of {self.name}")
         }
         if not any(classes - {0, VOID} for _, classes in traits.values()):
             raise UserError(
-                f"{self.pairs[0].mask.parent}: no mask shows a defect; if the masks are black and white, "
-                "pass --data.threshold 127"
+                f"{self.pairs[0].label_image.parent}: no label image shows a defect; if they are black and "
+                "white, pass --data.threshold 127"
             )
-        parts = divide(self.data, traits)
+        parts = _divide(self.data, traits)
         return {
             part: [(pair, groups[pair.name]) for pair in self.pairs if pair.name in names]
             for part, names in parts.items()
         }
 
-    def example(self, item: tuple[Pair, str]) -> Example:
+    def example(self, item: tuple[_Pair, str]) -> Example:
         pair, group = item
-        pixels, encoded = read_picture(pair.image, self.data.decoding)
-        label = read_label(self.data, pair)
-        check_sizes(pair.image, pixels, pair.mask, label)
-        return Example(pair.name, encoded, pixels, label, group)
+        label = _read_label(self.data, pair)
+        return read_example(pair.name, pair.image, pair.label_image, label, group, self.data.decoding)
 
 
-def check_options(data: Folder) -> None:
-    """Raise a UserError for options that contradict each other."""
-    number = len(data.classes)
-    if not data.images:
-        problem = "data.images: no folder given; pass --data.images DIR and --data.masks DIR"
-    elif not 2 <= number <= VOID or len(set(data.classes)) < number:
-        problem = f"data.classes: {data.classes} are not 2 to {VOID} different names, background first"
-    elif data.masks is None and not data.mask_suffix:
-        problem = "data.masks: no folder given; pass --data.masks DIR, or --data.mask-suffix TEXT"
-    elif data.threshold is not None and (number > 2 or data.colors or not 0 <= data.threshold < 255):
-        problem = f"data.threshold: {data.threshold} takes 0 to 254, two classes and no data.colors"
-    elif data.colors and len(data.colors) not in (number, number + 1):
-        problem = f"data.colors: {len(data.colors)} colours for {number} classes; one each, then that of void"
-    elif len({*map(parse_color, data.colors)}) < len(data.colors):
-        problem = f"data.colors: {data.colors} holds a colour twice; each class takes its own"
-    elif data.void is not None and 0 <= data.void < number:
-        problem = f"data.void: {data.void} is the id of {data.classes[data.void]}; take another value or None"
-    elif data.levels is not None and not 0 <= data.levels[0] < data.levels[1] < 2**16:
-        problem = f"data.levels: {data.levels} are not two values from 0 to 65535, black first"
-    elif data.channels is not None and data.channels < 2:
-        problem = f"data.channels: {data.channels} is less than 2; leave it out for grey and RGB"
-    elif not (0 < data.validation < 1 and 0 < data.test < 1):
-        problem = f"data.validation, data.test: {data.validation}, {data.test} are not shares between 0 and 1"
-    else:
-        return
-    raise UserError(problem)
-
-
-def parse_color(text: str) -> tuple[int, int, int]:
-    """Red, green and blue of "RRGGBB" or "#RRGGBB".
+def _parse_color(text: str) -> tuple[int, int, int]:
+    """Return red, green and blue of "RRGGBB" or "#RRGGBB".
 
     Raises:
-        UserError: it is neither.
+        UserError: the text is neither.
     """
     digits = text.removeprefix("#")
     if len(digits) != 6 or not set(digits.lower()) <= set("0123456789abcdef"):
-        raise UserError(f"data.colors: {text!r} is no colour; write six hexadecimal digits such as ff0000")
+        raise UserError(f"data.colors: {text!r} is no color; write six hexadecimal digits such as ff0000")
     red, green, blue = bytes.fromhex(digits)
     return red, green, blue
 
 
-def read_label(data: Folder, pair: Pair) -> np.ndarray:
-    """The labels of an image in the form that the options name, uint8 [h, w], 255 for void."""
-    mask = pair.mask
-    if is_coco(data):
+def _read_label(data: Folder, pair: _Pair) -> np.ndarray:
+    """Return the label of an image, read as the options say, uint8 [h, w], 255 for void."""
+    path = pair.label_image
+    if _is_coco(data):
         name = pair.image.relative_to(data.images).as_posix()
-        return read_coco(mask, *file_state(mask)).label(name, data.classes)
-    if mask.suffix.lower() == ".json":
-        return read_labelme(mask, data.classes)
+        return read_coco(path, *_file_state(path)).label(name, data.classes)
+    if path.suffix.lower() == ".json":
+        return read_labelme(path, data.classes)
     if data.threshold is not None:
-        return read_threshold(mask, data.threshold)
+        return read_threshold(path, data.threshold)
     if data.colors:
-        return read_colors(mask, [parse_color(text) for text in data.colors], void=len(data.classes))
-    return read_ids(mask, data.classes, data.void)
+        return read_colors(path, [_parse_color(text) for text in data.colors], void=len(data.classes))
+    return read_ids(path, data.classes, data.void)
 
 
-def is_coco(data: Folder) -> bool:
-    """Whether the masks are in one of COCO's files."""
+def _is_coco(data: Folder) -> bool:
+    """Return whether the labels are in a COCO file."""
     return data.masks is not None and data.masks.lower().endswith(".json")
 
 
 @functools.lru_cache(maxsize=1)
 def read_coco(path: Path, *state: int) -> Coco:
-    """One of COCO's files, read again only when its state is another."""
+    """Return a COCO file, read again only when its state changes."""
     return Coco(path)
 
 
-def pair_files(data: Folder) -> list[Pair]:
-    """The images with their masks, in the order of their names.
+def _pair_files(data: Folder) -> list[_Pair]:
+    """Return the images with their label images, sorted by name.
 
     Raises:
-        UserError: a folder is missing or without images, or an image or mask is alone or twice there.
+        UserError: a folder is missing or without images, or an image or label image has no partner or a twin.
     """
     root = Path(data.images)
-    mask_root = root if data.masks is None else Path(data.masks)
-    if is_coco(data):
-        images = by_name(root, image_files(root), "")
-        masks = dict.fromkeys(images, mask_root)
-    elif root.resolve() == mask_root.resolve():
-        both = list(image_files(root, SUFFIXES_OF_MASKS))
-        images = by_name(root, [path for path in both if not is_mask(path, data.mask_suffix)], "")
-        masks = by_name(root, [path for path in both if is_mask(path, data.mask_suffix)], data.mask_suffix)
+    label_root = root if data.masks is None else Path(data.masks)
+    suffix = data.mask_suffix
+    if _is_coco(data):
+        images = _by_name(root, _image_files(root), "")
+        label_images = dict.fromkeys(images, label_root)
+    elif root.resolve() == label_root.resolve():
+        files = list(_image_files(root, _LABEL_SUFFIXES))
+        images = _by_name(root, [path for path in files if not _is_label_image(path, suffix)], "")
+        label_images = _by_name(root, [path for path in files if _is_label_image(path, suffix)], suffix)
     else:
-        images = by_name(root, image_files(root, apart_from=mask_root), "")
-        masks = by_name(
-            mask_root, image_files(mask_root, SUFFIXES_OF_MASKS, apart_from=root), data.mask_suffix
-        )
+        label_files = _image_files(label_root, _LABEL_SUFFIXES, excluded=root)
+        images = _by_name(root, _image_files(root, excluded=label_root), "")
+        label_images = _by_name(label_root, label_files, suffix)
     if not images:
         raise UserError(f"{root}: holds no images ({', '.join(SUFFIXES)}); check --data.images")
-    if alone := sorted(images.keys() - masks.keys()):
+    if unpaired := sorted(images.keys() - label_images.keys()):
         raise UserError(
-            f"{images[alone[0]]}: has no mask {alone[0]}{data.mask_suffix} in {mask_root} ({len(alone)} of "
-            f"{len(images)} images have none); add it (all background for a clean image) or remove the image"
+            f"{images[unpaired[0]]}: has no label image {unpaired[0]}{suffix} in {label_root} "
+            f"({len(unpaired)} of {len(images)} images have none); add it (all background for a clean image) "
+            "or remove the image"
         )
-    if alone := sorted(masks.keys() - images.keys()):
+    if unpaired := sorted(label_images.keys() - images.keys()):
         raise UserError(
-            f"{masks[alone[0]]}: has no image {alone[0]} in {root} ({len(alone)} of {len(masks)} masks "
-            "have none); add it or remove the mask"
+            f"{label_images[unpaired[0]]}: has no image {unpaired[0]} in {root} ({len(unpaired)} of "
+            f"{len(label_images)} label images have none); add it or remove the label image"
         )
-    return [Pair(name, images[name], masks[name]) for name in sorted(images)]
+    return [_Pair(name, images[name], label_images[name]) for name in sorted(images)]
 
 
-def image_files(
-    root: Path, suffixes: tuple[str, ...] = SUFFIXES, apart_from: Path | None = None
+def _image_files(
+    root: Path, suffixes: tuple[str, ...] = SUFFIXES, excluded: Path | None = None
 ) -> Iterator[Path]:
-    """Every file of these kinds under a folder, hidden ones and those under another folder left out.
+    """Iterate over the files with some suffixes under a folder, except hidden ones and an excluded folder.
 
     Raises:
-        UserError: the folder, or one in it, is missing or may not be read.
+        UserError: the folder, or a folder in it, is missing or may not be read.
     """
 
     def refuse(error: OSError) -> None:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror}); check the path") from error
 
-    apart = apart_from and apart_from.resolve()
+    excluded = excluded and excluded.resolve()
     for folder, folders, files in os.walk(root, onerror=refuse):
-        here = Path(folder)
-        hidden_or_apart = {name for name in folders if name[0] == "." or (here / name).resolve() == apart}
-        folders[:] = sorted(set(folders) - hidden_or_apart)
-        yield from (here / file for file in files if file.lower().endswith(suffixes) and file[0] != ".")
+        path = Path(folder)
+        skipped = {name for name in folders if name[0] == "." or (path / name).resolve() == excluded}
+        folders[:] = sorted(set(folders) - skipped)
+        yield from (path / file for file in files if file.lower().endswith(suffixes) and file[0] != ".")
 
 
-def is_mask(path: Path, suffix: str) -> bool:
-    """Whether a file that lies among images is named as a mask."""
+def _is_label_image(path: Path, suffix: str) -> bool:
+    """Return whether a file that lies among images is named as a label image."""
     return (path.name if "." in suffix else path.stem).endswith(suffix)
 
 
-def by_name(root: Path, files: Iterable[Path], suffix: str) -> dict[str, Path]:
-    """Files by their path below a folder, without extension and suffix.
+def _by_name(root: Path, files: Iterable[Path], suffix: str) -> dict[str, Path]:
+    """Return files by their path below a folder, without extension and suffix.
 
     Raises:
-        UserError: two files have the same name, or a name is not Unicode.
+        UserError: two files have equal names, or a name is not printable.
     """
     named: dict[str, Path] = {}
     for path in files:
@@ -274,11 +270,11 @@ def by_name(root: Path, files: Iterable[Path], suffix: str) -> dict[str, Path]:
     return named
 
 
-def file_state(path: Path) -> tuple[int, int]:
-    """Size and time of change: what differs when a file was edited.
+def _file_state(path: Path) -> tuple[int, int]:
+    """Return size and modification time, which tell an edited file.
 
     Raises:
-        UserError: the file cannot be found, as behind a broken link.
+        UserError: the file cannot be found, for instance behind a broken link.
     """
     try:
         status = path.stat()
@@ -287,11 +283,11 @@ def file_state(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def read_groups(path: Path, names: Iterable[str]) -> dict[str, str]:
-    """The group of each image, from a table.
+def _read_groups(path: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the group of each image from a table.
 
     Raises:
-        UserError: the table cannot be read, lacks a column, or has an image not at all or twice.
+        UserError: the table cannot be read, lacks a column or an image, or has an image twice.
     """
     content = read_bytes(path)
     try:
@@ -303,8 +299,8 @@ def read_groups(path: Path, names: Iterable[str]) -> dict[str, str]:
         raise UserError(f"{path}: cannot be read ({error}); check --data.groups") from error
     groups = dict(rows)
     if len(groups) < len(rows):
-        twice = next(name for name, count in Counter(name for name, _ in rows).items() if count > 1)
-        raise UserError(f"{path}: has {twice} twice; an image is of one group")
+        duplicate = next(name for name, count in Counter(name for name, _ in rows).items() if count > 1)
+        raise UserError(f"{path}: has {duplicate} twice; an image is of one group")
     if missing := [name for name in names if not groups.get(name)]:
         raise UserError(
             f"{path}: has no group for {missing[0]} ({len(missing)} images have none); names are as in "
@@ -313,15 +309,15 @@ def read_groups(path: Path, names: Iterable[str]) -> dict[str, str]:
     return groups
 
 
-def divide(data: Folder, images: Mapping[str, Traits]) -> dict[str, set[str]]:
-    """Names by part: those of the folders train, val and test if there are any, the rest drawn by class.
+def _divide(data: Folder, images: Mapping[str, Traits]) -> dict[str, set[str]]:
+    """Return names by part: as in the folders train, val and test where present, else drawn by class.
 
     Raises:
-        UserError: some images lie in such folders and others do not, or a group lies in two of them.
+        UserError: only some images lie in such folders, or a group lies in two of them.
     """
     given: dict[str | None, set[str]] = defaultdict(set)
     for name in images:
-        given[PART_FOLDERS.get(name.partition("/")[0].lower()) if "/" in name else None].add(name)
+        given[_PART_FOLDERS.get(name.partition("/")[0].lower()) if "/" in name else None].add(name)
     if outside := given.pop(None, set()):
         if given:
             raise UserError(
@@ -329,15 +325,15 @@ def divide(data: Folder, images: Mapping[str, Traits]) -> dict[str, set[str]]:
                 "others; move it into one"
             )
         given = {"train": outside}
-    rest = {name: images[name] for name in given.get("train", ())}
-    test = given.get("test") or draw(rest, data.test, data.seed)
-    rest = {name: rest[name] for name in rest.keys() - test}
-    validation = given.get("validation") or draw(rest, data.validation, data.seed)
-    parts = {"train": rest.keys() - validation, "validation": validation, "test": test}
-    sides: dict[str, str] = {}
+    others = {name: images[name] for name in given.get("train", ())}
+    test = given.get("test") or draw(others, data.test, data.seed)
+    others = {name: others[name] for name in others.keys() - test}
+    validation = given.get("validation") or draw(others, data.validation, data.seed)
+    parts = {"train": others.keys() - validation, "validation": validation, "test": test}
+    part_of_group: dict[str, str] = {}
     for part, names in parts.items():
         for name in names:
-            if sides.setdefault(images[name].group, part) != part:
+            if part_of_group.setdefault(images[name].group, part) != part:
                 raise UserError(
                     f"{data.groups}: the images of group {images[name].group} lie in the folders of two "
                     "parts; move them into one"

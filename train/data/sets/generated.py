@@ -1,16 +1,14 @@
-"""The data set that needs no files: photographs of metal, painted when it is prepared."""
+"""A data set without files: images of metal surfaces, painted when the set is prepared."""
 
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import Items, SegmentationBuilder
+from train.data.builder import Items, SegmentationBuilder, short_digest
 from train.data.example import PARTS, DataSet, Example
-from train.data.keys import key_of
 from train.data.pixels import png_bytes
 from train.data.sets.surface import paint
 from train.errors import UserError
@@ -18,39 +16,40 @@ from train.errors import UserError
 
 @dataclass(frozen=True)
 class Generated(DataSet):
-    """Grey machined metal with scratches, spots and pits, and clean surfaces (2 of 5)."""
+    """Gray machined metal with scratches, spots and pits, and clean surfaces (2 of 5)."""
 
     train: int = 480
-    """Images to train on."""
+    """Training images."""
     validation: int = 80
-    """Images to choose by."""
+    """Validation images."""
     test: int = 160
-    """Images to report on."""
+    """Test images."""
     size: int = 128
     """Height and width in pixels."""
     seed: int = 0
-    """Another seed, other pictures."""
+    """Seed of the images."""
+
+    def __post_init__(self):
+        if min(self.train, self.validation, self.test) < 1 or self.size < 32:
+            raise UserError(
+                f"data: {self} cannot be painted; every part takes at least 1 image and size at least 32"
+            )
 
     def builder(self, *, data_dir: Path, source: Path | None) -> "GeneratedSurfaces":
-        """The builder of these pictures; `source` is not used."""
+        """Return the builder of these images; `source` is not used."""
         return GeneratedSurfaces(self, data_dir=data_dir)
 
 
 class GeneratedSurfaces(SegmentationBuilder):
-    """Writes the pictures of `surface.paint`."""
+    """Writes the images of `surface.paint`."""
 
     VERSION = tfds.core.Version("1.2.0")
-    RELEASE_NOTES: ClassVar = {"1.2.0": "Raised whenever a picture, or what is kept about it, changes."}
     name = "generated"
 
     def __init__(self, data: Generated, *, data_dir: Path):
         self.data = data
-        if min(data.train, data.validation, data.test) < 1 or data.size < 32:
-            raise UserError(
-                f"data: {data} cannot be painted; every part takes at least 1 image and size at least 32"
-            )
         classes = ("background", "scratch", "spot", "pit")
-        super().__init__(classes, data_dir=data_dir / key_of(dataclasses.asdict(data)))
+        super().__init__(classes, data_dir=data_dir / short_digest(dataclasses.asdict(data)))
 
     def items(self) -> Items:
         return {part: [(part, index) for index in range(getattr(self.data, part))] for part in PARTS}

@@ -1,34 +1,33 @@
 """NEU-Seg: hot-rolled steel strip with inclusions, patches and scratches, 200x200 pixels, 4470 images.
 
 The official split leaks: 810 of its 840 test images are rotations of training images. The table beside this
-file says which files show the same photograph, so that another split can keep each on one side.
+file lists the images of each photograph, so that in another split a photograph stays in one part.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import Items, SegmentationBuilder, progress
+from train.data.builder import Items, SegmentationBuilder, read_example
 from train.data.example import DataSet, Example
-from train.data.formats.images import check_sizes, read_picture
 from train.data.formats.label_images import read_ids
-from train.data.sets.original import Original
-from train.data.sets.split import Traits, draw, with_validation
-from train.errors import UserError
+from train.data.sets.archive import Archive, missing_file, read_group_table
+from train.data.sets.split import draw, label_traits, three_parts
+from train.run.log import progress
 
-CLASSES = ("background", "inclusion", "patches", "scratches")
-TEST_SHARE = 840 / 4470  # as in the official split
-VALIDATION_SHARE = 0.1  # of what is not test
 PHOTOGRAPHS = Path(__file__).with_name("neu_seg_groups.txt")
-ORIGINAL = Original(
+_CLASSES = ("background", "inclusion", "patches", "scratches")
+_TEST_FRACTION = 840 / 4470  # as in the official split
+_VALIDATION_FRACTION = 0.1  # of the images outside the test part
+_ARCHIVE = Archive(
     "NEU-Seg",
     "NEU_Seg",
     "images/{training,test}/NNNNNN.jpg and annotations/{training,test}/NNNNNN.png",
-    inside=("images", "annotations"),
+    patterns=("images", "annotations"),
 )
 
 
@@ -37,82 +36,64 @@ class NeuSeg(DataSet):
     """Hot-rolled steel with inclusions, patches and scratches (NEU-Seg); takes --source."""
 
     split: Literal["grouped", "official"] = "grouped"
-    """"grouped" keeps each photograph on one side; "official" leaks, and compares with published figures."""
+    """"grouped" keeps each photograph in one part; "official" leaks, and compares with published figures."""
 
     def builder(self, *, data_dir: Path, source: Path | None) -> "NeuSegSurfaces":
-        """The builder of this split; it reads the original only if the set is not prepared."""
-        return NeuSegSurfaces(self.split, read_photographs(PHOTOGRAPHS), data_dir=data_dir, source=source)
+        """Return the builder of this split; the archive is read only if the split is not prepared."""
+        return NeuSegSurfaces(self.split, read_photographs(), data_dir=data_dir, source=source)
 
 
 class NeuSegSurfaces(SegmentationBuilder):
-    """Writes the images of the original, named "training/000201" as the stems occur in both splits."""
+    """Writes the images of the archive, named "training/000201", as file names occur in both its folders."""
 
     VERSION = tfds.core.Version("1.2.0")
-    RELEASE_NOTES: ClassVar = {
-        "1.2.0": "Raised whenever the division into parts, or what is kept about an image, changes."
-    }
     name = "neu_seg"
 
     def __init__(self, split: str, photographs: Mapping[str, str], *, data_dir: Path, source: Path | None):
-        """`photographs` gives for each file, named as its example, the photograph that it shows."""
+        """`photographs` holds the photograph that each image shows, by the name of its example."""
         self.split, self.photographs, self.source = split, photographs, source
-        super().__init__(CLASSES, data_dir=data_dir / split)
+        super().__init__(_CLASSES, data_dir=data_dir / split)
 
     def items(self) -> Items:
-        root = ORIGINAL.root(self.source)
-        check_files(root, self.photographs)
+        root = _ARCHIVE.root(self.source)
+        _check_files(root, self.photographs)
         traits = {
-            name: Traits(self.photographs[name], frozenset(np.unique(read_label(root, name)).tolist()))
-            for name in progress(sorted(self.photographs), "Reading the labels of neu_seg")
+            name: label_traits(self.photographs[name], _read_label(root, name))
+            for name in progress(sorted(self.photographs), f"Reading the labels of {self.name}")
         }
         if self.split == "official":
             test = {name for name in traits if name.startswith("test/")}
         else:
-            test = draw(traits, TEST_SHARE, seed=0)
-        parts = with_validation(traits, test, VALIDATION_SHARE)
+            test = draw(traits, _TEST_FRACTION, seed=0)
+        parts = three_parts(traits, test, _VALIDATION_FRACTION)
         return {part: [(root, name) for name in sorted(names)] for part, names in parts.items()}
 
     def example(self, item: tuple[Path, str]) -> Example:
         root, name = item
-        image, mask = root / "images" / f"{name}.jpg", mask_path(root, name)
-        pixels, encoded = read_picture(image)
-        label = read_label(root, name)
-        check_sizes(image, pixels, mask, label)
-        return Example(name, encoded, pixels, label, self.photographs[name])
+        image = root / "images" / f"{name}.jpg"
+        label = _read_label(root, name)
+        return read_example(name, image, _label_path(root, name), label, self.photographs[name])
 
 
-def mask_path(root: Path, name: str) -> Path:
-    """Where an image's mask lies."""
+def read_photographs() -> dict[str, str]:
+    """Return the photograph that each image shows, as the name of the photograph's first image."""
+    folders = {"r": "training", "t": "test"}
+    return read_group_table(PHOTOGRAPHS, lambda entry: f"{folders[entry[0]]}/{entry[1:]}")
+
+
+def _label_path(root: Path, name: str) -> Path:
     return root / "annotations" / f"{name}.png"
 
 
-def read_label(root: Path, name: str) -> np.ndarray:
-    """The labels of an image, uint8 [h, w]; the originals hold class ids."""
-    return read_ids(mask_path(root, name), CLASSES, void=None)
+def _read_label(root: Path, name: str) -> np.ndarray:
+    return read_ids(_label_path(root, name), _CLASSES, void=None)
 
 
-def read_photographs(table: Path) -> dict[str, str]:
-    """For each file of NEU-Seg, as "training/000201", a name of the photograph that it shows."""
-    splits = {"r": "training", "t": "test"}
-    photographs = {}
-    for line in table.read_text().splitlines():
-        if not line.startswith("#"):
-            names = [f"{splits[file[0]]}/{file[1:]}" for file in line.split()]
-            photographs |= dict.fromkeys(names, names[0])
-    return photographs
-
-
-def check_files(root: Path, expected: Mapping[str, str]) -> None:
+def _check_files(root: Path, published: Mapping[str, str]) -> None:
     """Raise a UserError unless the files are those of the published set."""
     for folder, suffix in (("images", ".jpg"), ("annotations", ".png")):
-        found = {f"{path.parent.name}/{path.stem}" for path in (root / folder).glob(f"*/*{suffix}")}
-        if missing := sorted(expected.keys() - found):
-            raise UserError(
-                f"{root / folder / missing[0]}{suffix}: missing, with {len(missing) - 1} more of NEU-Seg's "
-                f"{len(expected)}; unpack the original again"
-            )
-        if strange := sorted(found - expected.keys()):
-            raise UserError(
-                f"{root / folder / strange[0]}{suffix}: no file of NEU-Seg; remove it, or use the folder "
-                "with configs/folder.py"
-            )
+        names = {f"{path.parent.name}/{path.stem}" for path in (root / folder).glob(f"*/*{suffix}")}
+        if missing := sorted(published.keys() - names):
+            raise missing_file(root / folder / f"{missing[0]}{suffix}", len(missing) - 1)
+        if unknown := sorted(names - published.keys()):
+            raise _ARCHIVE.unknown_file(root / folder / f"{unknown[0]}{suffix}")

@@ -1,19 +1,18 @@
-"""Images of more than 8 bits, and of channels that are neither grey nor RGB."""
+"""Images of more than 8 bits, and images whose channels are neither gray nor RGB."""
 
 import io
 import struct
 import zlib
 from pathlib import Path
-from typing import Literal
 
-import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import ExifTags, Image
 
-from tests.train.data.image_files import save
+from tests.train.data.image_files import pages, png, save, tiff
 from train.data.example import Decoding
-from train.data.formats.images import read_picture
+from train.data.formats.images import read_image
 from train.data.formats.label_images import read_ids
 from train.data.pipeline import evaluation_batches, training_batches
 from train.data.prepare import decode, prepare
@@ -21,35 +20,6 @@ from train.data.sets import Folder
 from train.errors import UserError
 
 HEIGHT, WIDTH = 12, 16
-GREY, RGB = 1, 2
-"""TIFF's numbers for what the values mean."""
-
-
-def tiff(values: np.ndarray, order: Literal["<", ">"] = "<", separate: bool = False, **changes: int) -> bytes:
-    """A TIFF without compression of values [h, w, c]; `changes` are tags such as t256=9."""
-    height, width, number = values.shape
-    data = np.moveaxis(values, -1, 0) if separate else values
-    data = data.astype(values.dtype.newbyteorder(order)).tobytes()
-    bits = 8 * values.itemsize
-    plane = len(data) // number if separate else len(data)
-    planes = number if separate else 1
-    tags = {
-        256: [width], 257: [height], 258: [bits] * number, 259: [1], 262: [RGB if number == 3 else GREY],
-        273: [8 + k * plane for k in range(planes)], 277: [number], 278: [height], 279: [plane] * planes,
-        284: [2 if separate else 1], 339: [1] * number,
-    }  # fmt: skip
-    if number not in (1, 3):
-        tags[338] = [0] * (number - 1)
-    tags |= {int(tag[1:]): [value] for tag, value in changes.items()}
-    directory, more = struct.pack(order + "H", len(tags)), b""
-    behind = 8 + len(data) + 2 + 12 * len(tags) + 4
-    for tag, numbers in sorted(tags.items()):
-        packed = struct.pack(f"{order}{len(numbers)}L", *numbers)
-        if len(numbers) > 1:
-            packed, more = struct.pack(order + "L", behind + len(more)), more + packed
-        directory += struct.pack(order + "HHL", tag, 4, len(numbers)) + packed
-    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "L", 8 + len(data))
-    return head + data + directory + bytes(4) + more
 
 
 def random(number: int, dtype: type = np.uint8, most: int = 255) -> np.ndarray:
@@ -62,57 +32,46 @@ def written(folder: Path, content: bytes, name: str = "a.tif") -> Path:
     return folder / name
 
 
-def png(values: np.ndarray) -> bytes:
-    return bytes(imagecodecs.png_encode(values))
-
-
-def pages(values: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    first, *others = (Image.fromarray(np.ascontiguousarray(values[..., k])) for k in range(values.shape[-1]))
-    first.save(file, "tiff", save_all=True, append_images=others)
-    return file.getvalue()
-
-
-def test_levels_are_black_and_white_and_what_lies_between_keeps_its_place(tmp_path):
+def test_levels_become_black_and_white_and_values_between_are_scaled(tmp_path):
     values = np.array([[0, 100, 110, 600, 1090, 1100, 65535]], np.uint16)[..., None]
     expected = np.array([[0, 0, 3, 128, 252, 255, 255]])[..., None]  # 255 * .01 = 2.55, 255 * .5 = 127.5
     for content in (png(values[..., 0]), tiff(values), tiff(values, ">")):
-        pixels, stored = read_picture(written(tmp_path, content), Decoding((100, 1100)))
+        pixels, stored = read_image(written(tmp_path, content), Decoding((100, 1100)))
         assert pixels.dtype == np.uint8
         np.testing.assert_array_equal(pixels, expected)
         np.testing.assert_array_equal(decode(stored, 1), expected)
 
 
-def test_images_of_8_bits_have_no_need_of_levels(picture):
+def test_images_of_8_bits_ignore_levels(picture):
     path = picture("a.png")
-    np.testing.assert_array_equal(read_picture(path, Decoding((0, 4095)))[0], read_picture(path)[0])
+    np.testing.assert_array_equal(read_image(path, Decoding((0, 4095)))[0], read_image(path)[0])
 
 
-COLOURED = random(3, np.uint16, 4095)
+COLOR = random(3, np.uint16, 4095)
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        png(COLOURED), tiff(COLOURED), tiff(COLOURED, ">"), tiff(COLOURED, separate=True),
-        pages(COLOURED),
+        png(COLOR), tiff(COLOR), tiff(COLOR, ">"), tiff(COLOR, separate=True),
+        pages(COLOR),
     ],
     ids=["PNG", "TIFF", "big endian", "separate planes", "pages"],
 )  # fmt: skip
-def test_sixteen_bits_in_colour_are_read_to_the_last(tmp_path, content):
+def test_sixteen_bits_in_color_are_read_in_full(tmp_path, content):
     path = written(tmp_path, content)
-    pixels, stored = read_picture(path, Decoding((0, 4095), 3))
-    np.testing.assert_array_equal(pixels, np.round(COLOURED * (255 / 4095)))
+    pixels, stored = read_image(path, Decoding((0, 4095), 3))
+    np.testing.assert_array_equal(pixels, np.round(COLOR * (255 / 4095)))
     np.testing.assert_array_equal(decode(stored, 3), pixels)
     with pytest.raises(
         UserError, match=r"a\.tif: has more than 8 bits \(values up to \d+\); .*--data.levels"
     ):
-        read_picture(path, Decoding(channels=3))
+        read_image(path, Decoding(channels=3))
 
 
-def test_sixteen_bits_in_colour_are_never_taken_for_labels(tmp_path):
-    for content in (png(COLOURED), tiff(COLOURED)):
-        with pytest.raises(UserError, match=r"a\.tif: has 16 bits a channel; save it with 8"):
+def test_sixteen_bits_in_color_are_no_label_image(tmp_path):
+    for content in (png(COLOR), tiff(COLOR)):
+        with pytest.raises(UserError, match=r"a\.tif: has 16 bits per channel; save it with 8"):
             read_ids(written(tmp_path, content), ("background", "defect"), 255)
 
 
@@ -126,26 +85,37 @@ def test_a_tiff_may_have_any_number_of_channels(tmp_path, number, how):
         "pages": lambda: pages(values),
         "16 bits": lambda: tiff(values.astype(np.uint16)),
     }[how]()
-    pixels, stored = read_picture(written(tmp_path, content), Decoding((0, 255), number))
+    pixels, stored = read_image(written(tmp_path, content), Decoding((0, 255), number))
     np.testing.assert_array_equal(pixels, values)
     np.testing.assert_array_equal(decode(stored, number), values)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_a_bigtiff_is_read_like_a_tiff(tmp_path, order, planes):
+    values = random(5, np.uint16)
+    stored = values if planes == "contig" else np.moveaxis(values, -1, 0)
+    options = {"byteorder": order, "planarconfig": planes, "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.tif", stored, bigtiff=True, metadata=None, **options)
+    pixels, _ = read_image(tmp_path / "a.tif", Decoding((0, 255), 5))
+    np.testing.assert_array_equal(pixels, values)
+
+
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 @pytest.mark.parametrize("form", ["png", "tiff"])
-def test_alpha_is_a_channel_where_it_is_asked_for(tmp_path, mode, form):
+def test_alpha_is_a_channel_if_channels_are_given(tmp_path, mode, form):
     values = random(len(mode))
     path = save(Image.fromarray(values, mode), tmp_path / f"a.{form}")
-    np.testing.assert_array_equal(read_picture(path, Decoding(channels=len(mode)))[0], values)
+    np.testing.assert_array_equal(read_image(path, Decoding(channels=len(mode)))[0], values)
     with pytest.raises(UserError, match="transparent"):
-        read_picture(path)
+        read_image(path)
 
 
-def test_the_four_inks_are_channels_and_are_turned_as_exif_says(tmp_path):
+def test_cmyk_is_four_channels_rotated_by_exif(tmp_path):
     image = Image.new("CMYK", (8, 6), (10, 20, 30, 40))
     exif = image.getexif()
     exif[ExifTags.Base.Orientation] = 6
-    pixels, _ = read_picture(save(image, tmp_path / "a.jpg", exif=exif), Decoding(channels=4))
+    pixels, _ = read_image(save(image, tmp_path / "a.jpg", exif=exif), Decoding(channels=4))
     assert pixels.shape == (8, 6, 4)
     assert np.abs(pixels[0, 0] - np.array([10, 20, 30, 40])).max() < 3
 
@@ -155,8 +125,8 @@ Image.new("L", (9, 9)).save(UNLIKE, "tiff", save_all=True, append_images=[Image.
 
 
 EXIF = b"eXIfMM\0*\0\0\0\x08\0\x01" + struct.pack(">HHLHHL", 274, 3, 1, 6, 0, 0)
-TURNED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(EXIF))
-"""The chunk of a PNG that says that it is stored turned."""
+ROTATED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(EXIF))
+"""PNG chunk with an EXIF orientation."""
 
 
 @pytest.mark.parametrize(
@@ -171,10 +141,10 @@ TURNED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(
         (tiff(random(4)), 3, "has 4 channels, not the 3"),
         (pages(random(3)), 2, "has 3 channels, not the 2"),
         (pages(random(3)), 4, "has 3 channels, not the 4"),
-        (pages(random(3)), None, "holds several pictures"),
-        (UNLIKE.getvalue(), 2, "its pages are not all grey and alike"),
-        (tiff(random(5), t274=6), 5, "is stored turned; save it upright"),
-        (png(COLOURED)[:33] + TURNED + png(COLOURED)[33:], 3, "is stored turned; save it upright"),
+        (pages(random(3)), None, "holds several images"),
+        (UNLIKE.getvalue(), 2, "its pages are not all gray and alike"),
+        (tiff(random(5), t274=6), 5, "is stored rotated; save it upright"),
+        (png(COLOR)[:33] + ROTATED + png(COLOR)[33:], 3, "is stored rotated; save it upright"),
         (tiff(random(5), t256=60_000, t257=60_000), 5, "has more than 89478485 pixels"),
         (tiff(random(5), t277=60_000), 5, "is damaged"),
         (tiff(random(5).astype(np.float32), t339=3), 5, "holds values of type float32; save it with 8 or 16"),
@@ -182,9 +152,9 @@ TURNED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(
         (tiff(random(1, np.uint32, 2**20)), None, r"has values from \d+ to \d+; save it with 16 bits"),
     ],
 )
-def test_what_is_not_as_it_was_said_is_refused_by_name(tmp_path, content, channels, problem):
+def test_a_file_that_contradicts_the_options_is_refused_by_name(tmp_path, content, channels, problem):
     with pytest.raises(UserError, match=rf"a\.tif: {problem}") as caught:
-        read_picture(written(tmp_path, content), Decoding((0, 255), channels))
+        read_image(written(tmp_path, content), Decoding((0, 255), channels))
     assert "\n" not in str(caught.value)
 
 
@@ -193,19 +163,19 @@ def test_what_is_not_as_it_was_said_is_refused_by_name(tmp_path, content, channe
     [
         ({"levels": (5, 5)}, r"data.levels: \(5, 5\) are not two values from 0 to 65535, black first"),
         ({"levels": (0, 65536)}, "data.levels"),
-        ({"channels": 1}, "data.channels: 1 is less than 2; leave it out for grey and RGB"),
+        ({"channels": 1}, "data.channels: 1 is less than 2; leave it out for gray and RGB"),
     ],
 )
-def test_options_without_meaning_are_refused(tmp_path, options, problem):
+def test_options_without_meaning_are_refused(options, problem):
     with pytest.raises(UserError, match=problem):
-        Folder("images", "masks", **options).builder(data_dir=tmp_path, source=None)
+        Folder(**options)
 
 
-def test_a_folder_of_five_channels_is_read_as_it_is_at_any_size(tmp_path, mask):
+def test_a_folder_of_five_channels_is_read_and_resized_by_channel(tmp_path, label_image):
     images = {f"{k}": random(5, np.uint16) + np.uint16(10 * k) for k in range(8)}
     for name, values in images.items():
         written(tmp_path / "images", tiff(values), f"{name}.tif")
-        mask(f"masks/{name}.png", int(name) % 2)
+        label_image(f"masks/{name}.png", int(name) % 2)
     folder = Folder(
         str(tmp_path / "images"),
         str(tmp_path / "masks"),

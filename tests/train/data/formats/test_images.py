@@ -1,6 +1,4 @@
 import io
-import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -8,66 +6,52 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from tests.train.data.image_files import save
-from train.data.formats.images import read_bytes, read_picture
+from tests.train.data.image_files import encoded, png_header, save
+from train.data.formats.images import read_bytes, read_image
 from train.errors import UserError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-GREY = RGB[..., :1]
+GRAY = RGB[..., :1]
 RGBA = np.concatenate([RGB, np.full((6, 8, 1), 255, np.uint8)], -1)
-
-
-def encoded(image: Image.Image, form: str, **options) -> bytes:
-    file = io.BytesIO()
-    image.save(file, form, **options)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(
     ("image", "pixels"),
     [
-        (Image.fromarray(GREY[..., 0]), GREY),
+        (Image.fromarray(GRAY[..., 0]), GRAY),
         (Image.fromarray(RGB), RGB),
         (Image.fromarray(RGBA), RGB),
-        (Image.fromarray(GREY[..., 0]).convert("LA"), GREY),
-        (Image.fromarray(GREY[..., 0]).convert("P"), np.repeat(GREY, 3, -1)),
-        (Image.fromarray(GREY[..., 0] > 127), np.repeat(GREY > 127, 3, -1) * np.uint8(255)),
+        (Image.fromarray(GRAY[..., 0]).convert("LA"), GRAY),
+        (Image.fromarray(GRAY[..., 0]).convert("P"), np.repeat(GRAY, 3, -1)),
+        (Image.fromarray(GRAY[..., 0] > 127), np.repeat(GRAY > 127, 3, -1) * np.uint8(255)),
     ],
-    ids=["grey", "RGB", "opaque RGBA", "opaque grey with alpha", "palette", "bilevel"],
+    ids=["gray", "RGB", "opaque RGBA", "opaque gray with alpha", "palette", "bilevel"],
 )
 @pytest.mark.parametrize("form", ["png", "bmp", "tiff"])
-def test_pixels_are_what_a_viewer_shows(tmp_path, image, pixels, form):
+def test_pixels_are_as_viewers_show_them(tmp_path, image, pixels, form):
     if form == "bmp" and image.mode == "LA":
-        pytest.skip("BMP has no grey with alpha")
-    got, stored = read_picture(save(image, tmp_path / f"a.{form}"))
+        pytest.skip("BMP has no gray with alpha")
+    got, stored = read_image(save(image, tmp_path / f"a.{form}"))
     assert got.dtype == np.uint8
     np.testing.assert_array_equal(np.broadcast_to(got, pixels.shape), pixels)  # one channel or three
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(stored))).reshape(got.shape), got)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
-def test_plain_files_are_kept_byte_by_byte(picture, name):
+def test_gray_and_rgb_files_are_stored_unchanged(picture, name):
     path = picture(name)
-    assert read_picture(path)[1] == path.read_bytes()
+    assert read_image(path)[1] == path.read_bytes()
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png", "tiff"])
-def test_a_photograph_is_turned_as_its_exif_says(tmp_path, form):
+def test_an_image_is_rotated_by_its_exif_orientation(tmp_path, form):
     image = Image.fromarray(np.full((6, 8, 3), 90, np.uint8))
     exif = image.getexif()
     exif[ExifTags.Base.Orientation] = 6
     path = save(image, tmp_path / f"a.{form}", exif=exif)
-    pixels, stored = read_picture(path)
+    pixels, stored = read_image(path)
     assert pixels.shape == (8, 6, 3)
     assert np.asarray(Image.open(io.BytesIO(stored))).shape == (8, 6, 3)
-
-
-def header_of(width: int, height: int) -> bytes:
-    """A PNG that claims a size and holds nothing."""
-    chunks = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0), b"IDAT", b"IEND"
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks
-    )
 
 
 TRANSPARENT = np.where(np.arange(4) == 3, 128, RGBA)
@@ -78,25 +62,25 @@ REFUSED = {
     "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no PNG, JPEG, BMP or TIFF"),
     "truncated PNG": (encoded(Image.fromarray(RGB), "png")[:-40], "damaged"),
     "truncated JPEG": (encoded(Image.fromarray(RGB), "jpeg")[:-40], "damaged"),
-    "large": (header_of(10_000, 10_000), "pixels"),
-    "bomb": (header_of(60_000, 60_000), "pixels"),
+    "large": (png_header(10_000, 10_000), "pixels"),
+    "bomb": (png_header(60_000, 60_000), "pixels"),
     "16 bits": (encoded(Image.fromarray(np.zeros((6, 8), np.uint16)), "png"), "more than 8 bits"),
     "floating point": (encoded(Image.fromarray(np.zeros((6, 8), np.float32)), "tiff"), "floating point"),
     "CMYK": (encoded(Image.new("CMYK", (8, 6)), "jpeg"), "CMYK"),
     "transparent": (encoded(Image.fromarray(TRANSPARENT.astype(np.uint8)), "png"), "transparent"),
     "several": (
         encoded(Image.new("L", (8, 6)), "tiff", save_all=True, append_images=[Image.new("L", (8, 6))]),
-        "several pictures",
+        "several images",
     ),
 }
 
 
 @pytest.mark.parametrize(("content", "problem"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_read_without_guessing_is_refused_by_name(tmp_path, content, problem):
+def test_an_ambiguous_or_damaged_file_is_refused_by_name(tmp_path, content, problem):
     path = tmp_path / "scan.png"
     path.write_bytes(content)
     with pytest.raises(UserError, match=problem) as caught:
-        read_picture(path)
+        read_image(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -109,7 +93,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["png", "jpeg", "bmp", "tiff"]), st.booleans(), st.data())
-def test_damage_is_either_harmless_or_a_user_error(tmp_path, form, cut, data):
+def test_a_damaged_file_is_read_or_refused_by_a_user_error(tmp_path, form, cut, data):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     content = bytearray(encoded(Image.fromarray(RGB), form, **({} if form == "bmp" else {"exif": exif})))
@@ -118,7 +102,7 @@ def test_damage_is_either_harmless_or_a_user_error(tmp_path, form, cut, data):
     path = tmp_path / "damaged"
     path.write_bytes(content[:place] if cut else content)
     try:
-        pixels, _ = read_picture(path)
+        pixels, _ = read_image(path)
     except UserError as error:
         message = str(error)
     else:

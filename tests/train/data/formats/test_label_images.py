@@ -25,9 +25,9 @@ def palette_image(values: np.ndarray, colors: list[int]) -> Image.Image:
         Image.fromarray(np.repeat(VALUES[..., None], 3, -1)),
         palette_image(VALUES, list(range(100, 100 + 3 * 50))),
     ],
-    ids=["grey", "16 bits", "RGB without colour", "palette"],
+    ids=["gray", "16 bits", "RGB without color", "palette"],
 )
-def test_ids_are_grey_levels_or_palette_indices(tmp_path, image):
+def test_ids_are_gray_levels_or_palette_indices(tmp_path, image):
     label = read_ids(save(image, tmp_path / "m.png"), CLASSES, void=255)
     assert label.dtype == np.uint8
     np.testing.assert_array_equal(label, VALUES)
@@ -39,7 +39,7 @@ def test_void_is_stored_as_255(tmp_path):
 
 
 @pytest.mark.parametrize(("void", "value"), [(9, 255), (None, 255), (255, 7)])
-def test_a_label_that_nobody_declared_is_named_with_its_file(tmp_path, void, value):
+def test_an_undeclared_label_is_named_with_its_file(tmp_path, void, value):
     path = save(Image.fromarray(np.where(VALUES == 255, value, VALUES).astype(np.uint8)), tmp_path / "m.png")
     with pytest.raises(
         UserError, match=rf"m\.png: label {value} is neither a class \(0 to 2\) nor void \({void}\)"
@@ -47,20 +47,20 @@ def test_a_label_that_nobody_declared_is_named_with_its_file(tmp_path, void, val
         read_ids(path, CLASSES, void)
 
 
-def test_a_threshold_looks_at_what_is_shown_not_at_palette_indices(tmp_path):
-    # As in KolektorSDD: white is index 1 in most masks, index 2 in kos20/Part4, and 255 in grey ones.
+def test_a_threshold_applies_to_shown_colors_not_to_palette_indices(tmp_path):
+    # As in KolektorSDD: white is index 1 in most label images, index 2 in kos20/Part4, and 255 in gray ones.
     expected = [[0, 0, 1]]
     indices = np.array([[0, 1, 2]], np.uint8)
     three = palette_image(indices, [0, 0, 0, 85, 85, 85, 255, 255, 255])
     two = palette_image(np.array([[0, 0, 1]], np.uint8), [0, 0, 0, 255, 255, 255, *range(1, 4)])
-    grey = Image.fromarray(np.array([[0, 127, 128]], np.uint8))
-    for number, image in enumerate([three, two, grey, Image.fromarray(np.array(expected, bool))]):
+    gray = Image.fromarray(np.array([[0, 127, 128]], np.uint8))
+    for number, image in enumerate([three, two, gray, Image.fromarray(np.array(expected, bool))]):
         np.testing.assert_array_equal(read_threshold(save(image, tmp_path / f"{number}.bmp"), 127), expected)
 
 
 def test_a_bmp_that_pillow_misreads_is_refused(tmp_path):
     two = palette_image(np.array([[0, 0, 1]], np.uint8), [0, 0, 0, 255, 255, 255])
-    with pytest.raises(UserError, match=r"m\.bmp: is a BMP of two colours"):
+    with pytest.raises(UserError, match=r"m\.bmp: is a BMP of two colors"):
         read_threshold(save(two, tmp_path / "m.bmp"), 127)
 
 
@@ -69,7 +69,7 @@ COLORS = [(0, 0, 0), (255, 0, 0), (0, 0, 255), (255, 255, 255)]
 
 @pytest.mark.parametrize("form", ["png", "bmp"])
 @pytest.mark.parametrize("mode", ["RGB", "P"])
-def test_colours_stand_for_classes_and_the_further_one_for_void(tmp_path, form, mode):
+def test_colors_stand_for_classes_and_one_more_for_void(tmp_path, form, mode):
     ids = np.array([[0, 1, 2], [3, 2, 0]])
     image = Image.fromarray(np.array(COLORS, np.uint8)[ids]).convert(mode)
     label = read_colors(save(image, tmp_path / f"m.{form}"), COLORS, void=3)
@@ -77,25 +77,25 @@ def test_colours_stand_for_classes_and_the_further_one_for_void(tmp_path, form, 
 
 
 @pytest.mark.parametrize("color", [(254, 0, 0), (255, 255, 254), (0, 1, 0)])
-def test_a_colour_outside_the_table_is_named(tmp_path, color):
+def test_a_color_outside_the_table_is_named(tmp_path, color):
     path = save(Image.fromarray(np.array([[color]], np.uint8)), tmp_path / "m.png")
-    with pytest.raises(UserError, match=r"m\.png: colour {:02x}{:02x}{:02x} is not".format(*color)):
+    with pytest.raises(UserError, match=r"m\.png: color {:02x}{:02x}{:02x} is not".format(*color)):
         read_colors(path, COLORS[:3], void=3)
 
 
 @pytest.mark.parametrize(
     "read", [lambda path: read_ids(path, CLASSES, 255), lambda path: read_threshold(path, 127)]
 )
-def test_a_coloured_mask_asks_for_its_colours(tmp_path, read):
+def test_a_label_image_in_color_without_a_table_is_refused(tmp_path, read):
     path = save(Image.new("RGB", (3, 2), (9, 0, 0)), tmp_path / "m.png")
-    with pytest.raises(UserError, match=r"m\.png: is coloured; say with --data\.colors"):
+    with pytest.raises(UserError, match=r"m\.png: is in color; say with --data\.colors"):
         read(path)
 
 
 @pytest.mark.parametrize(
     "read", [lambda path: read_colors(path, COLORS, 3), lambda path: read_threshold(path, 127)]
 )
-def test_sixteen_bits_are_class_ids_only(tmp_path, read):
+def test_label_images_of_16_bits_hold_class_ids_only(tmp_path, read):
     path = save(Image.fromarray(np.zeros((2, 3), np.uint16)), tmp_path / "m.png")
-    with pytest.raises(UserError, match=r"m\.png: is 16-bit grey"):
+    with pytest.raises(UserError, match=r"m\.png: is 16-bit gray"):
         read(path)

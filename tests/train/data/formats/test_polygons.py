@@ -55,7 +55,7 @@ def box(left: float, top: float, right: float, bottom: float) -> list[list[float
     return [[left, top], [right, top], [right, bottom], [left, bottom]]
 
 
-def test_a_pixel_is_of_the_shape_that_holds_its_centre(tmp_path):
+def test_a_pixel_belongs_to_the_shape_that_contains_its_center(tmp_path):
     path = write(
         tmp_path / "a.json",
         labelme(
@@ -69,20 +69,20 @@ def test_a_pixel_is_of_the_shape_that_holds_its_centre(tmp_path):
     assert label.dtype == np.uint8
 
 
-def test_shapes_reach_to_the_edge_and_not_beyond(tmp_path):
+def test_shapes_are_clipped_at_the_edge(tmp_path):
     path = write(
         tmp_path / "a.json", labelme(shape("pit", box(-5, -5, 4, 3)), shape("pit", box(14, 10, 99, 99)))
     )
     np.testing.assert_array_equal(read_labelme(path, CLASSES), wanted((2, 0, 0, 4, 3), (2, 14, 10, 16, 12)))
 
 
-def test_a_circle_is_given_by_its_centre_and_a_point_on_it(tmp_path):
+def test_a_circle_is_given_by_its_center_and_a_point_on_it(tmp_path):
     path = write(tmp_path / "a.json", labelme(shape("pit", [[8, 6], [8, 10.2]], "circle")))
     y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
     np.testing.assert_array_equal(read_labelme(path, CLASSES), 2 * ((x - 8) ** 2 + (y - 6) ** 2 < 4.2**2))
 
 
-def test_a_shape_outside_or_without_area_marks_nothing(tmp_path):
+def test_a_shape_outside_or_without_area_labels_no_pixel(tmp_path):
     far = shape("pit", box(1e300, 1e300, 1e301, 1e301))
     nothing = labelme(
         far, shape("pit", box(40, 40, 50, 50)), shape("pit", [[1, 1], [5, 5]]), shape("pit", [])
@@ -104,17 +104,17 @@ def test_a_shape_outside_or_without_area_marks_nothing(tmp_path):
         ({"shapes": []}, r"is not understood as a LabelMe file \(KeyError: 'imageHeight'\); export it again"),
         ([1, 2], "is not understood as a LabelMe file"),
         (labelme(shape("pit", [["a", 1]])), "is not understood as a LabelMe file"),
-        (labelme(shape("pit", [[1, 1], [math.nan, 2], [3, 3]])), "a point that is no number"),
-        (labelme(shape("pit", [[1, 1], [math.inf, 1]], "circle")), "a point that is no number"),
+        (labelme(shape("pit", [[1, 1], [math.nan, 2], [3, 3]])), "a point that is not finite"),
+        (labelme(shape("pit", [[1, 1], [math.inf, 1]], "circle")), "a point that is not finite"),
         (labelme() | {"imageHeight": 10**9}, "an image of 16x1000000000 pixels"),
     ],
 )
-def test_a_labelme_file_that_says_something_else_is_named(tmp_path, content, problem):
+def test_an_invalid_labelme_file_is_named(tmp_path, content, problem):
     with pytest.raises(UserError, match=rf"a\.json: .*{problem}|a\.json: {problem}"):
         read_labelme(write(tmp_path / "a.json", content), CLASSES)
 
 
-def test_a_file_that_is_no_json_is_named(tmp_path):
+def test_invalid_json_is_named(tmp_path):
     path = tmp_path / "a.json"
     for content in (b"", b"{", b"\xff\xfe"):
         path.write_bytes(content)
@@ -122,7 +122,7 @@ def test_a_file_that_is_no_json_is_named(tmp_path):
             read_labelme(path, CLASSES)
 
 
-def test_cocos_polygons_are_flat_lists_and_may_be_several(tmp_path):
+def test_coco_polygons_are_flat_lists_one_or_several_per_annotation(tmp_path):
     one, two = np.ravel(box(2, 3, 7, 5)).tolist(), np.ravel(box(9, 3, 11, 5)).tolist()
     content = coco(
         {"image_id": 7, "category_id": 5, "segmentation": [one, two]},
@@ -152,7 +152,7 @@ def packed(runs: list[int]) -> str:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("pack", [list, packed])
-def test_cocos_run_lengths_go_down_the_columns(tmp_path, seed, pack):
+def test_coco_run_lengths_go_down_the_columns(tmp_path, seed, pack):
     rng = np.random.default_rng(seed)
     here = np.repeat(rng.random((HEIGHT, 2)) < 0.5, WIDTH // 2, axis=1)
     here[:, seed] = rng.random(HEIGHT) < 0.5
@@ -181,7 +181,7 @@ def test_a_broken_segmentation_is_named(tmp_path, segmentation, problem):
         Coco(path).label("a.png", CLASSES)
 
 
-def test_a_coco_file_that_says_something_else_is_named(tmp_path):
+def test_an_invalid_coco_file_is_named(tmp_path):
     for content, problem in (
         ({"images": []}, "is not understood as a COCO file"),
         (coco(images=("a.png", "a.png")), "has a file name twice"),
@@ -228,7 +228,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("kind", ["LabelMe", "COCO"])
-def test_any_value_in_any_place_is_either_read_or_named_in_one_line(tmp_path, kind):
+def test_any_value_anywhere_in_the_json_is_read_or_named_in_one_line(tmp_path, kind):
     path, name = tmp_path / "a.json", "a.png"
     kinds = ("polygon", box(1, 1, 4, 4)), ("rectangle", [[1, 1], [4, 4]]), ("circle", [[3, 3], [4, 4]])
     whole = {
@@ -265,7 +265,7 @@ def labels(data: Prepared) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("where", ["images", "masks"])
-def test_a_folder_takes_labelmes_files_beside_the_images_or_apart(tmp_path, picture, where):
+def test_labelme_files_may_lie_beside_the_images_or_apart(tmp_path, picture, where):
     for k in range(8):
         picture(f"images/{k}.png", seed=k)
         write(tmp_path / where / f"{k}.json", labelme(*[shape("pit", box(0, 0, k, 2))] * (k % 2)))
@@ -274,7 +274,7 @@ def test_a_folder_takes_labelmes_files_beside_the_images_or_apart(tmp_path, pict
         np.testing.assert_array_equal(label, wanted((2, 0, 0, int(name) * (int(name) % 2), 2)))
 
 
-def test_a_folder_takes_a_coco_file(tmp_path, picture):
+def test_a_folder_may_have_a_coco_file(tmp_path, picture):
     names = [f"deep/{k}.png" for k in range(8)]
     for k, name in enumerate(names):
         picture(f"images/{name}", seed=k)

@@ -9,7 +9,7 @@ from train.data.sets.surface import paint
 from train.errors import UserError
 
 
-def test_a_picture_is_the_same_everywhere():
+def test_an_image_is_equal_on_every_machine():
     image, label = paint(np.random.default_rng((0, 0, 5)), 128)
     assert image.dtype == label.dtype == np.uint8
     assert set(np.unique(label)) == {0, 1, 2, 3}
@@ -24,7 +24,7 @@ def test_defects_are_rare_and_two_of_five_surfaces_are_clean():
     assert 0.28 < (labels == 0).all((1, 2)).mean() < 0.52
 
 
-def test_parts_and_seeds_have_pictures_of_their_own(tmp_path):
+def test_parts_and_seeds_have_different_images(tmp_path):
     pictures = [
         record["image"].tobytes()
         for seed in (0, 1)
@@ -34,7 +34,7 @@ def test_parts_and_seeds_have_pictures_of_their_own(tmp_path):
     assert len(set(pictures)) == len(pictures) == 12
 
 
-@pytest.mark.parametrize("data", [Generated(train=0), Generated(size=16)])
-def test_sizes_that_cannot_be_painted_are_refused(tmp_path, data):
+@pytest.mark.parametrize("options", [{"train": 0}, {"size": 16}])
+def test_sizes_that_cannot_be_painted_are_refused(options):
     with pytest.raises(UserError, match="cannot be painted"):
-        prepare(data, data_dir=tmp_path)
+        Generated(**options)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.train.data.prepared import names
 from train.data.prepare import Prepared, prepare
 from train.data.sets.kolektor_sdd import FOLDS, ITEMS, TWINS, KolektorSDD, divide
 from train.errors import UserError
@@ -38,19 +39,15 @@ def prepared(source: Path, where: str = "prepared", **options) -> Prepared:
     return prepare(KolektorSDD(**options), data_dir=source.parent / where, source=source)
 
 
-def names(data: Prepared, part: str) -> set[str]:
-    return {record["name"] for record in data.parts[part]}
-
-
 def items(data: Prepared, part: str) -> set[int]:
     return {int(name[3:5]) for name in names(data, part)}
 
 
-def mask_of(source: Path, name: str) -> Path:
+def label_path(source: Path, name: str) -> Path:
     return source / "KolektorSDD" / f"{name}_label.bmp"
 
 
-def test_every_pair_is_there_and_both_kinds_of_masks_are_read(original):
+def test_every_image_is_prepared_and_both_kinds_of_label_images_are_read(original):
     data = prepared(original)
     assert data.classes == ("background", "defect")
     assert data.channels == 1
@@ -63,11 +60,11 @@ def test_every_pair_is_there_and_both_kinds_of_masks_are_read(original):
             np.testing.assert_array_equal(record["label"], wanted)
 
 
-def test_all_that_is_not_black_in_a_palette_is_the_defect(original):
-    """kos20/Part4 has two shades of it, so that neither an index of 1 nor a grey above 127 finds it."""
+def test_every_palette_color_but_black_is_the_defect(original):
+    """kos20/Part4 has two shades of the defect: neither index 1 nor gray levels above 127 cover both."""
     labels = np.zeros((26, 16), np.uint8)
     labels[0, :2], labels[4:9, 3:7] = 1, 2
-    with_palette(labels, [0, 0, 0, 85, 85, 85, 255, 255, 255]).save(mask_of(original, "kos20/Part0"))
+    with_palette(labels, [0, 0, 0, 85, 85, 85, 255, 255, 255]).save(label_path(original, "kos20/Part0"))
     data = prepared(original)
     found = next(r for part in data.parts.values() for r in part if r["name"] == "kos20/Part0")
     np.testing.assert_array_equal(found["label"], labels > 0)
@@ -89,7 +86,7 @@ def test_grouped_folds_keep_twins_together_and_official_ones_do_not(fold):
 
 
 @pytest.mark.parametrize("split", ["grouped", "official"])
-def test_images_are_grouped_by_what_they_show(original, split):
+def test_images_are_grouped_by_item_and_twin(original, split):
     groups: dict[str, set[int]] = {}
     for part in prepared(original, split=split).parts.values():
         for record, group in zip(part, part.groups, strict=True):
@@ -106,25 +103,25 @@ def test_folds_are_prepared_apart(original):
     assert items(first, "test") == FOLDS[0] | {34}
 
 
-def test_a_copy_that_lacks_images_is_taken_and_said(original, caplog):
+def test_a_copy_that_lacks_images_is_prepared_with_a_warning(original, caplog):
     for name in ("kos01/Part1", "kos02/Part0"):
-        mask_of(original, name).unlink()
-        mask_of(original, name).with_name(f"{name[6:]}.jpg").unlink()
+        label_path(original, name).unlink()
+        label_path(original, name).with_name(f"{name[6:]}.jpg").unlink()
     data = prepared(original)
     assert sum(map(len, data.parts.values())) == 98
     assert "KolektorSDD: 98 of 399 images are there" in caplog.text
 
 
-@pytest.mark.parametrize(("suffix", "lacks"), [("_label.bmp", "mask"), (".jpg", "image")])
-def test_half_a_pair_is_named(original, suffix, lacks):
+@pytest.mark.parametrize(("suffix", "lacks"), [("_label.bmp", "label image"), (".jpg", "image")])
+def test_an_image_or_label_image_without_partner_is_named(original, suffix, lacks):
     (original / "KolektorSDD" / "kos03" / f"Part1{suffix}").unlink()
     with pytest.raises(UserError, match=rf"kos03/Part1.*: its {lacks} is missing, with 0 more"):
         prepared(original)
 
 
-def test_a_strange_file_is_named(original, picture, mask):
+def test_an_unknown_file_is_named(original, picture, label_image):
     picture("source/KolektorSDD/kos51/Part0.jpg")
-    mask("source/KolektorSDD/kos51/Part0_label.bmp")
+    label_image("source/KolektorSDD/kos51/Part0_label.bmp")
     with pytest.raises(UserError, match=r"kos51/Part0\.jpg: no file of KolektorSDD; remove it"):
         prepared(original)
 

@@ -3,20 +3,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.train.data.prepared import names
 from train.data.prepare import Prepared, prepare
 from train.data.sets import KolektorSDD2
 from train.errors import UserError
 
 
 @pytest.fixture
-def original(tmp_path, picture, mask) -> Path:
+def original(tmp_path, picture, label_image) -> Path:
     """A folder with 28 pairs in the layout of the original, every fourth with a defect."""
     for folder, first, number in (("train", 10000, 20), ("test", 20000, 8)):
         for k in range(number):
             name = f"source/KolektorSDD2/{folder}/{first + k}"
             size = (20 + k % 3, 12 + k % 2)
             picture(f"{name}.png", size=(*size, 3), seed=first + k)
-            mask(f"{name}_GT.png", 0 if k % 4 else 255, size=size)
+            label_image(f"{name}_GT.png", 0 if k % 4 else 255, size=size)
     return tmp_path / "source"
 
 
@@ -24,11 +25,7 @@ def prepared(source: Path) -> Prepared:
     return prepare(KolektorSDD2(), data_dir=source.parent / "prepared", source=source)
 
 
-def names(data: Prepared, part: str) -> set[str]:
-    return {record["name"] for record in data.parts[part]}
-
-
-def test_the_official_test_part_is_kept_and_validation_is_drawn_from_the_rest(original):
+def test_the_official_test_part_is_kept_and_validation_is_drawn_from_the_others(original):
     data = prepared(original)
     assert data.channels == 3
     assert names(data, "test") == {f"test/{20000 + k}" for k in range(8)}
@@ -48,20 +45,20 @@ def test_a_stray_copy_is_skipped(original, picture, copy):
     assert sum(map(len, prepared(original).parts.values())) == 28
 
 
-def test_a_strange_file_is_named(original, picture):
+def test_an_unknown_file_is_named(original, picture):
     picture("source/KolektorSDD2/train/overview.png")
     with pytest.raises(UserError, match=r"overview\.png: no file of KolektorSDD2; remove it"):
         prepared(original)
 
 
-@pytest.mark.parametrize(("suffix", "lacks"), [("_GT.png", "mask"), (".png", "image")])
-def test_half_a_pair_is_named(original, suffix, lacks):
+@pytest.mark.parametrize(("suffix", "lacks"), [("_GT.png", "label image"), (".png", "image")])
+def test_an_image_or_label_image_without_partner_is_named(original, suffix, lacks):
     (original / "KolektorSDD2" / "train" / f"10007{suffix}").unlink()
     with pytest.raises(UserError, match=rf"10007.*png: its {lacks} is missing, with 0 more"):
         prepared(original)
 
 
-def test_without_images_the_expected_tree_is_said(tmp_path):
+def test_without_images_the_message_shows_the_expected_tree(tmp_path):
     """As with the published split files alone."""
     (tmp_path / "splits" / "KSDD2").mkdir(parents=True)
     with pytest.raises(UserError, match=r"KolektorSDD2/\{train,test\}/NNNNN\.png and NNNNN_GT\.png"):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.train.data.prepared import names
 from train.data.prepare import Prepared, prepare
 from train.data.sets.magnetic_tile import (
     CLASSES,
@@ -14,7 +15,7 @@ from train.data.sets.magnetic_tile import (
     TILES,
     MagneticTile,
     MagneticTileSurfaces,
-    class_of,
+    class_id,
     divide,
     read_tiles,
 )
@@ -39,13 +40,13 @@ class Miniature(MagneticTile):
 
 
 @pytest.fixture
-def original(tmp_path, picture, mask) -> Path:
+def original(tmp_path, picture, label_image) -> Path:
     """A folder with the miniature's files in the layout of the original, every image of another size."""
     for seed, name in enumerate(TABLE):
         folder, stem = name.split("/")
         size = (12 + seed % 7, 10 + seed % 11)
         picture(f"source/{ROOT}/{folder}/Imgs/{stem}.jpg", size=size, seed=seed)
-        mask(f"source/{ROOT}/{folder}/Imgs/{stem}.png", 255 if class_of(name) else 0, size=size)
+        label_image(f"source/{ROOT}/{folder}/Imgs/{stem}.png", 255 if class_id(name) else 0, size=size)
     (tmp_path / "source" / ROOT / "README.md").write_text("not data")
     return tmp_path / "source"
 
@@ -59,10 +60,6 @@ def prepared(source: Path, where: str = "prepared") -> Prepared:
     return prepare(Miniature(), data_dir=source.parent / where, source=source)
 
 
-def names(data: Prepared, part: str) -> set[str]:
-    return {record["name"] for record in data.parts[part]}
-
-
 def record(data: Prepared, name: str):
     return next(r for part in data.parts.values() for r in part if r["name"] == name)
 
@@ -74,13 +71,13 @@ def test_every_image_is_there_with_its_folder_as_class(original):
     assert set.union(*(names(data, part) for part in data.parts)) == TABLE.keys()
     for part in data.parts.values():
         for example, size, present in zip(part, part.sizes, part.present, strict=True):
-            expected = {0, class_of(example["name"])}
+            expected = {0, class_id(example["name"])}
             assert set(np.unique(example["label"])) == set(present) == expected
             assert example["image"].shape == (*size, 1)
             assert example["label"].shape == size
 
 
-def test_a_defect_is_what_is_brighter_than_127(original):
+def test_pixels_above_127_are_a_defect(original):
     name = "MT_Fray/exp1_num_4001"
     with Image.open(file(original, name).with_suffix(".jpg")) as image:
         width, height = image.size
@@ -91,10 +88,10 @@ def test_a_defect_is_what_is_brighter_than_127(original):
     assert (label == 4).any()
 
 
-def test_an_empty_mask_in_the_folder_of_a_defect_is_a_clean_image(original, mask):
+def test_an_empty_label_image_in_the_folder_of_a_defect_is_a_clean_image(original, label_image):
     name = "MT_Uneven/exp2_num_5002"
     with Image.open(file(original, name).with_suffix(".jpg")) as image:
-        mask(file(original, name).with_suffix(".png"), 0, size=image.size[::-1])
+        label_image(file(original, name).with_suffix(".png"), 0, size=image.size[::-1])
     assert not record(prepared(original), name)["label"].any()
 
 
@@ -120,14 +117,14 @@ def test_clean_images_may_be_left_out_and_the_others_stay_in_their_parts(origina
     shutil.rmtree(original / ROOT / "MT_Free")
     defects = prepared(original, "defects")
     for part in whole.parts:
-        assert names(defects, part) == {name for name in names(whole, part) if class_of(name)}
+        assert names(defects, part) == {name for name in names(whole, part) if class_id(name)}
 
 
 @pytest.mark.parametrize(
     ("name", "suffix"),
     [("MT_Crack/exp1_num_3001", ".jpg"), ("MT_Break/exp2_num_2012", ".png"), ("MT_Free/exp1_num_1", ".png")],
 )
-def test_a_missing_defect_and_half_a_clean_image_are_named(original, name, suffix):
+def test_a_missing_file_of_a_defect_or_of_a_clean_pair_is_named(original, name, suffix):
     file(original, name).with_suffix(suffix).unlink()
     with pytest.raises(
         UserError, match=rf"{ROOT}/MT_.*/Imgs/exp\d_num_\d+\{suffix}: missing.*unpack"
@@ -144,31 +141,32 @@ def test_a_missing_folder_of_defects_is_named_by_its_first_file(original):
 
 @pytest.mark.parametrize("name", ["MT_Crack/exp1_num_77", "MT_Free/exp1_num_1 copy", "MT_Dent/exp1_num_1"])
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_a_strange_file_is_named(original, picture, name, suffix):
+def test_an_unknown_file_is_named(original, picture, name, suffix):
     picture(file(original, name).with_name(f"{name.split('/')[1]}{suffix}"))
     with pytest.raises(UserError, match=rf"{name}\{suffix}".replace("/", "/Imgs/") + ": no file of Magnetic"):
         prepared(original)
 
 
-def test_a_mask_of_another_size_is_named(original, mask):
-    mask(file(original, "MT_Crack/exp1_num_3001").with_suffix(".png"), 255, size=(40, 30))
+def test_a_label_image_of_another_size_is_named(original, label_image):
+    label_image(file(original, "MT_Crack/exp1_num_3001").with_suffix(".png"), 255, size=(40, 30))
     with pytest.raises(
         UserError, match=r"exp1_num_3001\.png: is 30x40 pixels but its image exp1_num_3001\.jpg"
     ):
         prepared(original)
 
 
-def test_a_coloured_mask_and_a_damaged_image_are_named(original):
+def test_a_label_image_in_color_and_a_damaged_image_are_named(original, label_image):
     path = file(original, "MT_Crack/exp1_num_3001")
     Image.new("RGB", (10, 10), "red").save(path.with_suffix(".png"))
-    with pytest.raises(UserError, match=r"exp1_num_3001\.png: is coloured"):
+    with pytest.raises(UserError, match=r"exp1_num_3001\.png: is in color"):
         prepared(original)
+    label_image(path.with_suffix(".png"), 255)
     path.with_suffix(".jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(UserError, match=r"exp1_num_3001\.jpg: .*replace or remove it"):
         prepared(original)
 
 
-def test_the_original_is_needed_only_once(original):
+def test_the_archive_is_needed_only_once(original):
     first = prepared(original)
     data_dir = original.parent / "prepared"
     shutil.rmtree(original)
@@ -181,7 +179,7 @@ def test_the_source_may_be_the_folder_itself(original):
 
 
 @pytest.mark.parametrize("folder", [None, "elsewhere"])
-def test_without_the_original_the_expected_tree_is_said(tmp_path, folder):
+def test_without_the_archive_the_message_shows_the_expected_tree(tmp_path, folder):
     source = tmp_path / folder if folder else None
     with pytest.raises(
         UserError, match=r"datasets\./MT_\{Blowhole,.*,Free\}/Imgs/exp\*_num_\*\.jpg and \.png"
@@ -190,7 +188,7 @@ def test_without_the_original_the_expected_tree_is_said(tmp_path, folder):
 
 
 def test_the_table_holds_every_image_of_the_published_set_once():
-    tiles = read_tiles(TILES)
+    tiles = read_tiles()
     assert Counter(name.partition("/")[0] for name in tiles) == {
         "MT_Free": 952, "MT_Uneven": 103, "MT_Blowhole": 115, "MT_Break": 85, "MT_Crack": 57, "MT_Fray": 32,
     }  # fmt: skip
@@ -198,16 +196,16 @@ def test_the_table_holds_every_image_of_the_published_set_once():
     assert len({name.rpartition("_")[2] for name in tiles}) == 1344
     images = Counter(tiles.values())
     assert Counter(images.values()) == {6: 214, 7: 3, 5: 2, 15: 1, 8: 1, 4: 1, 2: 1}
-    filed = {tile: {class_of(name) for name in tiles if tiles[name] == tile} for tile in images}
+    filed = {tile: {class_id(name) for name in tiles if tiles[name] == tile} for tile in images}
     assert sum(len(classes) > 1 for classes in filed.values()) == 7
 
 
 def test_the_published_set_is_divided_by_tile_and_each_part_shows_each_class():
-    tiles = read_tiles(TILES)
+    tiles = read_tiles()
     parts = divide(tiles)
     assert {part: len(images) for part, images in parts.items()} == {
         "train": 806, "validation": 269, "test": 269,
     }  # fmt: skip
     assert len({(part, tiles[name]) for part, images in parts.items() for name in images}) == 223
     for images in parts.values():
-        assert {class_of(name) for name in images} == set(range(len(CLASSES)))
+        assert {class_id(name) for name in images} == set(range(len(CLASSES)))

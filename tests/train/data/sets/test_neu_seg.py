@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.train.data.prepared import names
 from train.data.prepare import Prepared, prepare
-from train.data.sets.neu_seg import PHOTOGRAPHS, NeuSeg, NeuSegSurfaces, read_photographs
+from train.data.sets.neu_seg import NeuSeg, NeuSegSurfaces, read_photographs
 from train.errors import UserError
 
 TABLE = {f"training/{n:06d}": f"photograph {n // 4}" for n in range(1, 40)}
@@ -22,20 +23,16 @@ class Miniature(NeuSeg):
 
 
 @pytest.fixture
-def original(tmp_path, picture, mask) -> Path:
+def original(tmp_path, picture, label_image) -> Path:
     """A folder with the miniature's files in the layout of the original."""
     for seed, name in enumerate(TABLE):
         picture(f"source/NEU_Seg/images/{name}.jpg", seed=seed)
-        mask(f"source/NEU_Seg/annotations/{name}.png", seed % 4)
+        label_image(f"source/NEU_Seg/annotations/{name}.png", seed % 4)
     return tmp_path / "source"
 
 
 def prepared(source: Path | None, data: NeuSeg = Miniature()) -> Prepared:
     return prepare(data, data_dir=(source or Path()).parent / "prepared", source=source)
-
-
-def names(data: Prepared, part: str) -> set[str]:
-    return {record["name"] for record in data.parts[part]}
 
 
 def test_grouped_parts_share_no_photograph(original):
@@ -59,7 +56,7 @@ def test_the_official_split_keeps_its_test_part_and_takes_validation_from_traini
     assert not train & validation
 
 
-def test_equal_stems_of_both_splits_are_two_examples(original):
+def test_equal_file_names_in_both_folders_are_two_examples(original):
     pictures = {
         record["name"]: record["image"].tobytes()
         for part in prepared(original).parts.values()
@@ -68,7 +65,7 @@ def test_equal_stems_of_both_splits_are_two_examples(original):
     assert pictures["training/000001"] != pictures["test/000001"]
 
 
-def test_the_original_is_needed_only_once(original):
+def test_the_archive_is_needed_only_once(original):
     first = prepared(original)
     data_dir = original.parent / "prepared"
     shutil.rmtree(original)
@@ -80,38 +77,38 @@ def test_the_source_may_be_the_folder_itself(original):
 
 
 @pytest.mark.parametrize("folder", [None, "elsewhere"])
-def test_without_the_original_the_expected_tree_is_said(tmp_path, folder):
+def test_without_the_archive_the_message_shows_the_expected_tree(tmp_path, folder):
     source = tmp_path / folder if folder else None
     with pytest.raises(UserError, match=r"NEU_Seg/images/\{training,test\}/NNNNNN\.jpg"):
         prepare(NeuSeg(), data_dir=tmp_path / "prepared", source=source)
 
 
-def test_missing_and_strange_files_are_named(original, picture):
+def test_missing_and_unknown_files_are_named(original, picture):
     extra = picture("source/NEU_Seg/images/training/777777.jpg")
     with pytest.raises(UserError, match=r"training/777777\.jpg: no file of NEU-Seg; remove it"):
         prepared(original)
     extra.unlink()
     (original / "NEU_Seg/annotations/test/000003.png").unlink()
-    with pytest.raises(UserError, match=r"test/000003\.png: missing, with 0 more of NEU-Seg's 47; unpack"):
+    with pytest.raises(UserError, match=r"test/000003\.png: missing, with 0 more; unpack"):
         prepared(original)
 
 
-def test_a_label_outside_the_classes_is_named(original, mask):
-    mask("source/NEU_Seg/annotations/training/000009.png", 4)
+def test_a_label_outside_the_classes_is_named(original, label_image):
+    label_image("source/NEU_Seg/annotations/training/000009.png", 4)
     with pytest.raises(UserError, match=r"training/000009\.png: label 4 is neither a class \(0 to 3\)"):
         prepared(original)
 
 
-def test_a_mask_of_another_size_is_named(original, mask):
-    mask("source/NEU_Seg/annotations/training/000009.png", 1, size=(13, 16))
+def test_a_label_image_of_another_size_is_named(original, label_image):
+    label_image("source/NEU_Seg/annotations/training/000009.png", 1, size=(13, 16))
     with pytest.raises(
         UserError, match=r"training/000009\.png: is 16x13 pixels but its image 000009\.jpg is"
     ):
         prepared(original)
 
 
-def test_the_table_holds_every_file_of_the_original_once():
-    photographs = read_photographs(PHOTOGRAPHS)
+def test_the_table_holds_every_image_of_the_published_set_once():
+    photographs = read_photographs()
     assert Counter(name.partition("/")[0] for name in photographs) == {"training": 3630, "test": 840}
     shown = Counter(photographs.values())
     assert Counter(shown.values()) == {4: 1092, 1: 30, 8: 9}

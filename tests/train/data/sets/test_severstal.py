@@ -64,7 +64,7 @@ def test_images_with_rows_show_their_classes_and_others_are_clean(original, capl
     assert "Severstal: 1 images of train.csv are not there; their rows are left out" in caplog.text
 
 
-def test_both_editions_and_any_order_of_columns_say_the_same(original):
+def test_both_editions_and_any_order_of_columns_are_read_alike(original):
     root = original / "severstal-steel-defect-detection"
     first = read_table(root / "train.csv")
     write_table(
@@ -138,7 +138,7 @@ def test_a_broken_table_is_named_with_its_line(original, header, row, problem):
         prepared(original)
 
 
-def test_a_table_that_is_no_text_is_named(original):
+def test_a_table_that_is_not_text_is_named(original):
     (original / "severstal-steel-defect-detection" / "train.csv").write_bytes(b"\xff\xfe\x00\xd8")
     with pytest.raises(UserError, match=r"train\.csv: cannot be read"):
         prepared(original)

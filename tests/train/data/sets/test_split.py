@@ -13,14 +13,14 @@ images = st.dictionaries(
 
 
 @given(images, st.floats(0, 1), st.integers(0, 9))
-def test_groups_stay_whole_and_the_share_is_kept_to_half_a_group(images, share, seed):
-    drawn = draw(images, share, seed)
+def test_groups_stay_whole_and_the_fraction_is_kept_to_half_a_group(images, fraction, seed):
+    drawn = draw(images, fraction, seed)
     assert not {images[name].group for name in drawn} & {images[name].group for name in images.keys() - drawn}
     largest = max(Counter(traits.group for traits in images.values()).values())
-    assert abs(len(drawn) - share * len(images)) <= largest / 2 + 1e-9
+    assert abs(len(drawn) - fraction * len(images)) <= largest / 2 + 1e-9
 
 
-def test_classes_are_mixed_as_in_all_images():
+def test_classes_are_as_frequent_as_in_all_images():
     images = {str(i): Traits(str(i), frozenset({0, i % 10 == 0})) for i in range(200)}
     drawn = draw(images, 0.25, seed=3)
     assert len(drawn) == 50

@@ -1,0 +1,18 @@
+"""Prepared folders of images, and the content of a part."""
+
+from pathlib import Path
+from typing import Any
+
+from train.data.prepare import Prepared, prepare
+from train.data.sets import Folder
+
+
+def prepare_folder(root: Path, **changes: Any) -> Prepared:
+    """Prepare the folders `images` and `masks` under a root, with options changed."""
+    options: dict[str, Any] = {"images": str(root / "images"), "masks": str(root / "masks")}
+    options |= {"validation": 0.25, "test": 0.25} | changes
+    return prepare(Folder(**options), data_dir=root / "prepared")
+
+
+def names(data: Prepared, part: str) -> set[str]:
+    return {record["name"] for record in data.parts[part]}

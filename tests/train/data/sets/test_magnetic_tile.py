@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.train.data.prepared import names
+from tests.train.data.prepared import check_groups, names
 from train.data.prepare import Prepared, prepare
 from train.data.sets.magnetic_tile import (
     CLASSES,
@@ -96,13 +96,7 @@ def test_an_empty_label_image_in_the_folder_of_a_defect_is_a_clean_image(archive
 
 
 def test_parts_share_no_tile_not_even_one_in_two_folders(archive):
-    data = prepared(archive)
-    tiles = {part: {TABLE[name] for name in names(data, part)} for part in data.parts}
-    assert not tiles["train"] & tiles["validation"]
-    assert not tiles["train"] & tiles["test"]
-    assert not tiles["validation"] & tiles["test"]
-    for part in data.parts.values():
-        assert list(part.groups) == [TABLE[example["name"]] for example in part]
+    check_groups(prepared(archive), TABLE)
 
 
 def test_clean_images_may_be_left_out_and_the_others_stay_in_their_parts(archive):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.data.prepared import names
+from tests.train.data.prepared import check_groups, names
 from train.data.prepare import Prepared, prepare
 from train.data.sets.neu_seg import NeuSeg, NeuSegSurfaces, read_photographs
 from train.errors import UserError
@@ -37,12 +37,7 @@ def prepared(source: Path | None, data: NeuSeg = Miniature()) -> Prepared:
 
 def test_grouped_parts_share_no_photograph(archive):
     data = prepared(archive)
-    photographs = {part: {TABLE[name] for name in names(data, part)} for part in data.parts}
-    assert not photographs["train"] & photographs["validation"]
-    assert not photographs["train"] & photographs["test"]
-    assert not photographs["validation"] & photographs["test"]
-    for part in data.parts.values():
-        assert list(part.groups) == [TABLE[record["name"]] for record in part]
+    check_groups(data, TABLE)
     assert set.union(*(names(data, part) for part in data.parts)) == TABLE.keys()
     assert data.classes == ("background", "inclusion", "patches", "scratches")
     assert data.channels == 1

@@ -1,4 +1,4 @@
-"""The base of all data set builders: how an example is stored, and what the metadata of a set hold.
+"""The base of all data set builders: storage of examples and metadata of a set.
 
 A prepared set holds encoded bytes: TFDS writes files to array_record without TensorFlow, but no arrays.
 """
@@ -46,7 +46,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
     """
 
     def __init_subclass__(cls, **options: Any):
-        # Nobody looks builders up by name, and a config that defines one may be loaded twice.
+        # Builders are never looked up by name, and a config that defines one may be loaded twice.
         super().__init_subclass__(skip_registration=True, **options)
 
     def __init__(self, classes: Sequence[str], *, data_dir: Path):

@@ -134,9 +134,7 @@ def _order(count: int, defective: Sequence[bool] | None, seed: int) -> grain.Map
     kinds = [[i for i in range(count) if bool(defective[i]) is kind] for kind in (True, False)]
     # One seed for both would shuffle two kinds of equal number alike and form the same pairs in every pass.
     seeds = np.random.SeedSequence(seed).generate_state(len(kinds)).tolist()
-    orders = [
-        grain.MapDataset.source(kind).shuffle(seed=each) for kind, each in zip(kinds, seeds, strict=True)
-    ]
+    orders = [grain.MapDataset.source(k).shuffle(seed=s) for k, s in zip(kinds, seeds, strict=True)]
     return grain.MapDataset.mix(orders).seed(seed)
 
 

@@ -7,7 +7,7 @@ from train.data.example import Size
 
 
 def resized_image(image: np.ndarray, size: Size) -> np.ndarray:
-    """Return an image uint8 [h, w, c] resized by a bilinear filter, averaging where it shrinks."""
+    """Return an image uint8 [h, w, c] resized by a bilinear filter, averaging over areas when shrinking."""
     if image.shape[:2] == size:
         return image
     if image.shape[-1] not in (1, 3):

@@ -1,5 +1,6 @@
 """Prepared folders of images, and the content of a part."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,3 +17,13 @@ def prepare_folder(root: Path, **changes: Any) -> Prepared:
 
 def names(data: Prepared, part: str) -> set[str]:
     return {record["name"] for record in data.parts[part]}
+
+
+def check_groups(data: Prepared, groups: Mapping[str, str]) -> None:
+    """Check that every example has its group, by its name, and that no group is in two parts."""
+    for records in data.parts.values():
+        assert list(records.groups) == [groups[record["name"]] for record in records]
+    train, validation, test = (set(records.groups) for records in data.parts.values())
+    assert not train & validation
+    assert not train & test
+    assert not validation & test

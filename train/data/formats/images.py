@@ -22,7 +22,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 # Pillow logs remarks on damaged files, besides the error that becomes a UserError.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
-# Pillow tries every format that it knows otherwise; one of them runs Ghostscript on the file.
+# Without a list, Pillow tries all its formats, and one of them runs Ghostscript on the file.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 """Last bytes of complete files."""

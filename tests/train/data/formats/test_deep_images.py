@@ -158,19 +158,6 @@ def test_a_file_that_contradicts_the_options_is_refused_by_name(tmp_path, conten
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("options", "problem"),
-    [
-        ({"levels": (5, 5)}, r"data.levels: \(5, 5\) are not two values from 0 to 65535, black first"),
-        ({"levels": (0, 65536)}, "data.levels"),
-        ({"channels": 1}, "data.channels: 1 is less than 2; leave it out for gray and RGB"),
-    ],
-)
-def test_options_without_meaning_are_refused(options, problem):
-    with pytest.raises(UserError, match=problem):
-        Folder(**options)
-
-
 def test_a_folder_of_five_channels_is_read_and_resized_by_channel(tmp_path, label_image):
     images = {f"{k}": random(5, np.uint16) + np.uint16(10 * k) for k in range(8)}
     for name, values in images.items():

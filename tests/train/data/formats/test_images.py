@@ -65,6 +65,10 @@ REFUSED = {
     "large": (png_header(10_000, 10_000), "pixels"),
     "bomb": (png_header(60_000, 60_000), "pixels"),
     "16 bits": (encoded(Image.fromarray(np.zeros((6, 8), np.uint16)), "png"), "more than 8 bits"),
+    "16 bits, transparent": (
+        encoded(Image.fromarray(np.zeros((6, 8), np.uint16)), "png", transparency=0),
+        "is partly transparent; save it without transparency",
+    ),
     "floating point": (encoded(Image.fromarray(np.zeros((6, 8), np.float32)), "tiff"), "floating point"),
     "CMYK": (encoded(Image.new("CMYK", (8, 6)), "jpeg"), "CMYK"),
     "transparent": (encoded(Image.fromarray(TRANSPARENT.astype(np.uint8)), "png"), "transparent"),

@@ -13,8 +13,8 @@ PARTS = 2  # of each item of the miniature; the first shows a defect
 
 
 @pytest.fixture
-def original(tmp_path, picture) -> Path:
-    """A folder with two parts of each item in the layout of the original, each item of another height."""
+def archive(tmp_path, picture) -> Path:
+    """A folder with two parts of each item in the layout of the archive, each item of another height."""
     for item in ITEMS:
         for part in range(PARTS):
             name = f"source/KolektorSDD/kos{item:02}/Part{part}"
@@ -47,8 +47,8 @@ def label_path(source: Path, name: str) -> Path:
     return source / "KolektorSDD" / f"{name}_label.bmp"
 
 
-def test_every_image_is_prepared_and_both_kinds_of_label_images_are_read(original):
-    data = prepared(original)
+def test_every_image_is_prepared_and_both_kinds_of_label_images_are_read(archive):
+    data = prepared(archive)
     assert data.classes == ("background", "defect")
     assert data.channels == 1
     expected = {f"kos{item:02}/Part{part}" for item in ITEMS for part in range(PARTS)}
@@ -60,12 +60,12 @@ def test_every_image_is_prepared_and_both_kinds_of_label_images_are_read(origina
             np.testing.assert_array_equal(record["label"], wanted)
 
 
-def test_every_palette_color_but_black_is_the_defect(original):
+def test_every_palette_color_but_black_is_the_defect(archive):
     """kos20/Part4 has two shades of the defect: neither index 1 nor gray levels above 127 cover both."""
     labels = np.zeros((26, 16), np.uint8)
     labels[0, :2], labels[4:9, 3:7] = 1, 2
-    with_palette(labels, [0, 0, 0, 85, 85, 85, 255, 255, 255]).save(label_path(original, "kos20/Part0"))
-    data = prepared(original)
+    with_palette(labels, [0, 0, 0, 85, 85, 85, 255, 255, 255]).save(label_path(archive, "kos20/Part0"))
+    data = prepared(archive)
     found = next(r for part in data.parts.values() for r in part if r["name"] == "kos20/Part0")
     np.testing.assert_array_equal(found["label"], labels > 0)
 
@@ -86,9 +86,9 @@ def test_grouped_folds_keep_twins_together_and_official_ones_do_not(fold):
 
 
 @pytest.mark.parametrize("split", ["grouped", "official"])
-def test_images_are_grouped_by_item_and_twin(original, split):
+def test_images_are_grouped_by_item_and_twin(archive, split):
     groups: dict[str, set[int]] = {}
-    for part in prepared(original, split=split).parts.values():
+    for part in prepared(archive, split=split).parts.values():
         for record, group in zip(part, part.groups, strict=True):
             groups.setdefault(group, set()).add(int(record["name"][3:5]))
     assert len(groups) == 48
@@ -96,40 +96,40 @@ def test_images_are_grouped_by_item_and_twin(original, split):
     assert groups["kos26"] == {1, 26}
 
 
-def test_folds_are_prepared_apart(original):
-    first, second = prepared(original), prepared(original, fold=1)
+def test_folds_are_prepared_apart(archive):
+    first, second = prepared(archive), prepared(archive, fold=1)
     assert not items(first, "test") & items(second, "test")
-    assert items(prepared(original, split="official"), "test") == FOLDS[0]
+    assert items(prepared(archive, split="official"), "test") == FOLDS[0]
     assert items(first, "test") == FOLDS[0] | {34}
 
 
-def test_a_copy_that_lacks_images_is_prepared_with_a_warning(original, caplog):
+def test_a_copy_that_lacks_images_is_prepared_with_a_warning(archive, caplog):
     for name in ("kos01/Part1", "kos02/Part0"):
-        label_path(original, name).unlink()
-        label_path(original, name).with_name(f"{name[6:]}.jpg").unlink()
-    data = prepared(original)
+        label_path(archive, name).unlink()
+        label_path(archive, name).with_name(f"{name[6:]}.jpg").unlink()
+    data = prepared(archive)
     assert sum(map(len, data.parts.values())) == 98
     assert "KolektorSDD: 98 of 399 images are there" in caplog.text
 
 
 @pytest.mark.parametrize(("suffix", "lacks"), [("_label.bmp", "label image"), (".jpg", "image")])
-def test_an_image_or_label_image_without_partner_is_named(original, suffix, lacks):
-    (original / "KolektorSDD" / "kos03" / f"Part1{suffix}").unlink()
+def test_an_image_or_label_image_without_partner_is_named(archive, suffix, lacks):
+    (archive / "KolektorSDD" / "kos03" / f"Part1{suffix}").unlink()
     with pytest.raises(UserError, match=rf"kos03/Part1.*: its {lacks} is missing, with 0 more"):
-        prepared(original)
+        prepared(archive)
 
 
-def test_an_unknown_file_is_named(original, picture, label_image):
+def test_an_unknown_file_is_named(archive, picture, label_image):
     picture("source/KolektorSDD/kos51/Part0.jpg")
     label_image("source/KolektorSDD/kos51/Part0_label.bmp")
     with pytest.raises(UserError, match=r"kos51/Part0\.jpg: no file of KolektorSDD; remove it"):
-        prepared(original)
+        prepared(archive)
 
 
-def test_a_fold_without_images_is_refused(original):
+def test_a_fold_without_images_is_refused(archive):
     for item in ITEMS:
         if item in FOLDS[1]:
-            for file in (original / "KolektorSDD" / f"kos{item:02}").iterdir():
+            for file in (archive / "KolektorSDD" / f"kos{item:02}").iterdir():
                 file.unlink()
     with pytest.raises(UserError, match=r"kolektor_sdd: 66 images leave none for the test part"):
-        prepared(original, fold=1)
+        prepared(archive, fold=1)

@@ -10,8 +10,8 @@ from train.errors import UserError
 
 
 @pytest.fixture
-def original(tmp_path, picture, label_image) -> Path:
-    """A folder with 28 pairs in the layout of the original, every fourth with a defect."""
+def archive(tmp_path, picture, label_image) -> Path:
+    """A folder with 28 pairs in the layout of the archive, every fourth with a defect."""
     for folder, first, number in (("train", 10000, 20), ("test", 20000, 8)):
         for k in range(number):
             name = f"source/KolektorSDD2/{folder}/{first + k}"
@@ -25,8 +25,8 @@ def prepared(source: Path) -> Prepared:
     return prepare(KolektorSDD2(), data_dir=source.parent / "prepared", source=source)
 
 
-def test_the_official_test_part_is_kept_and_validation_is_drawn_from_the_others(original):
-    data = prepared(original)
+def test_the_official_test_part_is_kept_and_validation_is_drawn_from_the_others(archive):
+    data = prepared(archive)
     assert data.channels == 3
     assert names(data, "test") == {f"test/{20000 + k}" for k in range(8)}
     assert len(names(data, "validation")) == 3
@@ -40,22 +40,22 @@ def test_the_official_test_part_is_kept_and_validation_is_drawn_from_the_others(
 
 
 @pytest.mark.parametrize("copy", ["10003_GT (copy)", "10003 (1)", "10003_GT(1)"])
-def test_a_stray_copy_is_skipped(original, picture, copy):
+def test_a_stray_copy_is_skipped(archive, picture, copy):
     picture(f"source/KolektorSDD2/train/{copy}.png")
-    assert sum(map(len, prepared(original).parts.values())) == 28
+    assert sum(map(len, prepared(archive).parts.values())) == 28
 
 
-def test_an_unknown_file_is_named(original, picture):
+def test_an_unknown_file_is_named(archive, picture):
     picture("source/KolektorSDD2/train/overview.png")
     with pytest.raises(UserError, match=r"overview\.png: no file of KolektorSDD2; remove it"):
-        prepared(original)
+        prepared(archive)
 
 
 @pytest.mark.parametrize(("suffix", "lacks"), [("_GT.png", "label image"), (".png", "image")])
-def test_an_image_or_label_image_without_partner_is_named(original, suffix, lacks):
-    (original / "KolektorSDD2" / "train" / f"10007{suffix}").unlink()
+def test_an_image_or_label_image_without_partner_is_named(archive, suffix, lacks):
+    (archive / "KolektorSDD2" / "train" / f"10007{suffix}").unlink()
     with pytest.raises(UserError, match=rf"10007.*png: its {lacks} is missing, with 0 more"):
-        prepared(original)
+        prepared(archive)
 
 
 def test_without_images_the_message_shows_the_expected_tree(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.train.data.prepared import names
+from tests.train.data.prepared import check_groups, names
 from train.data.prepare import Prepared, prepare
 from train.data.sets.magnetic_tile import (
     CLASSES,
@@ -40,8 +40,8 @@ class Miniature(MagneticTile):
 
 
 @pytest.fixture
-def original(tmp_path, picture, label_image) -> Path:
-    """A folder with the miniature's files in the layout of the original, every image of another size."""
+def archive(tmp_path, picture, label_image) -> Path:
+    """A folder with the miniature's files in the layout of the archive, every image of another size."""
     for seed, name in enumerate(TABLE):
         folder, stem = name.split("/")
         size = (12 + seed % 7, 10 + seed % 11)
@@ -64,8 +64,8 @@ def record(data: Prepared, name: str):
     return next(r for part in data.parts.values() for r in part if r["name"] == name)
 
 
-def test_every_image_is_there_with_its_folder_as_class(original):
-    data = prepared(original)
+def test_every_image_is_there_with_its_folder_as_class(archive):
+    data = prepared(archive)
     assert data.classes == ("background", "blowhole", "break", "crack", "fray", "uneven")
     assert data.channels == 1
     assert set.union(*(names(data, part) for part in data.parts)) == TABLE.keys()
@@ -77,45 +77,39 @@ def test_every_image_is_there_with_its_folder_as_class(original):
             assert example["label"].shape == size
 
 
-def test_pixels_above_127_are_a_defect(original):
+def test_pixels_above_127_are_a_defect(archive):
     name = "MT_Fray/exp1_num_4001"
-    with Image.open(file(original, name).with_suffix(".jpg")) as image:
+    with Image.open(file(archive, name).with_suffix(".jpg")) as image:
         width, height = image.size
     values = np.arange(height * width, dtype=np.uint8).reshape(height, width) + 60
-    Image.fromarray(values).save(file(original, name).with_suffix(".png"))
-    label = record(prepared(original), name)["label"]
+    Image.fromarray(values).save(file(archive, name).with_suffix(".png"))
+    label = record(prepared(archive), name)["label"]
     assert (label == np.where(values > 127, 4, 0)).all()
     assert (label == 4).any()
 
 
-def test_an_empty_label_image_in_the_folder_of_a_defect_is_a_clean_image(original, label_image):
+def test_an_empty_label_image_in_the_folder_of_a_defect_is_a_clean_image(archive, label_image):
     name = "MT_Uneven/exp2_num_5002"
-    with Image.open(file(original, name).with_suffix(".jpg")) as image:
-        label_image(file(original, name).with_suffix(".png"), 0, size=image.size[::-1])
-    assert not record(prepared(original), name)["label"].any()
+    with Image.open(file(archive, name).with_suffix(".jpg")) as image:
+        label_image(file(archive, name).with_suffix(".png"), 0, size=image.size[::-1])
+    assert not record(prepared(archive), name)["label"].any()
 
 
-def test_parts_share_no_tile_not_even_one_in_two_folders(original):
-    data = prepared(original)
-    tiles = {part: {TABLE[name] for name in names(data, part)} for part in data.parts}
-    assert not tiles["train"] & tiles["validation"]
-    assert not tiles["train"] & tiles["test"]
-    assert not tiles["validation"] & tiles["test"]
-    for part in data.parts.values():
-        assert list(part.groups) == [TABLE[example["name"]] for example in part]
+def test_parts_share_no_tile_not_even_one_in_two_folders(archive):
+    check_groups(prepared(archive), TABLE)
 
 
-def test_clean_images_may_be_left_out_and_the_others_stay_in_their_parts(original):
-    whole = prepared(original)
+def test_clean_images_may_be_left_out_and_the_others_stay_in_their_parts(archive):
+    whole = prepared(archive)
     for name in ("MT_Free/exp1_num_1", "MT_Free/exp4_num_3004"):
         for suffix in (".jpg", ".png"):
-            file(original, name).with_suffix(suffix).unlink()
-    partial = prepared(original, "partial")
+            file(archive, name).with_suffix(suffix).unlink()
+    partial = prepared(archive, "partial")
     left_out = {"MT_Free/exp1_num_1", "MT_Free/exp4_num_3004"}
     for part in whole.parts:
         assert names(partial, part) == names(whole, part) - left_out
-    shutil.rmtree(original / ROOT / "MT_Free")
-    defects = prepared(original, "defects")
+    shutil.rmtree(archive / ROOT / "MT_Free")
+    defects = prepared(archive, "defects")
     for part in whole.parts:
         assert names(defects, part) == {name for name in names(whole, part) if class_id(name)}
 
@@ -124,58 +118,58 @@ def test_clean_images_may_be_left_out_and_the_others_stay_in_their_parts(origina
     ("name", "suffix"),
     [("MT_Crack/exp1_num_3001", ".jpg"), ("MT_Break/exp2_num_2012", ".png"), ("MT_Free/exp1_num_1", ".png")],
 )
-def test_a_missing_file_of_a_defect_or_of_a_clean_pair_is_named(original, name, suffix):
-    file(original, name).with_suffix(suffix).unlink()
+def test_a_missing_file_of_a_defect_or_of_a_clean_pair_is_named(archive, name, suffix):
+    file(archive, name).with_suffix(suffix).unlink()
     with pytest.raises(
         UserError, match=rf"{ROOT}/MT_.*/Imgs/exp\d_num_\d+\{suffix}: missing.*unpack"
     ) as error:
-        prepared(original)
+        prepared(archive)
     assert name.split("/")[1] in str(error.value)
 
 
-def test_a_missing_folder_of_defects_is_named_by_its_first_file(original):
-    shutil.rmtree(original / ROOT / "MT_Fray")
+def test_a_missing_folder_of_defects_is_named_by_its_first_file(archive):
+    shutil.rmtree(archive / ROOT / "MT_Fray")
     with pytest.raises(UserError, match=r"MT_Fray/Imgs/exp1_num_4001\.jpg: missing, with 13 more"):
-        prepared(original)
+        prepared(archive)
 
 
 @pytest.mark.parametrize("name", ["MT_Crack/exp1_num_77", "MT_Free/exp1_num_1 copy", "MT_Dent/exp1_num_1"])
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_an_unknown_file_is_named(original, picture, name, suffix):
-    picture(file(original, name).with_name(f"{name.split('/')[1]}{suffix}"))
+def test_an_unknown_file_is_named(archive, picture, name, suffix):
+    picture(file(archive, name).with_name(f"{name.split('/')[1]}{suffix}"))
     with pytest.raises(UserError, match=rf"{name}\{suffix}".replace("/", "/Imgs/") + ": no file of Magnetic"):
-        prepared(original)
+        prepared(archive)
 
 
-def test_a_label_image_of_another_size_is_named(original, label_image):
-    label_image(file(original, "MT_Crack/exp1_num_3001").with_suffix(".png"), 255, size=(40, 30))
+def test_a_label_image_of_another_size_is_named(archive, label_image):
+    label_image(file(archive, "MT_Crack/exp1_num_3001").with_suffix(".png"), 255, size=(40, 30))
     with pytest.raises(
         UserError, match=r"exp1_num_3001\.png: is 30x40 pixels but its image exp1_num_3001\.jpg"
     ):
-        prepared(original)
+        prepared(archive)
 
 
-def test_a_label_image_in_color_and_a_damaged_image_are_named(original, label_image):
-    path = file(original, "MT_Crack/exp1_num_3001")
+def test_a_label_image_in_color_and_a_damaged_image_are_named(archive, label_image):
+    path = file(archive, "MT_Crack/exp1_num_3001")
     Image.new("RGB", (10, 10), "red").save(path.with_suffix(".png"))
     with pytest.raises(UserError, match=r"exp1_num_3001\.png: is in color"):
-        prepared(original)
+        prepared(archive)
     label_image(path.with_suffix(".png"), 255)
     path.with_suffix(".jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(UserError, match=r"exp1_num_3001\.jpg: .*replace or remove it"):
-        prepared(original)
+        prepared(archive)
 
 
-def test_the_archive_is_needed_only_once(original):
-    first = prepared(original)
-    data_dir = original.parent / "prepared"
-    shutil.rmtree(original)
+def test_the_archive_is_needed_only_once(archive):
+    first = prepared(archive)
+    data_dir = archive.parent / "prepared"
+    shutil.rmtree(archive)
     assert prepare(Miniature(), data_dir=data_dir, source=None) == first
 
 
-def test_the_source_may_be_the_folder_itself(original):
-    direct = prepare(Miniature(), data_dir=original.parent / "direct", source=original / ROOT)
-    assert direct.fingerprint == prepared(original).fingerprint
+def test_the_source_may_be_the_folder_itself(archive):
+    direct = prepare(Miniature(), data_dir=archive.parent / "direct", source=archive / ROOT)
+    assert direct.fingerprint == prepared(archive).fingerprint
 
 
 @pytest.mark.parametrize("folder", [None, "elsewhere"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.data.prepared import names
+from tests.train.data.prepared import check_groups, names
 from train.data.prepare import Prepared, prepare
 from train.data.sets.neu_seg import NeuSeg, NeuSegSurfaces, read_photographs
 from train.errors import UserError
@@ -23,8 +23,8 @@ class Miniature(NeuSeg):
 
 
 @pytest.fixture
-def original(tmp_path, picture, label_image) -> Path:
-    """A folder with the miniature's files in the layout of the original."""
+def archive(tmp_path, picture, label_image) -> Path:
+    """A folder with the miniature's files in the layout of the archive."""
     for seed, name in enumerate(TABLE):
         picture(f"source/NEU_Seg/images/{name}.jpg", seed=seed)
         label_image(f"source/NEU_Seg/annotations/{name}.png", seed % 4)
@@ -35,45 +35,40 @@ def prepared(source: Path | None, data: NeuSeg = Miniature()) -> Prepared:
     return prepare(data, data_dir=(source or Path()).parent / "prepared", source=source)
 
 
-def test_grouped_parts_share_no_photograph(original):
-    data = prepared(original)
-    photographs = {part: {TABLE[name] for name in names(data, part)} for part in data.parts}
-    assert not photographs["train"] & photographs["validation"]
-    assert not photographs["train"] & photographs["test"]
-    assert not photographs["validation"] & photographs["test"]
-    for part in data.parts.values():
-        assert list(part.groups) == [TABLE[record["name"]] for record in part]
+def test_grouped_parts_share_no_photograph(archive):
+    data = prepared(archive)
+    check_groups(data, TABLE)
     assert set.union(*(names(data, part) for part in data.parts)) == TABLE.keys()
     assert data.classes == ("background", "inclusion", "patches", "scratches")
     assert data.channels == 1
 
 
-def test_the_official_split_keeps_its_test_part_and_takes_validation_from_training_by_photograph(original):
-    data = prepared(original, Miniature("official"))
+def test_the_official_split_keeps_its_test_part_and_takes_validation_from_training_by_photograph(archive):
+    data = prepared(archive, Miniature("official"))
     assert names(data, "test") == {name for name in TABLE if name.startswith("test/")}
     train, validation = ({TABLE[name] for name in names(data, part)} for part in ("train", "validation"))
     assert validation
     assert not train & validation
 
 
-def test_equal_file_names_in_both_folders_are_two_examples(original):
+def test_equal_file_names_in_both_folders_are_two_examples(archive):
     pictures = {
         record["name"]: record["image"].tobytes()
-        for part in prepared(original).parts.values()
+        for part in prepared(archive).parts.values()
         for record in part
     }
     assert pictures["training/000001"] != pictures["test/000001"]
 
 
-def test_the_archive_is_needed_only_once(original):
-    first = prepared(original)
-    data_dir = original.parent / "prepared"
-    shutil.rmtree(original)
+def test_the_archive_is_needed_only_once(archive):
+    first = prepared(archive)
+    data_dir = archive.parent / "prepared"
+    shutil.rmtree(archive)
     assert prepare(Miniature(), data_dir=data_dir, source=None) == first
 
 
-def test_the_source_may_be_the_folder_itself(original):
-    assert prepared(original / "NEU_Seg").fingerprint == prepared(original).fingerprint
+def test_the_source_may_be_the_folder_itself(archive):
+    assert prepared(archive / "NEU_Seg").fingerprint == prepared(archive).fingerprint
 
 
 @pytest.mark.parametrize("folder", [None, "elsewhere"])
@@ -83,28 +78,28 @@ def test_without_the_archive_the_message_shows_the_expected_tree(tmp_path, folde
         prepare(NeuSeg(), data_dir=tmp_path / "prepared", source=source)
 
 
-def test_missing_and_unknown_files_are_named(original, picture):
+def test_missing_and_unknown_files_are_named(archive, picture):
     extra = picture("source/NEU_Seg/images/training/777777.jpg")
     with pytest.raises(UserError, match=r"training/777777\.jpg: no file of NEU-Seg; remove it"):
-        prepared(original)
+        prepared(archive)
     extra.unlink()
-    (original / "NEU_Seg/annotations/test/000003.png").unlink()
+    (archive / "NEU_Seg/annotations/test/000003.png").unlink()
     with pytest.raises(UserError, match=r"test/000003\.png: missing, with 0 more; unpack"):
-        prepared(original)
+        prepared(archive)
 
 
-def test_a_label_outside_the_classes_is_named(original, label_image):
+def test_a_label_outside_the_classes_is_named(archive, label_image):
     label_image("source/NEU_Seg/annotations/training/000009.png", 4)
     with pytest.raises(UserError, match=r"training/000009\.png: label 4 is neither a class \(0 to 3\)"):
-        prepared(original)
+        prepared(archive)
 
 
-def test_a_label_image_of_another_size_is_named(original, label_image):
+def test_a_label_image_of_another_size_is_named(archive, label_image):
     label_image("source/NEU_Seg/annotations/training/000009.png", 1, size=(13, 16))
     with pytest.raises(
         UserError, match=r"training/000009\.png: is 16x13 pixels but its image 000009\.jpg is"
     ):
-        prepared(original)
+        prepared(archive)
 
 
 def test_the_table_holds_every_image_of_the_published_set_once():

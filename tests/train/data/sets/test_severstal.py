@@ -22,7 +22,7 @@ def write_table(source: Path, header: str, rows: list[str]) -> None:
 
 
 @pytest.fixture
-def original(tmp_path, picture) -> Path:
+def archive(tmp_path, picture) -> Path:
     source = tmp_path / "source"
     for k in range(28):
         picture(
@@ -51,8 +51,8 @@ def drawn(text: str) -> np.ndarray:
     return label
 
 
-def test_images_with_rows_show_their_classes_and_others_are_clean(original, caplog):
-    found = labels(prepared(original))
+def test_images_with_rows_show_their_classes_and_others_are_clean(archive, caplog):
+    found = labels(prepared(archive))
     assert found.keys() == {f"{k:03}" for k in range(28)}
     for k in range(28):
         wanted = np.zeros((HEIGHT, WIDTH), int)
@@ -64,28 +64,28 @@ def test_images_with_rows_show_their_classes_and_others_are_clean(original, capl
     assert "Severstal: 1 images of train.csv are not there; their rows are left out" in caplog.text
 
 
-def test_both_editions_and_any_order_of_columns_are_read_alike(original):
-    root = original / "severstal-steel-defect-detection"
+def test_both_editions_and_any_order_of_columns_are_read_alike(archive):
+    root = archive / "severstal-steel-defect-detection"
     first = read_table(root / "train.csv")
     write_table(
-        original,
+        archive,
         "EncodedPixels,ImageId,ClassId",
         [f"{runs},{name}.jpg,{c}" for name, classes in first.items() for c, runs in classes.items()],
     )
     assert read_table(root / "train.csv") == first
     write_table(
-        original,
+        archive,
         "ImageId_ClassId,EncodedPixels",
         [f"{name}.jpg_{c},{classes.get(c, '')}" for name, classes in first.items() for c in (1, 2, 3, 4)],
     )
     assert read_table(root / "train.csv") == first
 
 
-def test_the_division_is_drawn_by_a_seed_and_each_is_prepared_apart(original):
-    sides = [{record["name"] for record in prepared(original, seed=seed).parts["test"]} for seed in (0, 1)]
+def test_the_division_is_drawn_by_a_seed_and_each_is_prepared_apart(archive):
+    sides = [{record["name"] for record in prepared(archive, seed=seed).parts["test"]} for seed in (0, 1)]
     assert sides[0] != sides[1]
     assert [len(side) for side in sides] == [9, 9]  # 28 * 3841 / 12568 = 8.6
-    again = {record["name"] for record in prepared(original, "again").parts["test"]}
+    again = {record["name"] for record in prepared(archive, "again").parts["test"]}
     assert again == sides[0]
 
 
@@ -132,13 +132,13 @@ def test_classes_that_overlap_are_refused():
         ("ImageId_ClassId,EncodedPixels", "000.jpg,1 2", "line 2: is no row"),
     ],
 )
-def test_a_broken_table_is_named_with_its_line(original, header, row, problem):
-    write_table(original, header, [row])
+def test_a_broken_table_is_named_with_its_line(archive, header, row, problem):
+    write_table(archive, header, [row])
     with pytest.raises(UserError, match=rf"train\.csv.*{problem}"):
-        prepared(original)
+        prepared(archive)
 
 
-def test_a_table_that_is_not_text_is_named(original):
-    (original / "severstal-steel-defect-detection" / "train.csv").write_bytes(b"\xff\xfe\x00\xd8")
+def test_a_table_that_is_not_text_is_named(archive):
+    (archive / "severstal-steel-defect-detection" / "train.csv").write_bytes(b"\xff\xfe\x00\xd8")
     with pytest.raises(UserError, match=r"train\.csv: cannot be read"):
-        prepared(original)
+        prepared(archive)

@@ -34,10 +34,15 @@ from tests.balanced_jax.blobs import blobs
 from tests.balanced_jax.losses.table import ROWS
 from tests.balanced_jax.tolerance import assert_close
 
+FEW = ("softmax_cross_entropy", "softmax_truncated_cross_entropy", "dice_loss", "lovasz_softmax_loss")
+"""A map, one with branches and two of regions; the others are slow tests."""
 every_loss = pytest.mark.parametrize(
     "row",
-    [r for r in ROWS if not r.multilabel],
-    ids=lambda row: row.name,  # classes must exclude each other
+    [
+        pytest.param(row, id=row.name, marks=() if row.name in FEW else pytest.mark.slow)
+        for row in ROWS
+        if not row.multilabel  # classes must exclude each other
+    ],
 )
 
 

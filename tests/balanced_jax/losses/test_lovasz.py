@@ -49,10 +49,11 @@ def both(logits, labels, weights, classes):
     return jax.jit(jax.grad(total, has_aux=True))(logits)
 
 
-@pytest.mark.parametrize("classes", ["present", "all"])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("weighted", "classes"), [(True, "present"), (False, "all")])
 @pytest.mark.parametrize("num_classes", [2, 4])
-@pytest.mark.parametrize("size", [(15, 17), (16, 16), (37, 7)])
+@pytest.mark.parametrize(
+    "size", [(15, 17), *(pytest.param(s, marks=pytest.mark.slow) for s in ((16, 16), (37, 7)))]
+)
 def test_map_and_gradient_by_bits_are_the_plain_ones(monkeypatch, size, num_classes, weighted, classes):
     rng = np.random.default_rng(num_classes)
     logits = rng.integers(-3, 4, (2, *size, num_classes)).astype(np.float32)  # hence many ties

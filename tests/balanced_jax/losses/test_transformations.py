@@ -7,17 +7,17 @@ import pytest
 
 from tests.balanced_jax import formulas
 from tests.balanced_jax.losses.examples import SHAPE, example, expected, value_and_vjp
-from tests.balanced_jax.losses.table import CASES, ROWS
+from tests.balanced_jax.losses.table import ROWS
 from tests.balanced_jax.tolerance import assert_close
 
 every_loss = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 every_number = pytest.mark.parametrize(
-    ("row", "name"), [pytest.param(r, n, id=f"{r.name}-{n}") for r in ROWS for n in r.numbers]
-)
-every_comparison = pytest.mark.parametrize("case", CASES, ids=str)
-every_region_loss = pytest.mark.parametrize("row", [r for r in ROWS if r.region], ids=lambda row: row.name)
-every_multilabel_loss = pytest.mark.parametrize(
-    "row", [r for r in ROWS if r.multilabel], ids=lambda row: row.name
+    ("row", "name"),
+    [
+        pytest.param(r, n, id=f"{r.name}-{n}", marks=() if k == 0 else pytest.mark.slow)
+        for r in ROWS
+        for k, n in enumerate(r.numbers)
+    ],
 )
 
 
@@ -77,7 +77,7 @@ def test_shards_of_a_batch_are_the_whole(row):
 
 
 @every_loss
-@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, pytest.param(jnp.float16, marks=pytest.mark.slow)])
 def test_half_precision_is_float32_on_the_same_logits(row, dtype):
     logits, labels, weights, cotangent = example(row)
     rounded = jnp.asarray(logits, dtype)
@@ -105,7 +105,10 @@ def test_double_precision_stays_double(row):
 
 
 @every_loss
-@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.uint32, np.int64])
+@pytest.mark.parametrize(
+    "dtype",
+    [np.uint8, np.int64, *(pytest.param(d, marks=pytest.mark.slow) for d in (np.int8, np.int16, np.uint32))],
+)
 def test_labels_of_any_integer_type_are_the_same(row, dtype):
     logits, labels, _, _ = example(row)
     labels = np.where(formulas.valid(labels, 3), labels, 100)

@@ -31,7 +31,7 @@ def count_in_words(labels, num_classes, window):
     return np.stack(counts, axis=-1)
 
 
-@pytest.mark.parametrize("window", [3, 5, 7, 9, 15])
+@pytest.mark.parametrize("window", [3, 15, *(pytest.param(w, marks=pytest.mark.slow) for w in (5, 7, 9))])
 @pytest.mark.parametrize("num_classes", [2, 5, 12])
 @pytest.mark.parametrize("shape", [(1, 11, 17), (2, 3, 4)])
 def test_both_ways_of_counting_give_the_count(window, num_classes, shape):
@@ -57,6 +57,7 @@ def test_any_labels_are_counted_alike(labels, num_classes, window):
     assert_close(convolved, looked_up)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [255, 257])  # the last that two counters of a word can hold, and one more
 def test_large_windows_are_counted_in_full(window):
     labels = jnp.zeros((300, 300), jnp.int32).at[:, 200:].set(1)

@@ -50,6 +50,7 @@ def test_labels_of_any_integer_type_are_the_same(mask, dtype):
     np.testing.assert_array_equal(mask(labels.astype(dtype), 3), mask(blobs(3).astype(np.int32), 3))
 
 
+@pytest.mark.slow
 @every_mask
 def test_more_classes_than_a_byte_can_name_are_told_apart(mask):
     labels = np.array([[0, 255], [1, 255]], np.uint8)

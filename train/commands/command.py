@@ -41,7 +41,7 @@ class ConfigCommand(Command):
     data_dir: Path = Path("prepared")
     """Folder of prepared data sets."""
     source: Path | None = None
-    """The unpacked original of the data set, for those that need one."""
+    """Folder of the unpacked archive of the data set, for those that need one."""
 
     @classmethod
     def parse(cls, name: str, arguments: list[str]) -> Self:

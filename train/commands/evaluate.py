@@ -50,7 +50,7 @@ class Evaluate(RunCommand):
     data_dir: Path = Path("prepared")
     """Folder of prepared data sets."""
     source: Path | None = None
-    """The unpacked original of the data set, for those that need one."""
+    """Folder of the unpacked archive of the data set, for those that need one."""
 
     def run(self) -> None:
         """Evaluate."""

@@ -54,7 +54,7 @@ class DataSet(abc.ABC):
 
         Args:
             data_dir: folder of prepared data.
-            source: folder of an unpacked original; None where there is none or the set is prepared.
+            source: folder of an unpacked archive; None where there is none or the set is prepared.
         """
 
     @property

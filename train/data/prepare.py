@@ -108,7 +108,7 @@ def prepare(data: DataSet, *, data_dir: Path, source: Path | None = None) -> Pre
     Args:
         data: data set of a config.
         data_dir: folder of all prepared data.
-        source: folder of an unpacked original, for data sets that have one.
+        source: folder of an unpacked archive, for data sets that have one.
 
     Raises:
         UserError: a file is wrong; the message names the file and the remedy.

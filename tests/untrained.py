@@ -11,8 +11,8 @@ from train.run.directory import begin_or_resume
 from train.training.experiment import Experiment
 
 
-def grey_facts(classes: tuple[str, ...]) -> DataFacts:
-    """Facts about a data set of grey images."""
+def gray_facts(classes: tuple[str, ...]) -> DataFacts:
+    """Facts about a data set of gray images."""
     return DataFacts(classes, 1, 16, 8, "noise")
 
 

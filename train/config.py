@@ -40,7 +40,7 @@ class Ramp:
         if not 0 <= self.begin < self.until <= 1:
             raise UserError(f"{self}: takes 0 <= begin < until <= 1")
 
-    def at(self, progress):
+    def number(self, progress):
         """Return the number when the fraction `progress` (0 to 1, may be traced) of the run is done."""
         fraction = jnp.clip((progress - self.begin) / (self.until - self.begin), 0, 1)
         return self.start + (self.end - self.start) * fraction

@@ -68,7 +68,7 @@ def load_pretrained(path: str | Path, variables: Mapping[str, Any]) -> dict[str,
     Reads ResNet-50 (for DeepLabV3 and PSPNet) and VGG16 with and without norms (for FCN-8s and SegNet) with
     the layer names of torchvision or timm, and the whole of torchvision's `deeplabv3_resnet50`. The file must
     hold the whole encoder. Layers after the encoder are loaded where the network has them; logits of another
-    number of classes keep their values. For grey images the first kernel is summed over the colors. A bias in
+    number of classes keep their values. For gray images the first kernel is summed over the colors. A bias in
     front of a norm is subtracted from the running mean.
 
     Args:

@@ -117,7 +117,7 @@ def sigmoid_balanced_loss(logits, labels, weights=None, eps_inf=0.3, eps_sup=0.7
 
 
 def by_class(logits, labels, weights, classes, cost):
-    """Mean over classes of `cost(q, y, total, labelled)`, class by class, times the number of pixels."""
+    """Mean over classes of `cost(q, y, total, labeled)`, class by class, times the number of pixels."""
     num_classes, inside = logits.shape[-1], valid(labels, logits.shape[-1])
     w = np.where(inside, 1.0 if weights is None else weights, 0)
     p, costs = softmax(logits), []
@@ -126,10 +126,10 @@ def by_class(logits, labels, weights, classes, cost):
         return np.sum(w * values, axis=(-2, -1), keepdims=True)
 
     for k in range(num_classes):
-        labelled = w[labels == k].sum() > 0
-        if labelled or (classes == "all" and w.sum() > 0):
+        labeled = w[labels == k].sum() > 0
+        if labeled or (classes == "all" and w.sum() > 0):
             y = (labels == k) * 1.0
-            costs.append(inside.sum() * w * cost(p[..., k], y, total, labelled))
+            costs.append(inside.sum() * w * cost(p[..., k], y, total, labeled))
     return sum(costs) / len(costs) if costs else np.zeros(logits.shape[:-1], logits.dtype)
 
 
@@ -139,8 +139,8 @@ def softmax(logits):
 
 
 def tversky(logits, labels, weights, alpha, beta, classes, smoothing, gamma=1.0):
-    def cost(q, y, total, labelled):
-        if labelled:
+    def cost(q, y, total, labeled):
+        if labeled:
             wrong = alpha * q * (1 - y) + beta * (1 - q) * y
             whole = total(q * y) + total(wrong)
         else:
@@ -153,8 +153,8 @@ def tversky(logits, labels, weights, alpha, beta, classes, smoothing, gamma=1.0)
 
 
 def dice_loss(logits, labels, weights=None, classes="present", smoothing=0.1):
-    def cost(q, y, total, labelled):
-        if labelled:
+    def cost(q, y, total, labeled):
+        if labeled:
             return (q + y - 2 * q * y) / (total(q) + total(y))
         f = total(q) / total(1.0)
         return q / total(1.0) / (f + smoothing)
@@ -200,7 +200,7 @@ def jaccard_distance(misclassified, y, w):
 def lovasz_softmax_loss(logits, labels, weights=None, classes="present"):
     w = np.where(valid(labels, logits.shape[-1]), 1.0 if weights is None else weights, 0).ravel()
 
-    def cost(q, y, total, labelled):
+    def cost(q, y, total, labeled):
         y = y == 1
         error = np.where(y, 1 - q, q)
         # One image, in float32 tied to within its rounding: such pixels are taken in the order of rows.

@@ -1,4 +1,4 @@
-"""Who holds the loss: against float64 sums over lists of pixels, and cases made by hand."""
+"""Shares of the loss: against float64 sums over lists of pixels, and cases made by hand."""
 
 import functools
 import itertools
@@ -55,9 +55,9 @@ def example(num_classes: int = 3, scale: float = 2.0) -> tuple[np.ndarray, np.nd
     return logits.astype(np.float32), labels
 
 
-def held(groups, cost, pull):
+def sums_of(groups, cost, slope):
     """Sums over the pixels of each group of one image, from a list of its masks."""
-    return [[x[group].sum() for group in groups] for x in (np.ones(cost.shape), cost, pull)]
+    return [[x[group].sum() for group in groups] for x in (np.ones(cost.shape), cost, slope)]
 
 
 def by_hand(formula, logits, labels, eps_inf=0.3, eps_sup=0.7):
@@ -66,13 +66,13 @@ def by_hand(formula, logits, labels, eps_inf=0.3, eps_sup=0.7):
     valid = formulas.valid(labels, num_classes)
     each = valid / max(valid.sum(), 1)
     cost = each * formula(logits, labels)
-    pull = np.abs(formulas.gradient(lambda z: formula(z, labels), logits, each)).sum(-1)
+    slope = np.abs(formulas.gradient(lambda z: formula(z, labels), logits, each)).sum(-1)
     error = -np.expm1(-formulas.surprise(logits, labels))
     boundary = formulas.boundary_mask(labels, num_classes)
     edges = np.arange(ERROR_BINS + 1) / ERROR_BINS
     easy, hard = error < eps_inf, error > eps_sup
     return [
-        held([valid & group for group in groups], cost, pull)
+        sums_of([valid & group for group in groups], cost, slope)
         for groups in (
             [(low <= error) & (error < high) for low, high in itertools.pairwise(edges)],
             [easy, ~easy & ~hard, hard],
@@ -82,28 +82,28 @@ def by_hand(formula, logits, labels, eps_inf=0.3, eps_sup=0.7):
     ]
 
 
-def flat(found: Diagnostics) -> list[np.ndarray]:
-    return [np.asarray(x) for x in jax.tree.leaves(found)]
+def flat(result: Diagnostics) -> list[np.ndarray]:
+    return [np.asarray(x) for x in jax.tree.leaves(result)]
 
 
 @every_loss
 @pytest.mark.parametrize("num_classes", [2, 4])
 def test_sums_are_those_of_the_formula(row, num_classes):
     logits, labels = example(num_classes)
-    found = diagnose(row.loss, logits, labels)
+    result = diagnose(row.loss, logits, labels)
     for i in range(3):
         wanted = by_hand(row.formula, logits[i], labels[i])
-        for holdings, sums in zip(found, wanted, strict=True):
-            for actual, expected in zip(holdings, sums, strict=True):
+        for sums_by_group, sums in zip(result, wanted, strict=True):
+            for actual, expected in zip(sums_by_group, sums, strict=True):
                 assert_close(actual[i], expected)
-                assert actual.dtype == (jnp.int32 if actual is holdings.pixels else jnp.float32)
+                assert actual.dtype == (jnp.int32 if actual is sums_by_group.pixels else jnp.float32)
 
 
 @every_loss
-def test_a_pixels_share_and_pull_are_those_of_the_formula(row):
+def test_the_loss_and_gradient_of_a_pixel_are_those_of_the_formula(row):
     logits, labels = example()
     weights = np.random.default_rng(2).uniform(0.5, 3, labels.shape).astype(np.float32)
-    cost, pull = jax.vmap(lambda z, y, w: loss_and_gradient(functools.partial(row.loss, weights=w), z, y))(
+    cost, slope = jax.vmap(lambda z, y, w: loss_and_gradient(functools.partial(row.loss, weights=w), z, y))(
         logits, labels, weights
     )
     for i in range(2):
@@ -111,7 +111,7 @@ def test_a_pixels_share_and_pull_are_those_of_the_formula(row):
         formula = functools.partial(row.formula, labels=labels[i], weights=weights[i].astype(np.float64))
         z = logits[i].astype(np.float64)
         assert_close(cost[i], formula(z) * valid / valid.sum())
-        assert_close(pull[i], np.abs(formulas.gradient(formula, z, valid / valid.sum())).sum(-1))
+        assert_close(slope[i], np.abs(formulas.gradient(formula, z, valid / valid.sum())).sum(-1))
 
 
 @every_loss
@@ -132,41 +132,41 @@ def test_jit_vmap_and_leading_axes_change_nothing(row):
 
 @every_loss
 def test_divisions_are_of_the_same_loss_and_shares_sum_to_1(row):
-    found = diagnose(row.loss, *example())
+    result = diagnose(row.loss, *example())
     for kind in GroupSums._fields:
-        totals = [np.asarray(getattr(holdings, kind)).sum() for holdings in found]
+        totals = [np.asarray(getattr(sums_by_group, kind)).sum() for sums_by_group in result]
         np.testing.assert_allclose(totals, totals[0], rtol=1e-5)
-    for holdings in found:
-        np.testing.assert_allclose([share.sum() for share in shares(holdings)], 1)
+    for sums_by_group in result:
+        np.testing.assert_allclose([share.sum() for share in shares(sums_by_group)], 1)
 
 
-def test_a_loss_of_several_labels_a_pixel_is_asked_class_by_class():
+def test_a_loss_of_several_labels_a_pixel_is_diagnosed_by_its_softmax_twin():
     logits, labels = example(2)
     score = logits[..., 1] - logits[..., 0]
-    found = diagnose(
+    result = diagnose(
         lambda z, y: sigmoid_truncated_cross_entropy(z[..., 1:] - z[..., :1], y[..., None]),
         jnp.stack([jnp.zeros_like(score), score], axis=-1),
         labels,
     )
     wanted = diagnose(softmax_truncated_cross_entropy, logits, labels)
-    for ours, theirs in zip(flat(found), flat(wanted), strict=True):
-        assert_close(ours, theirs)
+    for actual, expected in zip(flat(result), flat(wanted), strict=True):
+        assert_close(actual, expected)
 
 
 @every_loss
-def test_void_images_and_pixels_hold_nothing(row):
+def test_void_images_and_pixels_have_no_share(row):
     logits, labels = example()
-    found = diagnose(row.loss, logits, labels)
-    assert all((x[2] == 0).all() for x in flat(found))
-    for holdings in diagnose(row.loss, logits[2], labels[2]):
-        assert np.isnan(shares(holdings)).all()
+    result = diagnose(row.loss, logits, labels)
+    assert all((x[2] == 0).all() for x in flat(result))
+    for sums_by_group in diagnose(row.loss, logits[2], labels[2]):
+        assert np.isnan(shares(sums_by_group)).all()
     two = diagnose(row.loss, logits[:2], labels[:2])
-    for all_three, without in zip(found, two, strict=True):
+    for all_three, without in zip(result, two, strict=True):
         # Rounding alone: three images are summed in another order than two.
         np.testing.assert_allclose(np.stack(shares(all_three)), np.stack(shares(without)), rtol=1e-6)
 
 
-def test_what_a_loss_says_at_void_pixels_is_not_heard():
+def test_values_of_a_loss_at_void_pixels_are_ignored():
     logits, labels = example()
     wild = diagnose(lambda z, y: jnp.where(y == 255, jnp.nan, z.sum(-1) ** 2), logits, labels)
     tame = diagnose(lambda z, y: z.sum(-1) ** 2, logits, labels)
@@ -174,10 +174,10 @@ def test_what_a_loss_says_at_void_pixels_is_not_heard():
         assert_close(actual, expected)
 
 
-def test_an_absent_class_holds_nothing_and_has_no_mean():
+def test_an_absent_class_has_no_share_and_no_mean():
     logits, labels = example()
-    found = diagnose(softmax_cross_entropy, logits[1], labels[1]).by_class
-    assert [share[1] for share in shares(found)] == [0, 0, 0]
+    result = diagnose(softmax_cross_entropy, logits[1], labels[1]).by_class
+    assert [share[1] for share in shares(result)] == [0, 0, 0]
     mask = balance_mask(labels, 3, window=3)
     sums = group_sums(mask, labels[..., None] == np.arange(3))
     pixels = (labels[..., None] == np.arange(3)).sum((1, 2))
@@ -186,19 +186,19 @@ def test_an_absent_class_holds_nothing_and_has_no_mean():
     np.testing.assert_allclose(means(sums, pixels), wanted, rtol=1e-6)
 
 
-def test_a_defect_of_one_percent_can_hold_half_the_loss():
+def test_a_defect_of_one_percent_can_have_half_the_loss():
     labels = np.zeros((10, 10), np.uint8)
     labels[0, 0] = 1
     logits = np.zeros((10, 10, 2), np.float32)
     logits[..., 0] = np.log(3)  # the defect's error is .75, the background's .25
-    found = diagnose(softmax_cross_entropy, logits, labels)
+    result = diagnose(softmax_cross_entropy, logits, labels)
     log4, log4_3 = np.log(4), np.log(4 / 3)
-    np.testing.assert_array_equal(found.by_branch.pixels, [99, 0, 1])
-    np.testing.assert_array_equal(found.by_boundary.pixels, [3, 97])
+    np.testing.assert_array_equal(result.by_branch.pixels, [99, 0, 1])
+    np.testing.assert_array_equal(result.by_boundary.pixels, [3, 97])
     loss = np.array([99 * log4_3, log4]) / 100
-    np.testing.assert_allclose(found.by_class.loss, loss, rtol=1e-6)
-    np.testing.assert_allclose(found.by_class.gradient, np.array([99 * 0.5, 1.5]) / 100, rtol=1e-6)
-    np.testing.assert_allclose(shares(found.by_class).loss, loss / loss.sum(), rtol=1e-6)
+    np.testing.assert_allclose(result.by_class.loss, loss, rtol=1e-6)
+    np.testing.assert_allclose(result.by_class.gradient, np.array([99 * 0.5, 1.5]) / 100, rtol=1e-6)
+    np.testing.assert_allclose(shares(result.by_class).loss, loss / loss.sum(), rtol=1e-6)
     weights = np.where(labels == 1, 99 * log4_3 / log4, 1).astype(np.float32)
     weighted = diagnose(functools.partial(softmax_cross_entropy, weights=weights), logits, labels)
     np.testing.assert_allclose(shares(weighted.by_class).loss, [0.5, 0.5], rtol=1e-6)
@@ -221,8 +221,8 @@ def test_thresholds_belong_to_the_critical_and_0_and_1_make_all_critical():
     for eps in ({"eps_inf": 0.5}, {"eps_sup": 0.5}):
         assert branches(logits, labels, **eps).tolist() == [[[False, True, False]] * 2]
     logits, labels = example(scale=30.0)
-    found = branches(logits, labels, eps_inf=0.0, eps_sup=1.0).sum((0, 1, 2))
-    assert found.tolist() == [0, formulas.valid(labels, 3).sum(), 0]
+    result = branches(logits, labels, eps_inf=0.0, eps_sup=1.0).sum((0, 1, 2))
+    assert result.tolist() == [0, formulas.valid(labels, 3).sum(), 0]
     far = np.array([[[200.0, 0.0], [200.0, 0.0]]], np.float32)  # errors of 0 and, rounded, 1
     assert branches(far, np.array([[0, 1]]), eps_inf=0.0, eps_sup=1.0)[..., 1].all()
 
@@ -232,13 +232,13 @@ def test_thresholds_may_be_traced_and_take_one_trace():
     traces = []
 
     @jax.jit
-    def found(eps_inf, eps_sup):
+    def compiled(eps_inf, eps_sup):
         traces.append(0)
         return diagnose(softmax_cross_entropy, logits, labels, eps_inf=eps_inf, eps_sup=eps_sup)
 
     for eps in ((0.3, 0.7), (0.0, 1.0), (0.1, 0.9)):
         wanted = diagnose(softmax_cross_entropy, logits, labels, eps_inf=eps[0], eps_sup=eps[1])
-        for actual, expected in zip(flat(found(*eps)), flat(wanted), strict=True):
+        for actual, expected in zip(flat(compiled(*eps)), flat(wanted), strict=True):
             assert_close(actual, expected)
     assert len(traces) == 1
 
@@ -247,14 +247,14 @@ def test_thresholds_may_be_traced_and_take_one_trace():
 def test_half_precision_is_diagnosed_in_single(dtype):
     logits, labels = example()
     rounded = jnp.asarray(logits, dtype)
-    found = diagnose(dice_loss, rounded, labels)
+    result = diagnose(dice_loss, rounded, labels)
     for actual, expected in zip(
-        flat(found), flat(diagnose(dice_loss, rounded.astype(jnp.float32), labels)), strict=True
+        flat(result), flat(diagnose(dice_loss, rounded.astype(jnp.float32), labels)), strict=True
     ):
         np.testing.assert_array_equal(actual, expected)
 
 
-def test_bytes_and_numpy_arrays_are_as_good():
+def test_bytes_and_numpy_arrays_give_the_same():
     logits, labels = example()
     labels = np.where(labels < 0, 255, labels)
     for actual, expected in zip(
@@ -273,40 +273,40 @@ def test_boundary_and_inside_leave_void_out():
     np.testing.assert_array_equal(boundary ^ inside, formulas.valid(labels, 3))
 
 
-def test_the_ends_of_the_error_are_in_the_outer_ranges():
+def test_errors_of_0_and_1_are_in_the_outer_bins():
     far = np.array([[[200.0, 0.0], [200.0, 0.0], [200.0, 0.0]]], np.float32)  # errors of 0 and, rounded, 1
-    found = error_bins(far, np.array([[0, 1, 255]]))
-    assert found.sum(-1).tolist() == [[1, 1, 0]]
-    assert found.argmax(-1).tolist() == [[0, ERROR_BINS - 1, 0]]
+    result = error_bins(far, np.array([[0, 1, 255]]))
+    assert result.sum(-1).tolist() == [[1, 1, 0]]
+    assert result.argmax(-1).tolist() == [[0, ERROR_BINS - 1, 0]]
 
 
 def test_the_boundary_to_interior_ratio_of_a_map():
     labels = np.zeros((6, 10), np.uint8)
     labels[:, 5:] = 1  # the boundary is two columns of ten
     weights = np.where(boundary_and_inside(labels, 2)[..., 0], 3, 1).astype(np.float32)
-    found = diagnose(functools.partial(softmax_cross_entropy, weights=weights), np.zeros((6, 10, 2)), labels)
-    for density in densities(found.by_boundary):
+    result = diagnose(functools.partial(softmax_cross_entropy, weights=weights), np.zeros((6, 10, 2)), labels)
+    for density in densities(result.by_boundary):
         np.testing.assert_allclose(density, np.array([3, 1]) / 1.4, rtol=1e-6)
     loss, _ = densities(GroupSums(np.array([4, 0]), np.array([1.0, 0.0]), np.array([1.0, 0.0])))
     np.testing.assert_array_equal(loss, [1, np.nan])
 
 
 def test_sums_of_batches_may_be_stacked_or_added():
-    found = diagnose(softmax_cross_entropy, *example()).by_class
-    wanted = shares(found)
+    result = diagnose(softmax_cross_entropy, *example()).by_class
+    wanted = shares(result)
     for other in (
-        jax.tree.map(lambda x: np.asarray(x).sum(0), found),
-        jax.tree.map(lambda x: np.asarray(x).reshape(3, 1, -1), found),
+        jax.tree.map(lambda x: np.asarray(x).sum(0), result),
+        jax.tree.map(lambda x: np.asarray(x).reshape(3, 1, -1), result),
     ):
         np.testing.assert_allclose(shares(other), wanted, rtol=1e-6)
 
 
 def test_shares_of_what_is_not_finite_are_nan_and_do_not_warn():
     some = np.array([[1, 2]])
-    found = shares(GroupSums(some, np.array([[np.inf, 1.0]]), np.array([[np.nan, 1.0]])))
-    np.testing.assert_allclose(found.pixels, [1 / 3, 2 / 3])
-    assert np.isnan(found.loss).all()
-    assert np.isnan(found.gradient).all()
+    result = shares(GroupSums(some, np.array([[np.inf, 1.0]]), np.array([[np.nan, 1.0]])))
+    np.testing.assert_allclose(result.pixels, [1 / 3, 2 / 3])
+    assert np.isnan(result.loss).all()
+    assert np.isnan(result.gradient).all()
 
 
 def test_pixels_of_many_images_do_not_overflow():

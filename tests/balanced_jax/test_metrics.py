@@ -29,7 +29,7 @@ def test_counts_are_those_of_a_loop(num_classes):
     rng = np.random.default_rng(0)
     predictions = rng.integers(-1, num_classes + 1, (2, 3, 7, 8))
     labels = rng.choice([*range(num_classes), -1, 255], (2, 3, 7, 8))
-    wanted = np.array(
+    expected = np.array(
         [
             [loop(p, y, num_classes) for p, y in zip(*rows, strict=True)]
             for rows in zip(predictions, labels, strict=True)
@@ -39,7 +39,7 @@ def test_counts_are_those_of_a_loop(num_classes):
         counts = counter(predictions, labels, num_classes)
         for i, count in enumerate(counts):
             assert count.dtype == jnp.int32
-            np.testing.assert_array_equal(count, wanted[:, :, i])
+            np.testing.assert_array_equal(count, expected[:, :, i])
 
 
 def test_bytes_are_counted_as_integers_are():
@@ -104,7 +104,7 @@ def test_a_class_that_is_nowhere_is_nan_save_under_all(metric):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_a_class_that_is_only_predicted_or_only_labelled_scores_0(metric):
+def test_a_class_that_is_only_predicted_or_only_labeled_scores_0(metric):
     zero, some = np.array([[0]]), np.array([[5]])
     missed, invented = ConfusionCounts(zero, zero, some), ConfusionCounts(zero, some, zero)
     for reading in READINGS:

@@ -62,16 +62,16 @@ def convolution(side: int, channels: int, features: int) -> dict[str, Candidate]
             f"{name}, by input": lambda f=by_input: f(x, w, g),
             f"{name}, by weights": lambda f=by_weights: f(x, w, g),
         }
-    there, back = to_torch(x), to_torch(g)
+    image, back = to_torch(x), to_torch(g)
     weights = torch.tensor(np.asarray(w)).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
 
-    def gradient(*wanted: bool) -> Candidate:
+    def gradient(*expected: bool) -> Candidate:
         return lambda: torch.ops.aten.convolution_backward(
-            back, there, weights, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [*wanted, False]
+            back, image, weights, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [*expected, False]
         )
 
     return candidates | {
-        "PyTorch": lambda: torch.nn.functional.conv2d(there, weights, padding=1),
+        "PyTorch": lambda: torch.nn.functional.conv2d(image, weights, padding=1),
         "PyTorch, by input": gradient(True, False),
         "PyTorch, by weights": gradient(False, True),
     }
@@ -106,8 +106,8 @@ def norm(side: int, channels: int, features: int) -> dict[str, Candidate]:
         return jax.nn.relu((x - mean) * (scale * jax.lax.rsqrt(square - mean * mean + 1e-5)) + bias)
 
     ones, zeros = jnp.ones(features), jnp.zeros(features)
-    there = torch.nn.Sequential(torch.nn.BatchNorm2d(features), torch.nn.ReLU())
-    return both(jax.jit(lambda x, g: jax.vjp(layer, x, ones, zeros)[1](g)), there, x, g)
+    torch_layer = torch.nn.Sequential(torch.nn.BatchNorm2d(features), torch.nn.ReLU())
+    return both(jax.jit(lambda x, g: jax.vjp(layer, x, ones, zeros)[1](g)), torch_layer, x, g)
 
 
 def pooling(side: int, channels: int, features: int) -> dict[str, Candidate]:
@@ -119,11 +119,11 @@ def pooling(side: int, channels: int, features: int) -> dict[str, Candidate]:
 def both(ours: Callable[..., Any], theirs: Any, x: jax.Array, g: jax.Array) -> dict[str, Candidate]:
     leaf, back = to_torch(x).requires_grad_(), to_torch(g)
 
-    def there() -> None:
+    def in_torch() -> None:
         leaf.grad = None
         theirs(leaf).backward(back)
 
-    return {"ours": lambda: ours(x, g), "PyTorch": there}
+    return {"ours": lambda: ours(x, g), "PyTorch": in_torch}
 
 
 def normal(*shape: int) -> jax.Array:

@@ -83,11 +83,11 @@ def starts(benchmark: Benchmark, folder: Path) -> Iterator[tuple[str, list[float
         return time.perf_counter() - begin
 
     yield "the data to be painted", [first_step(folder / f"{k}") for k in range(benchmark.starts)]
-    there = folder / "0"
-    yield "the data there", [first_step(there) for _ in range(benchmark.starts)]
+    copy_folder = folder / "0"
+    yield "the data there", [first_step(copy_folder) for _ in range(benchmark.starts)]
     cache = ["--compilation-cache", str(folder / "cache")]
-    first_step(there, *cache)
-    yield "compiled programs there, too", [first_step(there, *cache) for _ in range(benchmark.starts)]
+    first_step(copy_folder, *cache)
+    yield "compiled programs there, too", [first_step(copy_folder, *cache) for _ in range(benchmark.starts)]
 
 
 def epochs(benchmark: Benchmark, folder: Path) -> tuple[list[float], list[float], list[float]]:

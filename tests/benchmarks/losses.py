@@ -344,17 +344,13 @@ def torch_lovasz(logits: jax.Array, labels: jax.Array) -> Candidate:
         jaccard[1:] = jaccard[1:] - jaccard[:-1].clone()
         return torch.dot(errors, jaccard)
 
+    def of_image(p: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        costs = [of_class(p[k].flatten(), (y == k).flatten().float()) for k in y.unique().tolist()]
+        return torch.stack(costs).mean()
+
     def run() -> None:
         leaf.grad = None
-        p = leaf.softmax(1)
-        images = [
-            torch.stack(
-                [of_class(p[i, k].flatten(), (target[i] == k).flatten().float()) for k in present]
-            ).mean()
-            for i in range(len(target))
-            for present in [target[i].unique().tolist()]
-        ]
-        torch.stack(images).mean().backward()
+        torch.stack([of_image(p, y) for p, y in zip(leaf.softmax(1), target, strict=True)]).mean().backward()
 
     return run
 

@@ -85,9 +85,9 @@ def row(name: str, benchmark: Benchmark) -> list[str]:
     their_images = torch.tensor(images).movedim(-1, 1).contiguous(memory_format=torch.channels_last)
     their_images = their_images.to(DEVICE)
     with torch.no_grad():
-        wanted = twin.eval()(their_images).movedim(1, -1).cpu().numpy()
+        expected = twin.eval()(their_images).movedim(1, -1).cpu().numpy()
     run = torch.compile(twin) if DEVICE == "cuda" else twin
-    difference = np.abs(np.asarray(inference(variables, images)) - wanted).max() / np.ptp(wanted)
+    difference = np.abs(np.asarray(inference(variables, images)) - expected).max() / np.ptp(expected)
 
     def infer_there():
         with torch.inference_mode(), there():
@@ -183,15 +183,15 @@ def step_there(
 ) -> Callable[[], None]:
     """The same step by PyTorch; `run` is the twin, maybe compiled."""
     optimizer = torch.optim.Adam(twin.parameters(), lr=1e-4)
-    cost, wanted = torch.nn.functional.cross_entropy, torch.tensor(labels).to(DEVICE)
+    cost, expected = torch.nn.functional.cross_entropy, torch.tensor(labels).to(DEVICE)
     twin.train()
 
     def train():
         optimizer.zero_grad()
         with precision():
-            loss = cost(run(images), wanted)
+            loss = cost(run(images), expected)
             if hasattr(twin, "auxiliary"):
-                loss = loss + 0.4 * cost(twin.auxiliary, wanted)
+                loss = loss + 0.4 * cost(twin.auxiliary, expected)
         loss.backward()
         optimizer.step()
         synchronize()

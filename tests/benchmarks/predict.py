@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.predict [--side 4096] [--width 16] [--classes 4] [--tile 1024 1024]
 
-A grey image of noise goes through `python -m train predict` in a process of its own, whose largest resident
+A gray image of noise goes through `python -m train predict` in a process of its own, whose largest resident
 set counts, imports and compilation included. The network is a U-Net with parameters of the seed, whose
 components are as many as noise has: more than any photograph's.
 """
@@ -22,7 +22,7 @@ from PIL import Image
 
 from balanced_jax.models import UNet
 from tests.tiny import config as tiny
-from tests.untrained import grey_facts, make_run
+from tests.untrained import gray_facts, make_run
 from train.config import Input
 from train.training.experiment import Experiment
 
@@ -64,10 +64,10 @@ class Measured(NamedTuple):
 
 def main(benchmark: Benchmark) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(benchmark, Path(folder))
+        result = measure(benchmark, Path(folder))
     tile, size = ("x".join(map(str, sides or ("as it is",))) for sides in (benchmark.tile, benchmark.size))
     print(f"| {benchmark.side} | {benchmark.width} | {benchmark.classes} | {tile} | {size} ", end="")
-    print(f"| {found.seconds:.0f} s | {found.mebibytes:.0f} MiB |")
+    print(f"| {result.seconds:.0f} s | {result.mebibytes:.0f} MiB |")
 
 
 def measure(benchmark: Benchmark, folder: Path) -> Measured:
@@ -76,7 +76,7 @@ def measure(benchmark: Benchmark, folder: Path) -> Measured:
     classes = ("background", *(f"defect {k}" for k in range(1, benchmark.classes)))
     model = UNet(width=benchmark.width)
     config = replace(tiny, model=model, input=Input(size=benchmark.size))
-    make_run(run, Experiment(config, grey_facts(classes)))
+    make_run(run, Experiment(config, gray_facts(classes)))
     pixels = np.random.default_rng(0).integers(0, 256, (benchmark.side, benchmark.side), np.uint8)
     Image.fromarray(pixels).save(image)
     command = ["predict", run, image, "--out", folder / "out", "--components", "--tile", *benchmark.tile]

@@ -50,7 +50,7 @@ class Chip:
     ring: float = 100e9
     """Bytes a second that it passes on along a ring: two links of 400 Gbit/s, of its four, one each way."""
     hop: float = 1e-6
-    """Seconds from a chip to its neighbour, however little is sent."""
+    """Seconds from a chip to its neighbor, however little is sent."""
     per_host: int = 8
     """Chips that one host feeds."""
 

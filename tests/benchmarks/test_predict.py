@@ -14,8 +14,8 @@ def test_memory_is_measured_without_that_of_the_process_that_measures():
     ballast = np.ones(2**25)  # 256 MiB
     program = "from tests.benchmarks.memory import largest_resident; {}; print(largest_resident())"
     small, large = (
-        int(subprocess.check_output([sys.executable, "-c", program.format(held)], cwd=ROOT))
-        for held in ("pass", "b'1' * 2**27")
+        int(subprocess.check_output([sys.executable, "-c", program.format(content)], cwd=ROOT))
+        for content in ("pass", "b'1' * 2**27")
     )
     assert small < 2**27 < large
     assert ballast.all()

@@ -33,16 +33,16 @@ def test_two_operations_are_counted_for_each_weight_of_a_convolution_that_meets_
 
 def test_a_step_counts_three_passes_of_all_convolutions_and_little_else():
     data = dataclasses.replace(scale.DATA["neu_seg"], size=(32, 32))
-    found = scale.cost(UNet(width=32, depth=1), data, batch=2)
+    result = scale.cost(UNet(width=32, depth=1), data, batch=2)
     down = taps(32, 32) * (1 * 32 + 32 * 32) + taps(16, 16) * (32 * 64 + 64 * 64)
     up = 32 * 32 * 64 * 32 + taps(32, 32) * (64 * 32 + 32 * 32) + 32 * 32 * 32 * 4
-    assert found.operations == pytest.approx(3 * 2 * 2 * (down + up), rel=0.05)
-    assert found.parameters == 9 * (32 + 32 * 32 + 32 * 64 + 64 * 64 + 64 * 32 + 32 * 32) + (
+    assert result.operations == pytest.approx(3 * 2 * 2 * (down + up), rel=0.05)
+    assert result.parameters == 9 * (32 + 32 * 32 + 32 * 64 + 64 * 64 + 64 * 32 + 32 * 32) + (
         4 * 64 * 32 + 32 + 32 * 4 + 4 + 2 * (4 * 32 + 2 * 64)
     )
     # Six norms exchange forwards and backwards; then the images' count and the gradients.
-    assert found.exchanges >= 6 * 2 + 1
-    assert found.memory > 3 * 4 * found.parameters  # Adam's two moments beside them
+    assert result.exchanges >= 6 * 2 + 1
+    assert result.memory > 3 * 4 * result.parameters  # Adam's two moments beside them
 
 
 def test_one_chip_exchanges_nothing():

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.tiny import TINY
+
 
 def rows(run: Path) -> list[dict]:
     """Return the lines of metrics.jsonl without the durations."""
@@ -19,3 +21,8 @@ def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
     while not condition():
         assert time.monotonic() < deadline, "still waiting"
         time.sleep(0.005)
+
+
+def command(run: Path, prepared: Path, *options: str) -> list[str]:
+    """The arguments of `fit` on a tiny config."""
+    return ["fit", str(TINY), "--run-dir", str(run), "--data-dir", str(prepared), *options]

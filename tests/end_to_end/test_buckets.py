@@ -52,13 +52,13 @@ def test_what_a_run_is_comes_back_from_a_bucket(run, tmp_path):
     file = tmp_path / "config.py"
     file.write_text(CONFIG)
     mine = configfile.ConfigFile(file, None).load()
-    wanted = configfile.to_json(mine)
+    expected = configfile.to_json(mine)
     for begun in ("begun", "gone on with"):
         with directory.claim(run), log_to(LogFile(run / "log.txt")):
             assert directory.begin_or_resume(run, mine, file, FACTS) == []
             log.info(begun)
     config, facts = directory.read_run(run)  # its loss is taken from the file in the bucket
-    assert (configfile.to_json(config), facts) == (wanted, FACTS)
+    assert (configfile.to_json(config), facts) == (expected, FACTS)
     said = [line.split(" ", 2)[2] for line in (run / "log.txt").read_text().splitlines()]
     assert said == ["begun", "gone on with"]
 

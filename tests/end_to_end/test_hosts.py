@@ -85,10 +85,10 @@ def test_two_processes_that_were_stopped_and_went_on_end_as_one_does(prepared, t
             assert [code for code, *_ in ends(processes)] == [0, 0]
     # The images are summed in another order: 1e-8 was seen in the losses, 2e-7 in the parameters, and Adam
     # may magnify more of it elsewhere.
-    for row, wanted in zip(rows(two), rows(one), strict=True):
-        assert row["step"] == wanted["step"]
-        assert row["loss"] == pytest.approx(wanted["loss"], rel=1e-5)
-        assert row["validation"]["headline"] == pytest.approx(wanted["validation"]["headline"], abs=5e-3)
+    for row, expected in zip(rows(two), rows(one), strict=True):
+        assert row["step"] == expected["step"]
+        assert row["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+        assert row["validation"]["headline"] == pytest.approx(expected["validation"]["headline"], abs=5e-3)
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4), state(two), state(one))
     figures = [read_json(run / "evaluation.json") for run in (two, one)]
     assert figures[0]["headline"] == pytest.approx(figures[1]["headline"], abs=5e-3)

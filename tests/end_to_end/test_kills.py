@@ -76,6 +76,6 @@ def test_a_run_killed_twice_ends_in_the_same_bits(seed, undisturbed, prepared, t
         kill(tmp_path / "run", prepared, moment)
     assert main(command(tmp_path / "run", prepared)) == 0
     *figures, state = left(tmp_path / "run")
-    *wanted_figures, wanted = left(undisturbed)
+    *wanted_figures, expected = left(undisturbed)
     assert figures == wanted_figures
-    assert jax.tree.all(jax.tree.map(np.array_equal, state, wanted))
+    assert jax.tree.all(jax.tree.map(np.array_equal, state, expected))

@@ -21,7 +21,7 @@ ARGUMENTS = ["--epochs", "1", "--objective.balanced.options.window", "3"]
 
 @pytest.fixture
 def resnet(tmp_path):
-    """A file in torchvision's layout, of the tiny networks' encoder for colour images."""
+    """A file in torchvision's layout, of the tiny networks' encoder for color images."""
     path = tmp_path / "resnet.safetensors"
     tensors = {
         name: x for name, x in encoder("deeplabv3").items() if ".1." not in name.replace("downsample.1", "")
@@ -51,8 +51,8 @@ def test_training_starts_from_the_pretrained_weights_and_keeps_them(resnet, tmp_
     state, random = first_state(experiment, tmp_path), experiment.random_state()
     theirs = encoder("deeplabv3")
     stem = state.params["backbone"]["stem"]
-    wanted = theirs["conv1.weight"].transpose(2, 3, 1, 0).sum(2, keepdims=True)
-    np.testing.assert_allclose(stem["conv"]["kernel"], wanted, atol=1e-6)
+    expected = theirs["conv1.weight"].transpose(2, 3, 1, 0).sum(2, keepdims=True)
+    np.testing.assert_allclose(stem["conv"]["kernel"], expected, atol=1e-6)
     np.testing.assert_array_equal(
         state.collections["batch_stats"]["backbone"]["stem"]["norm"]["mean"], theirs["bn1.running_mean"]
     )

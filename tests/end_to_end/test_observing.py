@@ -18,14 +18,14 @@ def events(directory: Path) -> list:
     """What is in TensorBoard's files: records of a length, its checksum, the event and its checksum."""
     from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
 
-    found = []
+    result = []
     for path in sorted(directory.iterdir()):
         content = path.read_bytes()
         while content:
             (length,) = struct.unpack("<Q", content[:8])
-            found.append(Event.FromString(content[12 : 12 + length]))
+            result.append(Event.FromString(content[12 : 12 + length]))
             content = content[16 + length :]
-    return found
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +44,9 @@ def test_watching_changes_nothing(runs):
 
 def test_every_figure_is_a_curve_and_predictions_are_shown(runs):
     epochs = read_rows(runs / "watched" / "metrics.jsonl", EpochRecord)
-    found = events(runs / "watched" / "tensorboard")
+    result = events(runs / "watched" / "tensorboard")
     for row in epochs:
-        values = [v for event in found if event.step == row.step for v in event.summary.value]
+        values = [v for event in result if event.step == row.step for v in event.summary.value]
         scalars = {v.tag: v.simple_value for v in values if v.HasField("simple_value")}
         assert scalars == pytest.approx(curves(row), rel=1e-6)  # they are float32 there
         assert scalars["validation/classes/pit/dice"] == pytest.approx(
@@ -54,7 +54,7 @@ def test_every_figure_is_a_curve_and_predictions_are_shown(runs):
         )
         shown = [v.tag for v in values if v.tag.endswith("/prediction") and v.HasField("image")]
         assert len(shown) == 2  # of the validation images those with a defect
-    images = [v.image for event in found for v in event.summary.value if v.HasField("image")]
+    images = [v.image for event in result for v in event.summary.value if v.HasField("image")]
     assert {(image.height, image.width) for image in images} == {(32, 32)}
 
 

@@ -63,7 +63,7 @@ PARAMETERS: Any = {
 }
 
 
-def test_without_clipping_the_optimiser_is_adam_with_a_penalty_to_the_bit():
+def test_without_clipping_the_optimizer_is_adam_with_a_penalty_to_the_bit():
     recipe = Adam(CosineDecay(0.1), weight_decay=0.01)
     plain = optax.chain(
         optax.add_decayed_weights(0.01),
@@ -173,13 +173,13 @@ def test_the_averages_are_what_is_evaluated_from_a_checkpoint(tmp_path):
     image = np.random.default_rng(0).integers(0, 255, (24, 24, 1)).astype(np.uint8)
     examples = [{"image": image, "name": "noise"}] * 2
     predict = Predictor(experiment, (24, 24), Tiling())
-    ((_, found), _) = predict(experiment.restore(checkpoints, 1), examples)
+    ((_, result), _) = predict(experiment.restore(checkpoints, 1), examples)
     params, collections = averages
     averaged = dataclasses.replace(state, params=params, collections=collections, average=None)
-    ((_, wanted), _) = predict(averaged, examples)
+    ((_, expected), _) = predict(averaged, examples)
     ((_, raw), _) = predict(dataclasses.replace(state, average=None), examples)
-    np.testing.assert_array_equal(found, wanted)
-    assert np.abs(found - raw).max() > 0.01
+    np.testing.assert_array_equal(result, expected)
+    assert np.abs(result - raw).max() > 0.01
 
 
 @pytest.mark.slow

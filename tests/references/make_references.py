@@ -44,7 +44,7 @@ def cross_entropy(case):
 
 
 def of_regions(case, loss):
-    """Mean over images of the mean over labelled classes of `loss(p, y, w)`, and its gradient."""
+    """Mean over images of the mean over labeled classes of `loss(p, y, w)`, and its gradient."""
     import torch  # pyright: ignore[reportMissingImports]
 
     logits = torch.tensor(case["logits"], dtype=torch.float64, requires_grad=True)

@@ -87,7 +87,7 @@ def breakdown(names=CLASSES, **changes) -> Breakdown:
 
 def evaluation(names=CLASSES, **changes) -> Evaluation:
     """An evaluation whose breakdown under the decision thresholds has the same numbers."""
-    own = {
+    overrides = {
         field: changes.pop(field)
         for field in ("part", "checkpoint", "step", "image_level")
         if field in changes
@@ -109,7 +109,7 @@ def evaluation(names=CLASSES, **changes) -> Evaluation:
             minimum_areas=dict(zip(names[1:], (32, *[1] * len(names)), strict=False)),
         ),
     }
-    return Evaluation(**shared, **values | own)
+    return Evaluation(**shared, **values | overrides)
 
 
 def loss_shares(names=CLASSES, **changes) -> LossShares:

@@ -37,9 +37,9 @@ from train.training.state import State, inference_state
 Network = Callable[[UInt8[Array, "b h w c"]], Float[Array, "b h w classes"]]
 """From images with values of 0 to 255 to the probability of each class."""
 
-PLATFORMS = ("cpu", "cuda", "tpu")
+_PLATFORMS = ("cpu", "cuda", "tpu")
 """Platforms that model.stablehlo runs on."""
-OPSET = 17
+_OPSET = 17
 """Version of ONNX's operators: of 2022, so that old runtimes read the file; nothing newer is needed."""
 _IR_VERSION = 8
 """Version of ONNX's file format that came with the opset."""
@@ -91,7 +91,9 @@ class Export(RunCommand):
             },
         }
         files = {"model.stablehlo": to_stablehlo(network, facts.channels)}
-        console.print(f"model.stablehlo: any number of images of any size, for JAX on {', '.join(PLATFORMS)}")
+        console.print(
+            f"model.stablehlo: any number of images of any size, for JAX on {', '.join(_PLATFORMS)}"
+        )
         if size is not None:
             files["model.onnx"] = to_onnx(network, (*size, facts.channels), about)
             difference = _largest_difference(files["model.onnx"], network, (*size, facts.channels))
@@ -101,7 +103,7 @@ class Export(RunCommand):
                     f"more than {_TOLERANCE:.0e}; leave it out with --no-onnx"
                 )
             console.print(
-                f"model.onnx: any number of images of {size[0]}x{size[1]}, opset {OPSET}; its probabilities "
+                f"model.onnx: any number of images of {size[0]}x{size[1]}, opset {_OPSET}; its probabilities "
                 f"are the network's within {difference:.0e}"
             )
         files["model.json"] = json.dumps(about, indent=1).encode()
@@ -191,7 +193,7 @@ def _interface(experiment: Experiment) -> dict[str, Any]:
             "name": "images",
             "type": "uint8",
             "shape": ["batch", "height", "width", facts.channels],
-            "channels": {1: "grey", 3: "red, green, blue"}.get(facts.channels, "as the images of the run"),
+            "channels": {1: "gray", 3: "red, green, blue"}.get(facts.channels, "as the images of the run"),
             "values": "0 to 255, as image files have them",
             "resize": resize,
         },
@@ -206,14 +208,14 @@ def _interface(experiment: Experiment) -> dict[str, Any]:
             "shape": ["batch", "height", "width", len(facts.classes)],
             "values": "probability of each class; they sum to 1",
         },
-        "versions": {"balanced_jax": balanced_jax.__version__, "jax": jax.__version__, "opset": OPSET},
+        "versions": {"balanced_jax": balanced_jax.__version__, "jax": jax.__version__, "opset": _OPSET},
     }
 
 
 def to_stablehlo(network: Network, channels: int) -> bytes:
     """Return the network as `jax.export.deserialize` reads it, for any number of images of any size."""
     shape = jax.export.symbolic_shape(f"batch, height, width, {channels}")
-    exported = jax.export.export(jax.jit(network), platforms=PLATFORMS)(
+    exported = jax.export.export(jax.jit(network), platforms=_PLATFORMS)(
         jax.ShapeDtypeStruct(shape, jnp.uint8)
     )
     return bytes(exported.serialize())
@@ -238,7 +240,7 @@ def to_onnx(network: Network, shape: tuple[int, int, int], about: dict[str, Any]
     logging.getLogger("onnx_ir.serde").setLevel(logging.ERROR)
     try:
         model = jax2onnx.to_onnx(
-            network, [images], opset=OPSET, input_names=["images"], output_names=["probabilities"]
+            network, [images], opset=_OPSET, input_names=["images"], output_names=["probabilities"]
         )
     except Exception as error:  # jax2onnx raises exceptions of many kinds over a user's own network
         first = str(error).partition("\n")[0]

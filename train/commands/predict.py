@@ -105,7 +105,7 @@ class _ImageFiles:
 
     def __getitem__(self, index: Any) -> Any:
         pixels, _ = self.read(self.paths[index])
-        if pixels.shape[-1] != self.channels:  # grey among RGB images, or RGB among grey ones
+        if pixels.shape[-1] != self.channels:  # gray among RGB images, or RGB among gray ones
             image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
             pixels = np.asarray(image.convert("L" if self.channels == 1 else "RGB"))
         return {"image": pixels.reshape(*pixels.shape[:2], self.channels), "name": self.names[index]}

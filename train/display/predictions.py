@@ -121,10 +121,10 @@ def _component_rows(
     """Yield the class, area, box and mean probability of each connected defect of an image."""
     for component in components(classes, range(1, len(class_names))):
         rows, columns = component.box
-        own = probabilities[rows, columns, component.label][component.pixels]
+        component_probability = probabilities[rows, columns, component.label][component.pixels]
         yield [
             class_names[component.label],
             component.area,
             *(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start),
-            own.mean(),
+            component_probability.mean(),
         ]

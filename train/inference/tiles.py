@@ -122,10 +122,10 @@ class Predictor:
         tiles_per_batch = inference_batch_size(config.batch_size, self._tile)
         size = config.input.size
         if size is None:
-            return in_batches(network, self._tiles(images), tiles_per_batch)
+            return _in_batches(network, self._tiles(images), tiles_per_batch)
         images_per_batch = inference_batch_size(config.batch_size, size)
-        logits = in_batches(network, self._resized_images(images, size), images_per_batch)
-        return in_batches(functools.partial(self._resize, ()), self._windows(logits), tiles_per_batch)
+        logits = _in_batches(network, self._resized_images(images, size), images_per_batch)
+        return _in_batches(functools.partial(self._resize, ()), self._windows(logits), tiles_per_batch)
 
     def _tiles(self, images: Iterable[Image]) -> Iterator[tuple[_Work, Batch]]:
         """Yield the inputs of the network from images at their own size."""
@@ -205,7 +205,7 @@ def _spans(side: int, tile: int, overlap: int) -> list[tuple[slice, np.ndarray]]
     ]
 
 
-def in_batches(
+def _in_batches(
     step: Callable[[Batch], Any], items: Iterable[tuple[Any, Batch]], batch_size: int
 ) -> Iterator[tuple[Any, np.ndarray]]:
     """Yield the output of a step for each item of a stream, beside the item's tag.

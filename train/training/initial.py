@@ -96,19 +96,20 @@ def _variables_of_run(
         step = checkpoints.step_of("best")
     except UserError as error:
         raise UserError(f"init_from: {error}") from error
-    ours = _flatten(variables)
+    initial = _flatten(variables)
     same_classes = Experiment(config, dataclasses.replace(facts, classes=classes))
     like = _flatten(variables_of(jax.eval_shape(same_classes.random_state)))
-    for path in dict.fromkeys([*ours, *like]):
-        theirs, own = (tree[path].shape if path in tree else "absent" for tree in (like, ours))
-        if theirs != own:
+    for path in dict.fromkeys([*initial, *like]):
+        trained_shape, shape = (tree[path].shape if path in tree else "absent" for tree in (like, initial))
+        if trained_shape != shape:
             raise UserError(
-                f"init_from: {run_dir}: has another network: {path} is {theirs} there, {own} in this run"
+                f"init_from: {run_dir}: has another network: "
+                f"{path} is {trained_shape} there, {shape} in this run"
             )
-    stored = Experiment(config, facts).restore(checkpoints, step)
-    theirs = _flatten(variables_of(inference_state(stored)))
-    fresh = [path for path, x in ours.items() if theirs[path].shape != x.shape]
-    new = {path: x if path in fresh else theirs[path] for path, x in ours.items()}
+    state = Experiment(config, facts).restore(checkpoints, step)
+    trained = _flatten(variables_of(inference_state(state)))
+    fresh = [path for path, x in initial.items() if trained[path].shape != x.shape]
+    new = {path: x if path in fresh else trained[path] for path, x in initial.items()}
     origin = f"{run_dir}, step {step}"
     if fresh:
         counts = f"it has {len(facts.classes)} classes, this run {len(classes)}"

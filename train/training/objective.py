@@ -201,7 +201,7 @@ def _name(function: Callable) -> str:
 
 
 def _number(value: Any, progress) -> Any:
-    return value.at(progress) if isinstance(value, Ramp) else value
+    return value.number(progress) if isinstance(value, Ramp) else value
 
 
 def _numbers(options: Mapping[str, Any], progress) -> dict[str, Any]:

@@ -36,9 +36,9 @@ def test_the_order_by_bits_is_the_plain_one(errors, size):
 
 def test_the_order_by_bits_holds_beyond_2_to_the_16_rows_and_all_leading_axes():
     error = np.random.default_rng(0).integers(0, 9, (2, 1, 2, 2**18 + 1)).astype(np.float32) / 8
-    wanted = np.argsort(-error, axis=-1, kind="stable")
+    expected = np.argsort(-error, axis=-1, kind="stable")
     for order in (lovasz._argsort_by_bits, jax.jit(jax.vmap(lovasz._argsort_by_bits))):
-        np.testing.assert_array_equal(order(jnp.asarray(error)), wanted)
+        np.testing.assert_array_equal(order(jnp.asarray(error)), expected)
 
 
 def both(logits, labels, weights, classes):

@@ -209,7 +209,7 @@ def test_peers_15_and_16_images_without_a_label_cost_0_beside_others(row):
 
 
 @region_losses
-def test_peers_17_a_class_that_is_neither_labelled_nor_predicted_is_no_zero_over_zero(row):
+def test_peers_17_a_class_that_is_neither_labeled_nor_predicted_is_no_zero_over_zero(row):
     labels = np.zeros(SHAPE, np.int32)
     value, gradient = cost(row, saying(labels, margin=1e4), labels)
     assert value == 0
@@ -243,7 +243,7 @@ def test_peers_20_and_21_a_map_has_the_shape_of_the_pixels_of_one_image_or_many(
 
 
 @softmax_losses
-def test_peers_22_an_image_does_not_depend_on_its_neighbours_in_the_batch(row):
+def test_peers_22_an_image_does_not_depend_on_its_neighbors_in_the_batch(row):
     logits, labels, weights, cotangent = example(row)
     together = row.both(logits, labels, weights, cotangent)
     other = row.both(

@@ -15,7 +15,7 @@ from tests.balanced_jax.tolerance import assert_close
 
 
 def over_classes(logits, labels, weights, classes, cost, absent):
-    """Mean of `cost(p, y, w)` over the classes that are labelled, and, under "all", of `absent(p, w)`."""
+    """Mean of `cost(p, y, w)` over the classes that are labeled, and, under "all", of `absent(p, w)`."""
     p, inside = formulas.softmax(logits.astype(float)), labels < 3
     costs = []
     for k in range(3):
@@ -90,15 +90,15 @@ def test_the_mean_of_the_map_is_the_textbook_value_in_double_precision(name, cla
     options, cost, absent = TEXTBOOK[name]
     loss = functools.partial(getattr(losses, name), classes=classes, **options)
     images = zip(logits, labels, weights, strict=True)
-    wanted = np.mean([over_classes(*image, classes, cost, absent) for image in images])
-    assert mean_in_double_precision(loss, logits, labels, weights) == pytest.approx(wanted, rel=1e-14)
+    expected = np.mean([over_classes(*image, classes, cost, absent) for image in images])
+    assert mean_in_double_precision(loss, logits, labels, weights) == pytest.approx(expected, rel=1e-14)
 
 
 def test_the_mean_of_generalized_dice_is_the_textbook_value_in_double_precision():
     images = images_of_two_and_three_classes()
-    wanted = np.mean([generalized_dice(*image) for image in zip(*images, strict=True)])
+    expected = np.mean([generalized_dice(*image) for image in zip(*images, strict=True)])
     value = mean_in_double_precision(losses.generalized_dice_loss, *images)
-    assert value == pytest.approx(wanted, rel=1e-14)
+    assert value == pytest.approx(expected, rel=1e-14)
 
 
 def images_of_two_and_three_classes():
@@ -142,9 +142,9 @@ def test_lovasz_at_512x512_is_that_of_the_authors_in_double_precision():
     logits = rng.normal(scale=3, size=(512, 512, 3)).astype(np.float32)
     labels = rng.choice([0, 1, 2, 255], (512, 512), p=[0.9, 0.04, 0.01, 0.05])
     weights = rng.uniform(0, 3, labels.shape).astype(np.float32)
-    wanted = over_classes(logits, labels, weights, "present", lovasz, largest_error)
+    expected = over_classes(logits, labels, weights, "present", lovasz, largest_error)
     value = masked_mean(jax.jit(lovasz_softmax_loss)(logits, labels, weights=weights), labels < 3)
-    assert_close(value, wanted)
+    assert_close(value, expected)
 
 
 @pytest.mark.parametrize("size", [32, 512])
@@ -216,8 +216,8 @@ def test_sums_and_costs_by_planes_are_the_plain_ones_with_all_their_gradients(nu
             *arguments
         )
         plain = jax.jit(functools.partial(twice, plain_sums, plain_cost))(*arguments)
-        for actual, wanted in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
-            assert_close(actual, wanted, unit=1e-13)
+        for actual, expected in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
+            assert_close(actual, expected, unit=1e-13)
 
 
 @pytest.mark.parametrize("name", [*TEXTBOOK, "generalized_dice_loss"])

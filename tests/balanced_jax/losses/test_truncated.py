@@ -39,7 +39,7 @@ def equation_7(error, eps_inf, eps_sup):
 
 
 def logits_of(error):
-    """Two classes, the first one labelled with the probability 1 - error."""
+    """Two classes, the first one labeled with the probability 1 - error."""
     return np.stack([np.log(1 - error), np.log(error)], -1)
 
 
@@ -54,10 +54,10 @@ def test_the_function_of_the_error_is_equation_7(eps_inf, eps_sup, given):
         return value, back(jnp.ones_like(value))[0]
 
     value, slope = given(both)(eps_inf, eps_sup)
-    wanted = np.array([equation_7(e, eps_inf, eps_sup) for e in errors.astype(np.float64)])
-    assert_close(value, wanted[:, 0])
+    expected = np.array([equation_7(e, eps_inf, eps_sup) for e in errors.astype(np.float64)])
+    assert_close(value, expected[:, 0])
     # eps_sup and 1 - eps_sup are known to 6e-8 each, and the slope divides by the latter.
-    np.testing.assert_allclose(slope, wanted[:, 1], rtol=1.2e-7 / (1 - min(eps_sup, errors.max())))
+    np.testing.assert_allclose(slope, expected[:, 1], rtol=1.2e-7 / (1 - min(eps_sup, errors.max())))
 
 
 def test_both_joints_belong_to_the_middle():
@@ -115,9 +115,9 @@ def test_the_pieces_meet_at_the_logits_as_in_the_error(eps_inf, eps_sup, given):
         return value, back(jnp.asarray(cotangent))[0]
 
     value, gradient = given(both)(eps_inf, eps_sup)
-    wanted = np.array([equation_7(e, eps_inf, eps_sup) for e in errors[0]])
-    assert_close(value[0], wanted[:, 0])
-    by_error = cotangent[0] * wanted[:, 1] * errors[0] * (1 - errors[0])  # d error / d logit is e (1 - e)
+    expected = np.array([equation_7(e, eps_inf, eps_sup) for e in errors[0]])
+    assert_close(value[0], expected[:, 0])
+    by_error = cotangent[0] * expected[:, 1] * errors[0] * (1 - errors[0])  # d error / d logit is e (1 - e)
     assert_close(gradient[0], np.stack([-by_error, by_error], -1))
 
 
@@ -203,19 +203,19 @@ def test_the_pieces_of_the_other_links_meet_where_those_of_softmax_do(eps_inf, e
             cost = loss(z, labels, eps_inf=inf, eps_sup=sup)
             return cost.sum(), cost
 
-        found = [
+        result = [
             jax.value_and_grad(lambda z, loss=loss, y=y: total(loss, y, z), has_aux=True)(z)
             for loss, y, z in (
                 (sigmoid_truncated_cross_entropy, labels[..., None] + 1, margin),
                 (all_entries_truncated_cross_entropy, labels, logits),
             )
         ]
-        return [(cost, slope[..., 0]) for (_, cost), slope in found]
+        return [(cost, slope[..., 0]) for (_, cost), slope in result]
 
-    wanted = np.array([equation_7(e, eps_inf, eps_sup) for e in errors[0]])
-    by_error = -wanted[:, 1] * errors[0] * (1 - errors[0])
+    expected = np.array([equation_7(e, eps_inf, eps_sup) for e in errors[0]])
+    by_error = -expected[:, 1] * errors[0] * (1 - errors[0])
     for times, (cost, slope) in zip((1, 2), given(costs_and_slopes)(eps_inf, eps_sup), strict=True):
-        assert_close(cost[0], times * wanted[:, 0])
+        assert_close(cost[0], times * expected[:, 0])
         assert_close(slope[0], times * by_error)
 
 

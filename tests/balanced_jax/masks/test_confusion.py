@@ -36,11 +36,11 @@ def count_in_words(labels, num_classes, window):
 @pytest.mark.parametrize("shape", [(1, 11, 17), (2, 3, 4)])
 def test_both_ways_of_counting_give_the_count(window, num_classes, shape):
     labels = jnp.asarray(blobs(num_classes, shape, seed=window))
-    wanted = by_image(formulas.counts, np.asarray(labels), num_classes, window)
+    expected = by_image(formulas.counts, np.asarray(labels), num_classes, window)
     for count in (count_by_convolution, count_in_words):
         counts = count(labels, num_classes, window)
         assert jnp.issubdtype(counts.dtype, jnp.integer)
-        np.testing.assert_array_equal(counts, wanted)
+        np.testing.assert_array_equal(counts, expected)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -98,8 +98,8 @@ def test_the_confusion_mask_is_that_of_equations_8_to_10(num_classes, options, m
 def test_windows_of_little_but_void_lose_nothing_to_rounding(num_classes, window, method):
     labels = blobs(num_classes, (2, 40, 41))
     labels = np.where(np.random.default_rng(1).random(labels.shape) < 0.95, 255, labels)
-    wanted = by_image(formulas.confusion_mask, labels, num_classes, window=window)
-    assert_close(confusion_mask(labels, num_classes, window=window, method=method), wanted)
+    expected = by_image(formulas.confusion_mask, labels, num_classes, window=window)
+    assert_close(confusion_mask(labels, num_classes, window=window, method=method), expected)
 
 
 def test_no_image_has_no_mask():
@@ -183,5 +183,5 @@ def test_the_minimum_may_be_traced_and_has_no_gradient(preserve_class_mass):
 
     slope, mask = jax.grad(total, has_aux=True)(0.3)
     assert slope == 0
-    wanted = confusion_mask(labels, 3, minimum=0.3, preserve_class_mass=preserve_class_mass)
-    assert_close(mask, wanted)
+    expected = confusion_mask(labels, 3, minimum=0.3, preserve_class_mass=preserve_class_mass)
+    assert_close(mask, expected)

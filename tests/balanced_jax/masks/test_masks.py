@@ -88,7 +88,7 @@ def test_a_pixel_is_valid_where_its_label_is_a_class():
 
 
 @pytest.mark.parametrize("num_classes", [2, 5])
-def test_a_boundary_pixel_has_a_neighbour_of_another_class(num_classes):
+def test_a_boundary_pixel_has_a_neighbor_of_another_class(num_classes):
     labels = blobs(num_classes)
     np.testing.assert_array_equal(
         boundary_mask(labels, num_classes), by_image(formulas.boundary_mask, labels, num_classes)

@@ -97,12 +97,12 @@ def test_the_fully_connected_layers_of_vgg16_become_convolutions(names, tmp_path
     )
 
 
-def test_for_grey_images_the_first_kernel_is_summed_over_the_colors(tmp_path):
+def test_for_gray_images_the_first_kernel_is_summed_over_the_colors(tmp_path):
     path = saved(tmp_path, encoder("deeplabv3"))
-    grey = flat(load_pretrained(path, variables(PSPNet(**RESNET), channels=1)))
+    gray = flat(load_pretrained(path, variables(PSPNet(**RESNET), channels=1)))
     color = flat(load_pretrained(path, variables(PSPNet(**RESNET))))
     stem = "params/backbone/stem/conv/kernel"
-    np.testing.assert_allclose(grey[stem], color[stem].sum(2, keepdims=True), atol=1e-7)
+    np.testing.assert_allclose(gray[stem], color[stem].sum(2, keepdims=True), atol=1e-7)
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,9 @@ def test_stablehlo_takes_any_number_of_images_of_any_size(name):
     exported = jax.export.deserialize(bytearray(to_stablehlo(ours, 3)))
     assert exported.platforms == ("cpu", "cuda", "tpu")
     for shape in ((1, 48, 96), (3, 50, 37)):
-        found, wanted = (quickly(f)(images(*shape)) for f in (exported.call, ours))
+        result, expected = (quickly(f)(images(*shape)) for f in (exported.call, ours))
         # Rounding: seen 2e-6.
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-5)
+        np.testing.assert_allclose(result, expected, rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("size", [(50, 37), pytest.param((256, 230), marks=pytest.mark.slow)])
@@ -95,11 +95,11 @@ def test_onnx_takes_any_number_of_images_of_its_size(name, size):
     file = to_onnx(ours, (*size, 3), {})
     onnx.checker.check_model(file, full_check=True)
     shown = images(3, *size)
-    wanted = quickly(ours)(shown)
+    expected = quickly(ours)(shown)
     for batch in (1, 3):
-        (found,) = session(file).run(None, {"images": shown[:batch]})
-        assert (found.dtype, found.shape) == (np.float32, (batch, *size, 3))
-        np.testing.assert_allclose(found, wanted[:batch], rtol=0, atol=_TOLERANCE)
+        (result,) = session(file).run(None, {"images": shown[:batch]})
+        assert (result.dtype, result.shape) == (np.float32, (batch, *size, 3))
+        np.testing.assert_allclose(result, expected[:batch], rtol=0, atol=_TOLERANCE)
 
 
 def test_a_network_of_bfloat16_is_exported_in_float32():
@@ -118,8 +118,8 @@ def test_the_network_normalizes_as_the_run_did():
         train=False,
     )
     # Rounding of values up to 7 by another order of operations.
-    found = probability_network(made, state)(jnp.asarray(images(1, 16, 16)))
-    np.testing.assert_allclose(found, jax.nn.softmax(jnp.asarray(logits)), rtol=0, atol=1e-5)
+    result = probability_network(made, state)(jnp.asarray(images(1, 16, 16)))
+    np.testing.assert_allclose(result, jax.nn.softmax(jnp.asarray(logits)), rtol=0, atol=1e-5)
     assert _interface(made)["normalization"]["mean"] == 0.3
 
 

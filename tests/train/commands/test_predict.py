@@ -15,7 +15,7 @@ from scipy import ndimage
 from balanced_jax.models import UNet
 from tests.tiny import config as tiny
 from tests.train.records import evaluation
-from tests.untrained import grey_facts, make_run
+from tests.untrained import gray_facts, make_run
 from train.__main__ import main
 from train.commands.predict import largest_size
 from train.config import Input
@@ -31,7 +31,7 @@ SIZES = {"one": (40, 30), "deep/two": (25, 33), "three": (100, 70)}
 
 def made(size=None):
     return Experiment(
-        dataclasses.replace(tiny, model=UNet(width=4, depth=1), input=Input(size=size)), grey_facts(CLASSES)
+        dataclasses.replace(tiny, model=UNet(width=4, depth=1), input=Input(size=size)), gray_facts(CLASSES)
     )
 
 
@@ -86,14 +86,14 @@ def array(path):
 def probabilities(out, name):
     with np.load(out / f"{name}_probabilities.npz") as file:
         assert file["classes"].tolist() == list(CLASSES)
-        found = file["probabilities"]
-    assert (found.dtype, found.shape) == (np.float16, (*SIZES[name], 4))
-    return found.astype(np.float64)
+        result = file["probabilities"]
+    assert (result.dtype, result.shape) == (np.float16, (*SIZES[name], 4))
+    return result.astype(np.float64)
 
 
 def numbered(mask) -> tuple[np.ndarray, int]:
-    labelled: Any = ndimage.label(mask, np.ones((3, 3)))
-    return labelled
+    labeled: Any = ndimage.label(mask, np.ones((3, 3)))
+    return labeled
 
 
 def rows(path):
@@ -108,10 +108,10 @@ def test_class_maps_are_those_of_evaluation(kind, runs, folder, tmp_path):
     state = jax.device_get(experiment.random_state())
     examples = [{"image": pixels(name)[..., None]} for name in SIZES]
     classified = classifier(experiment, (100, 70), np.full(3, 0.5))(state, examples)
-    for name, wanted in zip(SIZES, classified, strict=True):
+    for name, expected in zip(SIZES, classified, strict=True):
         classes = array(out / f"{name}.png")
         assert len(np.unique(classes)) > 1
-        np.testing.assert_array_equal(classes, wanted.classes)
+        np.testing.assert_array_equal(classes, expected.classes)
 
 
 @pytest.mark.parametrize("kind", ["plain", "resized"])
@@ -120,13 +120,13 @@ def test_tiles_and_flips_give_classes_and_probabilities_of_each_image(kind, runs
     out = predicted(runs / kind, folder, tmp_path / "out", *small)
     whole = predicted(runs / kind, folder, tmp_path / "whole", "--flips", "--probabilities")
     for name in SIZES:
-        found, wanted = probabilities(out, name), probabilities(whole, name)
-        np.testing.assert_allclose(found.sum(-1), 1, rtol=0, atol=2e-3)
+        result, expected = probabilities(out, name), probabilities(whole, name)
+        np.testing.assert_allclose(result.sum(-1), 1, rtol=0, atol=2e-3)
         # Away from the borders the same; near them the network sees less.
-        assert np.median(np.abs(found - wanted)) < 1e-3
-        sure = np.sort(found, -1)
+        assert np.median(np.abs(result - expected)) < 1e-3
+        sure = np.sort(result, -1)
         sure = sure[..., -1] - sure[..., -2] > 2e-3
-        np.testing.assert_array_equal(found.argmax(-1)[sure], array(out / f"{name}.png")[sure])
+        np.testing.assert_array_equal(result.argmax(-1)[sure], array(out / f"{name}.png")[sure])
 
 
 def test_flips_are_the_mean_of_predictions_of_the_mirrored_images(run, tmp_path):
@@ -141,36 +141,39 @@ def test_flips_are_the_mean_of_predictions_of_the_mirrored_images(run, tmp_path)
         [np.load(o / f"{k}_probabilities.npz")["probabilities"].astype(float) for k in range(n)]
         for o, n in ((out, 4), (four, 1))
     )
-    wanted = np.mean([x[flip] for x, flip in zip(each, flips, strict=True)], 0)
-    np.testing.assert_allclose(mean, wanted, rtol=0, atol=1e-3)
+    expected = np.mean([x[flip] for x, flip in zip(each, flips, strict=True)], 0)
+    np.testing.assert_allclose(mean, expected, rtol=0, atol=1e-3)
     assert np.abs(mean - each[0]).max() > 0.01
 
 
 def test_tables_say_what_stands_in_the_maps(run, folder, tmp_path):
     out = predicted(run, folder, tmp_path / "out", "--probabilities", "--components")
     images = {row["image"]: row for row in rows(out / "images.csv")}
-    found = rows(out / "components.csv")
+    result = rows(out / "components.csv")
     assert set(images) == set(SIZES)
     assert list(images["one"]) == ["image", "score", "scratch", "spot", "pit"]
-    assert list(found[0]) == ["image", "class", "area", "top", "left", "height", "width", "probability"]
+    assert list(result[0]) == ["image", "class", "area", "top", "left", "height", "width", "probability"]
     for name in SIZES:
         maps, classes = probabilities(out, name), array(out / f"{name}.png")
         assert float(images[name]["score"]) == pytest.approx((1 - maps[..., 0]).max(), abs=1e-3)
         for k in range(1, 4):
             assert float(images[name][CLASSES[k]]) == pytest.approx(maps[..., k].max(), abs=1e-3)
-            labelled, count = numbered(classes == k)
-            mine = [row for row in found if (row["image"], row["class"]) == (name, CLASSES[k])]
+            labeled, count = numbered(classes == k)
+            mine = [row for row in result if (row["image"], row["class"]) == (name, CLASSES[k])]
             assert len(mine) == count
             for number, row in enumerate(mine, start=1):
-                own = labelled == number
-                ys, xs = np.nonzero(own)
+                inside = labeled == number
+                ys, xs = np.nonzero(inside)
                 box = [ys.min(), xs.min(), np.ptp(ys) + 1, np.ptp(xs) + 1]
-                assert [int(row[c]) for c in ("area", "top", "left", "height", "width")] == [own.sum(), *box]
-                assert float(row["probability"]) == pytest.approx(maps[..., k][own].mean(), abs=1e-3)
-    assert max(int(row["area"]) for row in found) > 5
+                assert [int(row[c]) for c in ("area", "top", "left", "height", "width")] == [
+                    inside.sum(),
+                    *box,
+                ]
+                assert float(row["probability"]) == pytest.approx(maps[..., k][inside].mean(), abs=1e-3)
+    assert max(int(row["area"]) for row in result) > 5
     other = predicted(run, folder, tmp_path / "json", "--components", "--json")
     assert not list(other.glob("*.csv"))
-    for name, table in (("images", list(images.values())), ("components", found)):
+    for name, table in (("images", list(images.values())), ("components", result)):
         lines = [json.loads(line) for line in (other / f"{name}.jsonl").read_text().splitlines()]
         for line, row in zip(lines, table, strict=True):
             assert list(line) == list(row)
@@ -210,20 +213,20 @@ def test_decide_takes_the_thresholds_and_areas_of_the_evaluation(run, folder, tm
     dropped = 0
     for name in SIZES:
         ratio = probabilities(maps, name)[..., 1:] / thresholds
-        wanted = np.where(ratio.max(-1) > 1, ratio.argmax(-1) + 1, 0)
-        found = array(without / f"{name}.png")
+        expected = np.where(ratio.max(-1) > 1, ratio.argmax(-1) + 1, 0)
+        result = array(without / f"{name}.png")
         # float16 leaves in doubt what is close to a threshold, or to another class.
         ranked = np.sort(ratio, -1)
         clear = (np.abs(ranked[..., -1] - 1) > 2e-3) & (ranked[..., -1] - ranked[..., -2] > 2e-3)
         assert clear.mean() > 0.4
-        np.testing.assert_array_equal(found[clear], wanted[clear])
-        assert 0.05 < (found > 0).mean() < 0.95
+        np.testing.assert_array_equal(result[clear], expected[clear])
+        assert 0.05 < (result > 0).mean() < 0.95
         for k, area in enumerate(areas, start=1):
-            labelled, _ = numbered(found == k)
-            small = np.isin(labelled, np.flatnonzero(np.bincount(labelled.ravel()) < area)) & (found == k)
+            labeled, _ = numbered(result == k)
+            small = np.isin(labeled, np.flatnonzero(np.bincount(labeled.ravel()) < area)) & (result == k)
             dropped += small.sum()
-            found = np.where(small, 0, found)
-        np.testing.assert_array_equal(array(out / f"{name}.png"), found)
+            result = np.where(small, 0, result)
+        np.testing.assert_array_equal(array(out / f"{name}.png"), result)
     assert dropped
     assert all(
         int(row["area"]) >= areas[CLASSES.index(row["class"]) - 1] for row in rows(out / "components.csv")
@@ -232,10 +235,10 @@ def test_decide_takes_the_thresholds_and_areas_of_the_evaluation(run, folder, tm
 
 def test_decisions_of_another_checkpoint_are_refused(run, folder, tmp_path, evaluated, capsys):
     arguments = [run, folder, "--out", tmp_path / "out", "--decide"]
-    wanted = f"run python -m train evaluate {run} --checkpoint best"
-    assert wanted in refused(arguments, capsys)
+    expected = f"run python -m train evaluate {run} --checkpoint best"
+    assert expected in refused(arguments, capsys)
     evaluated(2, [0.5] * 3, [1] * 3)
-    assert wanted in refused(arguments, capsys)
+    assert expected in refused(arguments, capsys)
     assert not (tmp_path / "out").exists()
 
 
@@ -288,18 +291,18 @@ def turned(image, form, **options):
 
 
 def test_the_head_of_a_file_says_what_all_of_it_says_or_nothing(tmp_path):
-    grey = Image.fromarray(pixels("one"))
+    gray = Image.fromarray(pixels("one"))
     said = {}
     for form in ("PNG", "JPEG", "BMP", "TIFF"):
         for mode in ("L", "RGB"):
-            grey.convert(mode).save(tmp_path / "image", form)
+            gray.convert(mode).save(tmp_path / "image", form)
             said[form, mode] = read_head(tmp_path / "image")
             if said[form, mode] is not None:
                 assert said[form, mode].size == (40, 30) == read_image(tmp_path / "image")[0].shape[:2]
     assert {form for (form, _), head in said.items() if head} == {"PNG", "JPEG"}
     assert said["PNG", "L"].kind != said["PNG", "RGB"].kind != said["JPEG", "RGB"].kind
     for form in ("PNG", "JPEG"):
-        content = turned(grey, form)
+        content = turned(gray, form)
         if form == "PNG":  # the orientation may stand behind the pixels as well
             start = content.index(b"eXIf") - 4
             length = int.from_bytes(content[start : start + 4], "big") + 12
@@ -327,11 +330,11 @@ def test_images_of_one_kind_are_read_once_before_the_work(tmp_path):
     assert read == ["0.png"]
 
 
-def test_colours_and_grey_are_brought_to_the_channels_of_the_run(run, tmp_path):
-    grey = pixels("three")
-    colours = np.stack([grey, grey[::-1], 255 - grey], -1)
-    Image.fromarray(colours).save(tmp_path / "rgb.png")
-    Image.fromarray(colours).convert("L").save(tmp_path / "l.png")
+def test_colors_and_gray_are_brought_to_the_channels_of_the_run(run, tmp_path):
+    gray = pixels("three")
+    colors = np.stack([gray, gray[::-1], 255 - gray], -1)
+    Image.fromarray(colors).save(tmp_path / "rgb.png")
+    Image.fromarray(colors).convert("L").save(tmp_path / "l.png")
     for name in ("rgb", "l"):
         predicted(run, tmp_path / f"{name}.png", tmp_path / name)
     np.testing.assert_array_equal(array(tmp_path / "rgb/rgb.png"), array(tmp_path / "l/l.png"))

@@ -135,11 +135,11 @@ def test_a_centered_crop_has_its_pixel_as_near_to_the_center_as_the_edge_allows(
     (batch,) = run_of(surfaces([{pixel: 3}]), crop=crop, centered=1.0)
     assert batch["label"].shape == (1, *crop)
     (place,) = np.argwhere(batch["label"][0] == 3)
-    for at, found, side, whole in zip(pixel, place, crop, (24, 30), strict=True):
-        first = at - found
+    for center, result, side, whole in zip(pixel, place, crop, (24, 30), strict=True):
+        first = center - result
         assert 0 <= first <= max(0, whole - side)
-        inside = side // 2 <= at <= whole - (side - side // 2)
-        assert found == side // 2 if inside else first in (0, max(0, whole - side))
+        inside = side // 2 <= center <= whole - (side - side // 2)
+        assert result == side // 2 if inside else first in (0, max(0, whole - side))
 
 
 def test_a_centered_crop_may_have_any_pixel_of_its_class_in_the_center():

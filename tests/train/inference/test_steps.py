@@ -69,20 +69,20 @@ def test_a_window_shows_probabilities_of_its_part_of_an_image(corner):
         "size": np.tile(np.array(size, np.float32), (8, 1)),
         "corner": np.tile(np.array(corner, np.float32), (8, 1)),
     }
-    found = jax.jit(functools.partial(resize_step, canvas=(13, 24)))(batch)
+    result = jax.jit(functools.partial(resize_step, canvas=(13, 24)))(batch)
     whole = jax.nn.softmax(jax.image.resize(logits, (8, *size, 3), "linear", antialias=False))
     top, left = corner
-    wanted = whole[:, top : top + 13, left : left + 24]
-    np.testing.assert_allclose(found[:, :, : wanted.shape[2]], wanted, rtol=0, atol=1e-5)
+    expected = whole[:, top : top + 13, left : left + 24]
+    np.testing.assert_allclose(result[:, :, : expected.shape[2]], expected, rtol=0, atol=1e-5)
 
 
 def evaluation_batch() -> dict[str, np.ndarray]:
     """A batch for evaluation: images of 16 by 16, labels of 24 by 20 seen by the network at 16 by 16."""
-    own = np.full((16, 24, 24), VOID, np.uint8)
-    own[..., :20] = np.random.default_rng(0).integers(0, 3, (16, 24, 20))
+    own_label = np.full((16, 24, 24), VOID, np.uint8)
+    own_label[..., :20] = np.random.default_rng(0).integers(0, 3, (16, 24, 20))
     return {
         "image": batch(0)["image"],
-        "label": own,
+        "label": own_label,
         "input_label": batch(0)["label"],
         "extent": np.full((16, 2), 16, np.float32),
         "size": np.tile(np.array([24, 20], np.float32), (16, 1)),
@@ -99,14 +99,14 @@ def test_validation_counts_as_evaluation_does_and_measures_the_shares_of_the_obj
         step = functools.partial(step, model=MODEL, input=Input(size=(16, 16)), **more)
         return unshard(map_inference(step)(state, shard(given)))
 
-    counts, found = on_devices(validation_step, canvas=(24, 24), **of_objective)
+    counts, result = on_devices(validation_step, canvas=(24, 24), **of_objective)
     judged = on_devices(classification_step, canvas=(24, 24), thresholds=np.array([0.5, 0.5]))
     chex.assert_trees_all_equal(counts, confusion_counts(judged.classes, given["label"], 3))
     np.testing.assert_array_equal(judged.boundary, boundary_mask(given["label"], 3))
     logits = logits_step(state, jax.tree.map(jnp.asarray, given), model=MODEL, input=Input(size=(16, 16)))
     scores = jax.image.resize(logits, (16, 24, 20, 3), "linear", antialias=False)
-    wanted = image_scores(scores, given["label"][..., :20] < 3)
-    np.testing.assert_allclose(judged.scores, wanted, atol=1e-5)
+    expected = image_scores(scores, given["label"][..., :20] < 3)
+    np.testing.assert_allclose(judged.scores, expected, atol=1e-5)
 
     # The same by the library alone, on one device: a quarter of the run is done.
     labels = given["input_label"].astype(np.int32)
@@ -116,11 +116,11 @@ def test_validation_counts_as_evaluation_does_and_measures_the_shares_of_the_obj
         balanced = softmax_truncated_cross_entropy(z, y, weights=mask, eps_inf=0.075, eps_sup=0.925)
         return balanced + 0.5 * dice_loss(z, y)
 
-    wanted = diagnose(loss, logits, labels, eps_inf=0.075, eps_sup=0.925)
-    chex.assert_trees_all_close(found.diagnostics, wanted, atol=1e-5)
-    assert set(found.masks) == {"balanced"}
+    expected = diagnose(loss, logits, labels, eps_inf=0.075, eps_sup=0.925)
+    chex.assert_trees_all_close(result.diagnostics, expected, atol=1e-5)
+    assert set(result.masks) == {"balanced"}
     sums = [np.asarray(mask)[i][labels[i] == k].sum() for i in range(16) for k in range(3)]
-    np.testing.assert_allclose(found.masks["balanced"].ravel(), sums, rtol=1e-5)
+    np.testing.assert_allclose(result.masks["balanced"].ravel(), sums, rtol=1e-5)
     np.testing.assert_allclose(on_devices(cost_step, **of_objective), loss(logits, labels), atol=1e-5)
 
 
@@ -133,6 +133,6 @@ def test_thresholds_are_counted_at_the_images_own_size():
     )
     logits = logits_step(state, jax.tree.map(jnp.asarray, given), **usual)
     scores = jax.image.resize(logits, (16, 24, 20, 3), "linear", antialias=False)
-    wanted = one_against_all(jax.nn.softmax(scores), given["label"][..., :20].astype(np.int32))
+    expected = one_against_all(jax.nn.softmax(scores), given["label"][..., :20].astype(np.int32))
     # Two compilations of one interpolation: a probability may fall on either side of a threshold.
-    chex.assert_trees_all_close(counts, wanted, atol=3)
+    chex.assert_trees_all_close(counts, expected, atol=3)

@@ -86,10 +86,10 @@ def image(*size):
 
 def probabilities(made, pixels, tiling, start=NOTHING, flips=FLIPS[:1], canvas=None):
     predictor = Predictor(made, canvas or pixels.shape[:2], tiling, flips)
-    ((example, found),) = predictor(start, [{"image": pixels}])
+    ((example, result),) = predictor(start, [{"image": pixels}])
     assert example["image"] is pixels
-    assert (found.dtype, found.shape) == (np.float32, (*pixels.shape[:2], 3))
-    return found
+    assert (result.dtype, result.shape) == (np.float32, (*pixels.shape[:2], 3))
+    return result
 
 
 @pytest.mark.parametrize("overlap", [0, 1, 32, 50])
@@ -114,15 +114,15 @@ def test_tiles_cover_a_side_and_count_one_in_all(tile, overlap):
 def test_a_tile_counts_little_at_its_inner_borders_and_fully_at_those_of_the_image():
     (first, rising), (last, falling) = _spans(160, 96, 32)
     assert (first.start, first.stop, last.start, last.stop) == (0, 96, 64, 160)
-    wanted = np.arange(1, 33) / 33
-    np.testing.assert_allclose(rising, [*np.ones(64), *wanted[::-1]], rtol=1e-6)
-    np.testing.assert_allclose(falling, [*wanted, *np.ones(64)], rtol=1e-6)
+    expected = np.arange(1, 33) / 33
+    np.testing.assert_allclose(rising, [*np.ones(64), *expected[::-1]], rtol=1e-6)
+    np.testing.assert_allclose(falling, [*expected, *np.ones(64)], rtol=1e-6)
 
 
 def test_where_tiles_overlap_their_weighted_mean_is_taken():
     """A second formula: at each pixel every tile by the product of its distances to inner borders."""
     pixels, tile, overlap = image(170, 130), (96, 64), 20
-    found = probabilities(experiment(Place()), pixels, Tiling(tile, overlap))
+    result = probabilities(experiment(Place()), pixels, Tiling(tile, overlap))
     padded = np.zeros((320, 320, 1), np.uint8)
     padded[:170, :130] = pixels
     total, weights = np.zeros((170, 130, 3)), np.zeros((170, 130, 1))
@@ -143,17 +143,17 @@ def test_where_tiles_overlap_their_weighted_mean_is_taken():
             weight *= min(distances)
             total[top + y, left + x] += weight * softmax[y, x]
             weights[top + y, left + x] += weight
-    np.testing.assert_allclose(found, total / weights, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(result, total / weights, rtol=0, atol=1e-5)
     # The four tiles that meet disagree, so it matters how they are blended.
     alone = probabilities(experiment(Place()), pixels, Tiling((192, 160), 0))
-    assert np.abs(found - alone).max() > 0.05
+    assert np.abs(result - alone).max() > 0.05
 
 
 @pytest.mark.parametrize("size", [(224, 160), (201, 150), (90, 300)])
 def test_away_from_the_borders_of_tiles_nothing_differs_from_the_whole_image(size):
     made, start = small_unet()
     pixels, tiling = image(*size), Tiling((96, 96), 32)
-    found = probabilities(made, pixels, tiling, start)
+    result = probabilities(made, pixels, tiling, start)
     whole = probabilities(made, pixels, Tiling((320, 320), 0), start)
     far = np.ones(size, bool)
     for axis, side in enumerate(size):
@@ -167,17 +167,17 @@ def test_away_from_the_borders_of_tiles_nothing_differs_from_the_whole_image(siz
                 inner[place[place >= span.stop - FIELD]] = False
         far &= np.expand_dims(inner, 1 - axis)
     assert far.mean() > 0.2
-    np.testing.assert_allclose(found[far], whole[far], rtol=0, atol=2e-5)
-    assert np.abs(found - whole).max() > 1e-3
+    np.testing.assert_allclose(result[far], whole[far], rtol=0, atol=2e-5)
+    assert np.abs(result - whole).max() > 1e-3
 
 
 def test_an_image_that_the_network_sees_resized_is_resized_back_tile_by_tile():
     (made, start), pixels = small_unet((48, 40)), image(200, 130)
-    found = probabilities(made, pixels, Tiling((64, 96), 32), start)
+    result = probabilities(made, pixels, Tiling((64, 96), 32), start)
     whole = probabilities(made, pixels, Tiling((256, 256), 0), start)
     # Rounding of places up to 200, where scores change by many units from one to the next.
-    np.testing.assert_allclose(found, whole, rtol=0, atol=1e-3)
-    np.testing.assert_allclose(found.sum(-1), 1, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(result, whole, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(result.sum(-1), 1, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [None, (64, 64)])
@@ -187,11 +187,11 @@ def test_images_of_all_sizes_are_seen_in_one_shape(size):
     sizes = [(300, 70), (64, 64), (1, 1), (65, 40), (33, 200)]
     pixels = [image(*s) for s in sizes]
     predictor = Predictor(made, (300, 200), Tiling((64, 64), 16))
-    found = [p for _, p in predictor(NOTHING, [{"image": x} for x in pixels])]
+    result = [p for _, p in predictor(NOTHING, [{"image": x} for x in pixels])]
     assert len(SHOWN) == 1
     assert SHOWN[0][1:] == (64, 64, 1)
     if size is None:
-        for x, p in zip(pixels, found, strict=True):
+        for x, p in zip(pixels, result, strict=True):
             scores = (x / np.float32(255) - 0.5) / 0.25 * np.arange(3)
             np.testing.assert_allclose(p, jax.nn.softmax(scores), rtol=0, atol=1e-6)
 
@@ -200,12 +200,12 @@ def test_the_host_holds_the_probabilities_of_one_image():
     images = [image(1024, 1024) for _ in range(3)]
     one = 1024 * 1024 * 3 * 4
     predictor = Predictor(experiment(Pointwise()), (1024, 1024), Tiling((64, 64), 0))
-    for _, found in predictor(NOTHING, [{"image": images[0]}]):  # compiles
-        del found
+    for _, result in predictor(NOTHING, [{"image": images[0]}]):  # compiles
+        del result
     tracemalloc.start()
     try:
-        for _, found in predictor(NOTHING, ({"image": x} for x in images)):
-            del found
+        for _, result in predictor(NOTHING, ({"image": x} for x in images)):
+            del result
         assert one < tracemalloc.get_traced_memory()[1] < 1.5 * one
     finally:
         tracemalloc.stop()

@@ -60,40 +60,40 @@ def prepared(tmp_path) -> Prepared:
 
 
 @pytest.fixture
-def found(prepared):
+def result(prepared):
     return label_statistics(prepared, folder)
 
 
-def test_parts_and_sizes_are_counted(found):
-    assert found.parts == {
+def test_parts_and_sizes_are_counted(result):
+    assert result.parts == {
         "train": PartStatistics(3, 2),
         "validation": PartStatistics(1, 1),
         "test": PartStatistics(1, 1),
     }
-    assert found.sizes == SizeStatistics(smallest=(30, 50), median=(40, 60), largest=(40, 60), distinct=2)
+    assert result.sizes == SizeStatistics(smallest=(30, 50), median=(40, 60), largest=(40, 60), distinct=2)
 
 
-def test_ratios_leave_void_out(found):
+def test_ratios_leave_void_out(result):
     with_void, small, clean = HEIGHT * WIDTH - 2 * WIDTH, 30 * 50, HEIGHT * WIDTH
-    labelled = 2 * with_void + 2 * small + clean
-    line, square = found.classes["line"], found.classes["square"]
-    assert (line.images, square.images, found.classes["background"].images) == (2, 4, 5)
+    labeled = 2 * with_void + 2 * small + clean
+    line, square = result.classes["line"], result.classes["square"]
+    assert (line.images, square.images, result.classes["background"].images) == (2, 4, 5)
     assert line.image_ratio == 2 / 5
-    assert line.pixel_ratio == pytest.approx(2 * 60 / labelled)
-    assert square.pixel_ratio == pytest.approx(4 * 81 / labelled)
+    assert line.pixel_ratio == pytest.approx(2 * 60 / labeled)
+    assert square.pixel_ratio == pytest.approx(4 * 81 / labeled)
     assert line.mean_in_images == pytest.approx(60 / with_void)
     assert square.mean_in_images == pytest.approx((81 / with_void + 81 / small) / 2)
 
 
-def test_boundaries_are_pixels_with_a_neighbour_of_another_class_but_void(found):
-    line, square = found.classes["line"], found.classes["square"]
+def test_boundaries_are_pixels_with_a_neighbor_of_another_class_but_void(result):
+    line, square = result.classes["line"], result.classes["square"]
     # Of the line all but the 19 inner pixels of its middle row, at whose left end the image ends.
     assert line.boundary_fraction == pytest.approx((60 - 19) / 60)
     assert square.boundary_fraction == pytest.approx((81 - 49) / 81)
     outside = 2 * (2 * 20 + 3) + 4 * 36  # of the background around lines and squares
     inside = 2 * (60 - 19) + 4 * (81 - 49)
-    labelled = 2 * (HEIGHT - 2) * WIDTH + 2 * 30 * 50 + HEIGHT * WIDTH
-    assert found.boundary_fraction == pytest.approx((inside + outside) / labelled)
+    labeled = 2 * (HEIGHT - 2) * WIDTH + 2 * 30 * 50 + HEIGHT * WIDTH
+    assert result.boundary_fraction == pytest.approx((inside + outside) / labeled)
 
 
 def components_of(number: int, area: float, width: float, extent: float) -> ComponentStatistics:
@@ -101,43 +101,43 @@ def components_of(number: int, area: float, width: float, extent: float) -> Comp
     return ComponentStatistics(number, (area, area, area), (width, width, width), (extent, extent, extent))
 
 
-def test_components_have_area_width_and_extent(found):
-    assert found.classes["line"].components == components_of(2, 60, 3, 20)
-    assert found.classes["square"].components == components_of(4, 81, 9, 9)
-    assert found.classes["background"].components is None
+def test_components_have_area_width_and_extent(result):
+    assert result.classes["line"].components == components_of(2, 60, 3, 20)
+    assert result.classes["square"].components == components_of(4, 81, 9, 9)
+    assert result.classes["background"].components is None
 
 
 def test_corners_join_and_each_thing_has_a_width_of_its_own():
-    here = np.zeros((12, 20), bool)
-    here[0, 0] = here[1, 1] = True
-    here[4:9, 5:10] = True
-    here[4:9, 12] = True
-    found = _Measurements()
-    for component in components(here, [True]):
-        found.add(component)
-    assert sorted(zip(found.areas, found.widths, found.extents, strict=True)) == [
+    region = np.zeros((12, 20), bool)
+    region[0, 0] = region[1, 1] = True
+    region[4:9, 5:10] = True
+    region[4:9, 12] = True
+    result = _Measurements()
+    for component in components(region, [True]):
+        result.add(component)
+    assert sorted(zip(result.areas, result.widths, result.extents, strict=True)) == [
         (2, 1, 2), (5, 1, 5), (25, 5, 5),
     ]  # fmt: skip
 
 
-def test_weights_and_masks_are_those_of_the_training_part(found):
+def test_weights_and_masks_are_those_of_the_training_part(result):
     train = list(LABELS["train"].values())
-    assert found.at_input_size.size is None
-    assert (found.at_input_size.beta, found.at_input_size.window) == (0.99, 3)
-    for beta, weight in found.at_input_size.classes["square"].weight.items():
+    assert result.at_input_size.size is None
+    assert (result.at_input_size.beta, result.at_input_size.window) == (0.99, 3)
+    for beta, weight in result.at_input_size.classes["square"].weight.items():
         masks = [np.asarray(class_weight_mask(label, 3, beta=float(beta))) for label in train[:2]]
-        wanted = np.mean([mask[label == 2].mean() for mask, label in zip(masks, train, strict=False)])
-        assert weight == pytest.approx(wanted, rel=1e-5)
-    for window, purity in found.at_input_size.classes["line"].mask.items():
-        wanted = np.asarray(confusion_mask(train[0], 3, window=int(window)))[train[0] == 1].mean()
-        assert purity == pytest.approx(wanted, abs=1e-5)
+        expected = np.mean([mask[label == 2].mean() for mask, label in zip(masks, train, strict=False)])
+        assert weight == pytest.approx(expected, rel=1e-5)
+    for window, purity in result.at_input_size.classes["line"].mask.items():
+        expected = np.asarray(confusion_mask(train[0], 3, window=int(window)))[train[0] == 1].mean()
+        assert purity == pytest.approx(expected, abs=1e-5)
         bottom = 1 - np.log(2) / np.log(3)
-        scaled = found.at_input_size.classes["line"].rescaled[window]
-        assert scaled == pytest.approx((wanted - bottom) / (1 - bottom), abs=1e-5)
+        scaled = result.at_input_size.classes["line"].rescaled[window]
+        assert scaled == pytest.approx((expected - bottom) / (1 - bottom), abs=1e-5)
 
 
-def test_what_is_recommended_follows_from_weights_masks_and_extents(found):
-    classes, recommended = found.at_input_size.classes, found.recommended
+def test_what_is_recommended_follows_from_weights_masks_and_extents(result):
+    classes, recommended = result.at_input_size.classes, result.recommended
     beta = str(recommended.beta.value)
     betas = list(classes["line"].weight)
     heaviest = [max(classes[name].weight[b] for name in ("line", "square")) for b in betas]
@@ -158,5 +158,5 @@ def test_a_class_below_one_percent_weighs_exactly_what_is_allowed_under_three_qu
             (tmp_path / kind / part).mkdir(parents=True)
             Image.fromarray(label).save(tmp_path / kind / part / "a.png")
     data = Folder(images=str(tmp_path / "images"), masks=str(tmp_path / "masks"))
-    found = label_statistics(prepare(data, data_dir=tmp_path / "prepared"), folder)
-    assert found.recommended.beta.value == 0.75
+    result = label_statistics(prepare(data, data_dir=tmp_path / "prepared"), folder)
+    assert result.recommended.beta.value == 0.75

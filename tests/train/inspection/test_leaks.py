@@ -68,9 +68,9 @@ def test_a_changed_copy_is_found_and_nothing_else(prepared, change):
         val=others(10),
         test=others(20) | {"b": np.ascontiguousarray(change(surface(50)))},
     )
-    found = find_leaks(data)
-    assert found == [Leak("train", "train/a", "test", "test/b")]
-    assert describe_leaks(found, data) == [
+    result = find_leaks(data)
+    assert result == [Leak("train", "train/a", "test", "test/b")]
+    assert describe_leaks(result, data) == [
         "1 of 4 images of the test part show what images of the train part show: test/b is train/a"
     ]
 

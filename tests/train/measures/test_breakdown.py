@@ -32,31 +32,31 @@ def broken_down(*maps: tuple[np.ndarray, np.ndarray]) -> Breakdown:
 def test_pixels_are_counted_by_label_and_by_prediction():
     predicted, label = noise(0)
     boundary = np.random.default_rng(1).integers(0, 2, label.shape)
-    found = confusion_matrices(predicted, label, boundary, 3)
-    assert found.dtype == np.int64
+    result = confusion_matrices(predicted, label, boundary, 3)
+    assert result.dtype == np.int64
     for zone in range(2):
         for row in range(3):
             for column in range(3):
-                here = (boundary == zone) & (label == row) & (predicted == column)
-                assert found[zone, row, column] == here.sum()
+                entry = (boundary == zone) & (label == row) & (predicted == column)
+                assert result[zone, row, column] == entry.sum()
 
 
 def test_counts_are_those_of_the_library():
     predicted, label = noise(0)
     counts = BreakdownCounts(3)
     counts.add(predicted, label, np.zeros_like(label))
-    for count, wanted in zip(counts.counts[0], confusion_counts(predicted, label, 3), strict=True):
-        np.testing.assert_array_equal(count, wanted)
+    for count, expected in zip(counts.counts[0], confusion_counts(predicted, label, 3), strict=True):
+        np.testing.assert_array_equal(count, expected)
 
 
 def test_the_summary_of_images_has_their_figures_and_the_sum_of_their_matrices():
     maps = [noise(seed) for seed in range(3)]
-    found = broken_down(*maps)
+    result = broken_down(*maps)
     counts = [confusion_counts(*image, 3) for image in maps]
-    wanted = figures(ConfusionCounts(*(np.stack(count) for count in zip(*counts, strict=True))), CLASSES)
-    assert {name: getattr(found, name) for name in vars(wanted)} == vars(wanted)
-    assert np.sum(found.confusion) == 3 * 26 * 40
-    assert found.confusion[1][2] == sum(((label == 1) & (said == 2)).sum() for said, label in maps)
+    expected = figures(ConfusionCounts(*(np.stack(count) for count in zip(*counts, strict=True))), CLASSES)
+    assert {name: getattr(result, name) for name in vars(expected)} == vars(expected)
+    assert np.sum(result.confusion) == 3 * 26 * 40
+    assert result.confusion[1][2] == sum(((label == 1) & (said == 2)).sum() for said, label in maps)
 
 
 def test_boundaries_and_insides_are_counted_apart():
@@ -72,10 +72,10 @@ def test_boundaries_and_insides_are_counted_apart():
 
 def test_an_absent_class_has_no_boundary_figures():
     clean = np.zeros((4, 4), np.uint8)
-    found = broken_down((clean, clean))
-    assert found.boundary["pit"] == BoundaryFigures(None, None, None, None)
-    assert found.boundary["background"] == BoundaryFigures(0, None, 1, None)
-    for ranges in found.components.values():
+    result = broken_down((clean, clean))
+    assert result.boundary["pit"] == BoundaryFigures(None, None, None, None)
+    assert result.boundary["background"] == BoundaryFigures(0, None, 1, None)
+    for ranges in result.components.values():
         assert set(ranges.values()) == {ComponentCounts(0, 0, 0, 0)}
 
 
@@ -94,8 +94,8 @@ def test_components_are_counted_by_size_and_by_how_they_were_met():
     predicted[0, 58] = 1  # a false alarm of 1 pixel
     label[20:, 55:] = 255
     predicted[20:, 55:] = 1  # in the void: nothing is known of it
-    found = broken_down((predicted, label)).components
-    rows = {area: tuple(vars(row).values()) for area, row in found["crack"].items()}
+    result = broken_down((predicted, label)).components
+    rows = {area: tuple(vars(row).values()) for area, row in result["crack"].items()}
     assert rows == {
         "1-15": (1, 0, 0, 1),
         "16-63": (1, 1, 1, 0),
@@ -103,7 +103,7 @@ def test_components_are_counted_by_size_and_by_how_they_were_met():
         "256-1023": (1, 0, 0, 0),
         "1024+": (1, 1, 1, 0),
     }
-    assert {area: row for area, row in found["pit"].items() if row != ComponentCounts(0, 0, 0, 0)} == {
+    assert {area: row for area, row in result["pit"].items() if row != ComponentCounts(0, 0, 0, 0)} == {
         "256-1023": ComponentCounts(0, 0, 0, 1)
     }
 
@@ -113,16 +113,16 @@ def test_a_prediction_that_reaches_out_of_the_void_is_judged_by_its_labeled_pixe
     label[:, 4] = 0
     predicted = np.zeros_like(label)
     predicted[1, :5] = 1
-    found = broken_down((predicted, label)).components["crack"]
-    assert found["1-15"].false_alarms == 1
+    result = broken_down((predicted, label)).components["crack"]
+    assert result["1-15"].false_alarms == 1
     label[1, 4] = 1
-    found = broken_down((predicted, label)).components["crack"]["1-15"]
-    assert found == ComponentCounts(labeled=1, touched=1, half=1, false_alarms=0)
+    result = broken_down((predicted, label)).components["crack"]["1-15"]
+    assert result == ComponentCounts(labeled=1, touched=1, half=1, false_alarms=0)
 
 
 def test_an_image_of_one_pixel_and_one_of_void_alone_are_counted():
     one = np.ones((1, 1), np.uint8)
-    found = broken_down((one, one), (one, 255 * one))
-    assert found.confusion == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
-    assert found.headline == 1
-    assert found.components["crack"]["1-15"] == ComponentCounts(labeled=1, touched=1, half=1, false_alarms=0)
+    result = broken_down((one, one), (one, 255 * one))
+    assert result.confusion == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert result.headline == 1
+    assert result.components["crack"]["1-15"] == ComponentCounts(labeled=1, touched=1, half=1, false_alarms=0)

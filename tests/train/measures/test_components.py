@@ -16,8 +16,8 @@ CLASSES = np.array(
 
 
 def test_components_touch_by_corners_and_come_class_by_class_from_the_top():
-    found = [(c.label, c.area, c.box) for c in components(CLASSES, (1, 2, 3))]
-    assert found == [
+    result = [(c.label, c.area, c.box) for c in components(CLASSES, (1, 2, 3))]
+    assert result == [
         (1, 2, (slice(0, 2), slice(0, 2))),
         (1, 1, (slice(2, 3), slice(3, 4))),
         (2, 3, (slice(0, 3), slice(4, 5))),

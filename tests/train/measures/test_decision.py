@@ -50,13 +50,13 @@ def test_the_best_threshold_is_that_of_the_whole_set():
     wrong, missed = hits.copy(), hits.copy()
     missed[...] = 100  # class 3 is never found
     # One image alone would take candidate 5 for class 1, both together take 9.
-    for image, j, k, found, false in [
+    for image, j, k, result, false in [
         (0, 5, 1, 90, 10),
         (1, 5, 1, 10, 500),
         (0, 9, 1, 60, 10),
         (1, 9, 1, 60, 10),
     ]:
-        hits[image, j, k], wrong[image, j, k], missed[image, j, k] = found, false, 100 - found
+        hits[image, j, k], wrong[image, j, k], missed[image, j, k] = result, false, 100 - result
     hits[:, 30, 2], missed[:, 30, 2] = 1, 99
     missed[..., 0] = 0  # the background has no threshold
     thresholds = best_thresholds(ConfusionCounts(hits, wrong, missed))
@@ -70,8 +70,8 @@ def test_the_class_furthest_above_its_threshold_is_taken(candidates):
     classes = np.asarray(decide(probabilities, thresholds))
     for place in np.ndindex(classes.shape):
         ratios = probabilities[place][1:] / thresholds.astype(np.float32)
-        wanted = 1 + ratios.argmax() if ratios.max() > 1 else 0
-        assert classes[place] == wanted
+        expected = 1 + ratios.argmax() if ratios.max() > 1 else 0
+        assert classes[place] == expected
     assert len(np.unique(classes)) > 1
 
 
@@ -99,11 +99,11 @@ def test_each_area_counts_as_if_the_smaller_components_were_background(seed):
     assert len({*counts.false_positives[:, 2].tolist()}) > 3
     for i, area in enumerate(_AREAS):
         kept = without_small(predicted, [int(area)] * 3)
-        for ours, wanted in zip(counts, confusion_counts(kept, label, 4), strict=True):
-            np.testing.assert_array_equal(ours[i, 1:], wanted[1:])
+        for ours, expected in zip(counts, confusion_counts(kept, label, 4), strict=True):
+            np.testing.assert_array_equal(ours[i, 1:], expected[1:])
 
 
-def test_a_map_without_a_labelled_pixel_counts_nothing():
+def test_a_map_without_a_labeled_pixel_counts_nothing():
     predicted, _ = blots(0)
     counts = area_counts(predicted, np.full(predicted.shape, 255, np.uint8), 3)
     assert not np.any(counts)

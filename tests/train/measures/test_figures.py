@@ -16,20 +16,20 @@ CLASSES = ("background", "crack", "pit")
 
 
 def test_readings_differ_where_images_do():
-    found = figures(stack([PERFECT, FALSE_ALARM]), CLASSES)
-    crack = found.classes["crack"]
+    result = figures(stack([PERFECT, FALSE_ALARM]), CLASSES)
+    crack = result.classes["crack"]
     assert crack.iou == IoUReadings(approx(1 / 3), 1, 0.5, 0.5)
     assert crack.recall == 1
     assert crack.precision == pytest.approx(1 / 3)
     assert crack.dice == pytest.approx(0.5)
-    assert found.images == 2
+    assert result.images == 2
 
 
 def test_a_class_that_is_nowhere_has_no_figure_and_stays_out_of_the_mean():
-    found = figures(stack([PERFECT, FALSE_ALARM]), CLASSES)
-    assert found.classes["pit"].iou == IoUReadings(None, None, None, 1.0)
-    assert found.headline == pytest.approx(1 / 3)
-    assert found.mean_with_background == pytest.approx((170 / 190 + 1 / 3) / 2)
+    result = figures(stack([PERFECT, FALSE_ALARM]), CLASSES)
+    assert result.classes["pit"].iou == IoUReadings(None, None, None, 1.0)
+    assert result.headline == pytest.approx(1 / 3)
+    assert result.mean_with_background == pytest.approx((170 / 190 + 1 / 3) / 2)
 
 
 def test_an_images_figure_leaves_background_out():

@@ -42,55 +42,55 @@ def measured(objective, logits, labels, progress) -> LossShares:
 
 
 def test_a_missed_crack_has_most_of_the_loss():
-    found = measured(RAREST_FIRST, *one_crack(), 1.0)
-    assert found.thresholds == LossThresholds("balanced", 0.3, 0.7)
-    histogram = found.histogram
+    result = measured(RAREST_FIRST, *one_crack(), 1.0)
+    assert result.thresholds == LossThresholds("balanced", 0.3, 0.7)
+    histogram = result.histogram
     assert [len(values) for values in vars(histogram).values()] == [20, 20, 20]
     assert histogram.pixels[4] == pytest.approx(0.95)  # an error of .2, just below or above the edge
     assert histogram.loss[18] == 1  # one of .9
-    assert found.error == {
+    assert result.error == {
         "easy": GroupShares(approx(0.95), 0, 0),
         "critical": GroupShares(0, 0, 0),
         "hard": GroupShares(approx(0.05), 1, 1),
     }
-    assert found.classes["crack"] == GroupShares(approx(0.05), 1, 1)
-    assert found.classes["pit"] == GroupShares(0, 0, 0)
-    assert found.boundary["boundary"] == GroupShares(approx(0.15), 1, 1)
-    assert found.boundary_to_inside == DensityRatio(None, None)  # pixels inside have no loss
+    assert result.classes["crack"] == GroupShares(approx(0.05), 1, 1)
+    assert result.classes["pit"] == GroupShares(0, 0, 0)
+    assert result.boundary["boundary"] == GroupShares(approx(0.15), 1, 1)
+    assert result.boundary_to_inside == DensityRatio(None, None)  # pixels inside have no loss
     weight = (1 - 0.9**100) / (1 - 0.9**5)
-    assert found.mask["balanced"]["crack"] == pytest.approx(weight, rel=1e-5)
-    assert found.mask["balanced"]["pit"] is None
-    json.dumps(to_json(found), allow_nan=False)
+    assert result.mask["balanced"]["crack"] == pytest.approx(weight, rel=1e-5)
+    assert result.mask["balanced"]["pit"] is None
+    json.dumps(to_json(result), allow_nan=False)
 
 
 def test_thresholds_are_those_of_the_moment():
-    found = measured(RAREST_FIRST, *one_crack(), 0.0)  # cross entropy, as yet
-    assert found.thresholds == LossThresholds("balanced", 0.0, 1.0)
-    assert [group.pixels for group in found.error.values()] == [0, 1, 0]
+    result = measured(RAREST_FIRST, *one_crack(), 0.0)  # cross entropy, as yet
+    assert result.thresholds == LossThresholds("balanced", 0.0, 1.0)
+    assert [group.pixels for group in result.error.values()] == [0, 1, 0]
     weight = (1 - 0.9**100) / (1 - 0.9**5)
     w0 = (1 - 0.9**100) / (1 - 0.9**95)
     crack, rest = 5 * weight * np.log(10), 95 * w0 * np.log(10 / 8)
     boundary, inside = (crack + rest * 10 / 95) / 15, rest / 95  # a column on either side of the crack
-    assert found.boundary_to_inside.loss == pytest.approx(boundary / inside, rel=1e-5)
-    assert found.classes["crack"].loss == pytest.approx(crack / (crack + rest), rel=1e-5)
+    assert result.boundary_to_inside.loss == pytest.approx(boundary / inside, rel=1e-5)
+    assert result.classes["crack"].loss == pytest.approx(crack / (crack + rest), rel=1e-5)
 
 
 def test_where_no_term_has_thresholds_the_papers_are_used():
-    found = measured({"ce": Term(softmax_cross_entropy)}, *one_crack(), 0.5)
-    assert found.thresholds == LossThresholds(None, 0.3, 0.7)
-    assert found.error["hard"].pixels == pytest.approx(0.05)
-    assert found.mask == {}
+    result = measured({"ce": Term(softmax_cross_entropy)}, *one_crack(), 0.5)
+    assert result.thresholds == LossThresholds(None, 0.3, 0.7)
+    assert result.error["hard"].pixels == pytest.approx(0.05)
+    assert result.mask == {}
 
 
 def test_without_a_labeled_pixel_there_are_no_shares():
     logits, labels = one_crack()
-    found = measured(RAREST_FIRST, logits, np.full_like(labels, 255), 1.0)
-    assert found.classes["crack"] == GroupShares(None, None, None)
-    assert found.mask["balanced"] == dict.fromkeys(CLASSES)
-    json.dumps(to_json(found), allow_nan=False)
+    result = measured(RAREST_FIRST, logits, np.full_like(labels, 255), 1.0)
+    assert result.classes["crack"] == GroupShares(None, None, None)
+    assert result.mask["balanced"] == dict.fromkeys(CLASSES)
+    json.dumps(to_json(result), allow_nan=False)
 
 
 def test_where_nothing_costs_anything_pixels_are_shared_and_the_loss_is_not():
     logits, labels = one_crack()
-    found = measured(RAREST_FIRST, 10 * logits, 0 * labels, 1.0)
-    assert found.error["easy"] == GroupShares(1, None, None)
+    result = measured(RAREST_FIRST, 10 * logits, 0 * labels, 1.0)
+    assert result.error["easy"] == GroupShares(1, None, None)

@@ -37,11 +37,11 @@ def test_weights_count_an_image_so_many_times():
     scores, positive = rng.integers(0, 9, 30), rng.random(30) < 0.4
     weights = rng.integers(0, 4, (6, 30)).astype(float)
     weights[5] = ~positive  # no positive image is left
-    found = average_precision(scores, positive, weights)
-    for row, value in zip(weights[:5].astype(int), found, strict=False):
+    result = average_precision(scores, positive, weights)
+    for row, value in zip(weights[:5].astype(int), result, strict=False):
         repeated = by_thresholds(scores.repeat(row), positive.repeat(row))
         assert value == pytest.approx(repeated, abs=1e-12)
-    assert np.isnan(found[5])
+    assert np.isnan(result[5])
 
 
 def test_a_perfect_order_scores_1_and_equal_scores_the_share_of_positives():
@@ -63,18 +63,18 @@ def test_scores_are_log_odds_of_the_largest_probabilities_over_valid_pixels():
     exact = np.exp(logits.astype(float))
     exact /= exact.sum(-1, keepdims=True)
     exact[..., 0] = 1 - exact[..., 0]
-    found = np.asarray(image_scores(logits, valid))
+    result = np.asarray(image_scores(logits, valid))
     for i in range(2):
         largest = exact[i][valid[i]].max(0)
-        np.testing.assert_allclose(found[i], np.log(largest / (1 - largest)), rtol=1e-5, atol=1e-5)
-    assert (found[2] == -np.inf).all()
+        np.testing.assert_allclose(result[i], np.log(largest / (1 - largest)), rtol=1e-5, atol=1e-5)
+    assert (result[2] == -np.inf).all()
 
 
 def test_scores_tell_apart_what_rounds_to_certainty():
     logits = jnp.array([[[[-20.0, 20.0]]], [[[-30.0, 30.0]]], [[[-1e4, 1e4]]]])
     assert jax.nn.softmax(logits)[0, 0, 0, 1] == jax.nn.softmax(logits)[1, 0, 0, 1] == 1
-    found = image_scores(logits, np.ones((3, 1, 1), bool))
-    np.testing.assert_allclose(found, [[40, 40], [60, 60], [2e4, 2e4]])
+    result = image_scores(logits, np.ones((3, 1, 1), bool))
+    np.testing.assert_allclose(result, [[40, 40], [60, 60], [2e4, 2e4]])
     even = image_scores(jnp.zeros((1, 1, 2)), np.ones((1, 1), bool))
     np.testing.assert_allclose(even, [0, 0], atol=1e-6)
 
@@ -84,49 +84,49 @@ CLASSES = ("background", "crack", "pit")
 
 def test_images_are_ranked_by_class_and_by_any_defect():
     scores = np.array([[9, 9, 0], [8, 1, 8], [7, 3, 3], [1, 0, 1], [0, 2, 2]])
-    found = image_level(scores, [(0, 1), (2,), (0,), (0, 1, 2), (0,)], "abcde", CLASSES)
-    assert found.images == 5
-    assert found.any_defect.positive == 3
-    assert found.any_defect.average_precision == pytest.approx((1 + 1 + 3 / 4) / 3)
-    crack, pit = found.classes["crack"], found.classes["pit"]
+    result = image_level(scores, [(0, 1), (2,), (0,), (0, 1, 2), (0,)], "abcde", CLASSES)
+    assert result.images == 5
+    assert result.any_defect.positive == 3
+    assert result.any_defect.average_precision == pytest.approx((1 + 1 + 3 / 4) / 3)
+    crack, pit = result.classes["crack"], result.classes["pit"]
     assert crack.positive == pit.positive == 2
     assert crack.average_precision == pytest.approx((1 + 2 / 5) / 2)
     assert pit.average_precision == pytest.approx((1 + 2 / 4) / 2)
-    for row in (found.any_defect, crack, pit):
+    for row in (result.any_defect, crack, pit):
         assert row.interval is not None
         assert row.average_precision is not None
         low, high = row.interval
         assert 0 < low < row.average_precision < high <= 1
-    assert found.any_defect.interval != crack.interval
+    assert result.any_defect.interval != crack.interval
 
 
 def test_a_class_that_one_group_shows_has_no_interval():
     scores = np.array([[9, 9, 0], [8, 1, 8], [7, 3, 9]])
-    found = image_level(scores, [(0, 1), (0, 2), (0, 2)], "aab", CLASSES)
-    assert found.classes["crack"].interval is None
-    assert found.classes["pit"].interval == (1, 1)
+    result = image_level(scores, [(0, 1), (0, 2), (0, 2)], "aab", CLASSES)
+    assert result.classes["crack"].interval is None
+    assert result.classes["pit"].interval == (1, 1)
 
 
 def test_an_image_of_void_alone_is_neither_positive_nor_negative():
     scores = np.array([[2.0, 2, 0], [-np.inf, -np.inf, -np.inf], [1, 1, 0]])
-    found = image_level(scores, [(0,), (), (0, 1)], "abc", CLASSES)
-    assert found.images == 2
-    assert found.any_defect == RankingFigures(1, 0.5, None)
+    result = image_level(scores, [(0,), (), (0, 1)], "abc", CLASSES)
+    assert result.images == 2
+    assert result.any_defect == RankingFigures(1, 0.5, None)
 
 
 @pytest.mark.parametrize("shown", [[(0,), (0,)], [(), ()]])
 def test_without_a_defect_there_is_no_average_precision(shown):
-    found = image_level(np.zeros((2, 3)), shown, "ab", CLASSES)
+    result = image_level(np.zeros((2, 3)), shown, "ab", CLASSES)
     nothing = RankingFigures(0, None, None)
-    assert found.any_defect == nothing
-    assert found.classes == {"crack": nothing, "pit": nothing}
+    assert result.any_defect == nothing
+    assert result.classes == {"crack": nothing, "pit": nothing}
 
 
 def test_an_interval_is_of_percentiles_over_resamples_that_hold_a_positive_image():
     scores = np.array([6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
     groups = ["b", "a", "b", "c", "a", "d"]
     shown = [(1,), (0,), (0,), (1,), (0,), (0,)]
-    found = image_level(np.stack([scores, scores], 1), shown, groups, CLASSES[:2]).classes["crack"]
+    result = image_level(np.stack([scores, scores], 1), shown, groups, CLASSES[:2]).classes["crack"]
     values = average_precision(scores, np.array([1 in ids for ids in shown]), resample_weights(groups))
     assert np.isnan(values).any()
-    assert found.interval == pytest.approx(np.nanpercentile(values, (2.5, 97.5)))
+    assert result.interval == pytest.approx(np.nanpercentile(values, (2.5, 97.5)))

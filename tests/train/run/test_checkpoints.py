@@ -31,13 +31,13 @@ def test_the_latest_and_the_best_are_kept(tmp_path):
 def test_a_full_disk_leaves_the_earlier_states_whole(tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, state(1), 0.5)
-    here = {path.relative_to(tmp_path) for path in tmp_path.rglob("*")}
+    paths = {path.relative_to(tmp_path) for path in tmp_path.rglob("*")}
     free = shutil.disk_usage(tmp_path)._replace(free=4096)
     with monkeypatch.context() as full:
         full.setattr(shutil, "disk_usage", lambda path: free)
         with pytest.raises(UserError, match=r"No space left on device.*make room"):
             checkpoints.save(2, state(2), 0.7)
-    assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*")} == here
+    assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*")} == paths
     for again in (checkpoints, Checkpoints(tmp_path)):
         assert (again.latest(), again.step_of("best")) == (1, 1)
     checkpoints.save(2, state(2), 0.7)

@@ -53,7 +53,7 @@ def test_weights_and_ramps_reach_their_functions(progress, beta):
 
 def test_a_ramp_is_constant_before_and_after():
     ramp = Ramp(2.0, 4.0, begin=0.25, until=0.75)
-    np.testing.assert_allclose([ramp.at(p) for p in (0, 0.25, 0.5, 0.75, 1)], [2, 2, 3, 4, 4])
+    np.testing.assert_allclose([ramp.number(p) for p in (0, 0.25, 0.5, 0.75, 1)], [2, 2, 3, 4, 4])
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def test_a_precomputed_mask_is_the_mask_of_the_label_rounded_to_float16():
         assert stored.dtype == np.float16
         assert stored.shape == label.shape
         assert stored.base is None  # or the canvas would stay in memory with it
-        wanted = np.asarray(confusion_mask(label, 3, window=3))
-        np.testing.assert_allclose(stored, wanted, rtol=2**-11, atol=2**-25)  # float16's rounding
+        expected = np.asarray(confusion_mask(label, 3, window=3))
+        np.testing.assert_allclose(stored, expected, rtol=2**-11, atol=2**-25)  # float16's rounding
 
 
 def test_the_masks_of_labels_of_all_sizes_are_compiled_once():

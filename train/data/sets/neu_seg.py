@@ -19,7 +19,7 @@ from train.data.sets.archive import Archive, missing_file, read_group_table
 from train.data.sets.split import draw, label_traits, three_parts
 from train.run.log import progress
 
-PHOTOGRAPHS = Path(__file__).with_name("neu_seg_groups.txt")
+_PHOTOGRAPHS = Path(__file__).with_name("neu_seg_groups.txt")
 _CLASSES = ("background", "inclusion", "patches", "scratches")
 _TEST_FRACTION = 840 / 4470  # as in the official split
 _VALIDATION_FRACTION = 0.1  # of the images outside the test part
@@ -78,7 +78,7 @@ class NeuSegSurfaces(SegmentationBuilder):
 def read_photographs() -> dict[str, str]:
     """Return the photograph that each image shows, as the name of the photograph's first image."""
     folders = {"r": "training", "t": "test"}
-    return read_group_table(PHOTOGRAPHS, lambda entry: f"{folders[entry[0]]}/{entry[1:]}")
+    return read_group_table(_PHOTOGRAPHS, lambda entry: f"{folders[entry[0]]}/{entry[1:]}")
 
 
 def _label_path(root: Path, name: str) -> Path:

@@ -76,15 +76,15 @@ def test_sixteen_bits_in_color_are_no_label_image(tmp_path):
 
 
 @pytest.mark.parametrize("number", [2, 3, 4, 5, 9])
-@pytest.mark.parametrize("how", ["together", "separate", "pages", "16 bits"])
-def test_a_tiff_may_have_any_number_of_channels(tmp_path, number, how):
+@pytest.mark.parametrize("layout", ["together", "separate", "pages", "16 bits"])
+def test_a_tiff_may_have_any_number_of_channels(tmp_path, number, layout):
     values = random(number)
     content = {
         "together": lambda: tiff(values),
         "separate": lambda: tiff(values, ">", separate=True),
         "pages": lambda: pages(values),
         "16 bits": lambda: tiff(values.astype(np.uint16)),
-    }[how]()
+    }[layout]()
     pixels, stored = read_image(written(tmp_path, content), Decoding((0, 255), number))
     np.testing.assert_array_equal(pixels, values)
     np.testing.assert_array_equal(decode(stored, number), values)

@@ -43,7 +43,7 @@ def write(path: Path, content: Any) -> Path:
     return path
 
 
-def wanted(*boxes: tuple[int, int, int, int, int]) -> np.ndarray:
+def expected(*boxes: tuple[int, int, int, int, int]) -> np.ndarray:
     """Boxes of (class, left, top, right, bottom), later ones on top."""
     label = np.zeros((HEIGHT, WIDTH), int)
     for k, left, top, right, bottom in boxes:
@@ -65,7 +65,7 @@ def test_a_pixel_belongs_to_the_shape_that_contains_its_center(tmp_path):
         ),
     )
     label = read_labelme(path, CLASSES)
-    np.testing.assert_array_equal(label, wanted((1, 2, 3, 7, 5), (2, 9, 2, 14, 6), (1, 11, 3, 12, 4)))
+    np.testing.assert_array_equal(label, expected((1, 2, 3, 7, 5), (2, 9, 2, 14, 6), (1, 11, 3, 12, 4)))
     assert label.dtype == np.uint8
 
 
@@ -73,7 +73,7 @@ def test_shapes_are_clipped_at_the_edge(tmp_path):
     path = write(
         tmp_path / "a.json", labelme(shape("pit", box(-5, -5, 4, 3)), shape("pit", box(14, 10, 99, 99)))
     )
-    np.testing.assert_array_equal(read_labelme(path, CLASSES), wanted((2, 0, 0, 4, 3), (2, 14, 10, 16, 12)))
+    np.testing.assert_array_equal(read_labelme(path, CLASSES), expected((2, 0, 0, 4, 3), (2, 14, 10, 16, 12)))
 
 
 def test_a_circle_is_given_by_its_center_and_a_point_on_it(tmp_path):
@@ -131,7 +131,7 @@ def test_coco_polygons_are_flat_lists_one_or_several_per_annotation(tmp_path):
     )
     file = Coco(write(tmp_path / "all.json", content))
     np.testing.assert_array_equal(
-        file.label("a.png", CLASSES), wanted((1, 2, 3, 7, 5), (1, 9, 3, 11, 5), (2, 4, 4, 6, 9))
+        file.label("a.png", CLASSES), expected((1, 2, 3, 7, 5), (1, 9, 3, 11, 5), (2, 4, 4, 6, 9))
     )
     assert not file.label("deep/b.png", CLASSES).any()
 
@@ -154,14 +154,14 @@ def packed(runs: list[int]) -> str:
 @pytest.mark.parametrize("pack", [list, packed])
 def test_coco_run_lengths_go_down_the_columns(tmp_path, seed, pack):
     rng = np.random.default_rng(seed)
-    here = np.repeat(rng.random((HEIGHT, 2)) < 0.5, WIDTH // 2, axis=1)
-    here[:, seed] = rng.random(HEIGHT) < 0.5
-    flat = here.T.ravel()
+    mask = np.repeat(rng.random((HEIGHT, 2)) < 0.5, WIDTH // 2, axis=1)
+    mask[:, seed] = rng.random(HEIGHT) < 0.5
+    flat = mask.T.ravel()
     edges = np.flatnonzero(np.diff(flat)) + 1
     runs = np.diff(np.array([0, *edges, flat.size])).tolist()
     runs = [0, *runs] if flat[0] else runs
     content = coco({"image_id": 7, "category_id": 3, "segmentation": {"counts": pack(runs), "size": [1, 1]}})
-    np.testing.assert_array_equal(Coco(write(tmp_path / "c.json", content)).label("a.png", CLASSES), 2 * here)
+    np.testing.assert_array_equal(Coco(write(tmp_path / "c.json", content)).label("a.png", CLASSES), 2 * mask)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_labelme_files_may_lie_beside_the_images_or_apart(tmp_path, picture, whe
         write(tmp_path / where / f"{k}.json", labelme(*[shape("pit", box(0, 0, k, 2))] * (k % 2)))
     beside = {"mask_suffix": ".json"} if where == "images" else {"masks": str(tmp_path / "masks")}
     for name, label in labels(prepared(tmp_path, **beside)).items():
-        np.testing.assert_array_equal(label, wanted((2, 0, 0, int(name) * (int(name) % 2), 2)))
+        np.testing.assert_array_equal(label, expected((2, 0, 0, int(name) * (int(name) % 2), 2)))
 
 
 def test_a_folder_may_have_a_coco_file(tmp_path, picture):
@@ -287,7 +287,7 @@ def test_a_folder_may_have_a_coco_file(tmp_path, picture):
     )
     masks = write(tmp_path / "all.json", content)
     for name, label in labels(prepared(tmp_path, masks=str(masks))).items():
-        np.testing.assert_array_equal(label, wanted((1, 0, 0, int(name[5:]), 2)))
+        np.testing.assert_array_equal(label, expected((1, 0, 0, int(name[5:]), 2)))
     content["images"].pop()
     write(masks, content)
     with pytest.raises(UserError, match=r"all\.json: has no image deep/7\.png"):

@@ -66,8 +66,8 @@ def test_every_palette_color_but_black_is_the_defect(archive):
     labels[0, :2], labels[4:9, 3:7] = 1, 2
     with_palette(labels, [0, 0, 0, 85, 85, 85, 255, 255, 255]).save(label_path(archive, "kos20/Part0"))
     data = prepared(archive)
-    found = next(r for part in data.parts.values() for r in part if r["name"] == "kos20/Part0")
-    np.testing.assert_array_equal(found["label"], labels > 0)
+    result = next(r for part in data.parts.values() for r in part if r["name"] == "kos20/Part0")
+    np.testing.assert_array_equal(result["label"], labels > 0)
 
 
 @pytest.mark.parametrize("fold", [0, 1, 2])

@@ -34,9 +34,9 @@ def test_the_official_test_part_is_kept_and_validation_is_drawn_from_the_others(
     assert names(data, "train") | names(data, "validation") == {f"train/{10000 + k}" for k in range(20)}
     for part in data.parts.values():
         for record in part:
-            wanted = np.zeros(record["label"].shape, int)
-            wanted[:3, :5] = int(record["name"][-5:]) % 4 == 0
-            np.testing.assert_array_equal(record["label"], wanted)
+            expected = np.zeros(record["label"].shape, int)
+            expected[:3, :5] = int(record["name"][-5:]) % 4 == 0
+            np.testing.assert_array_equal(record["label"], expected)
 
 
 @pytest.mark.parametrize("copy", ["10003_GT (copy)", "10003 (1)", "10003_GT(1)"])

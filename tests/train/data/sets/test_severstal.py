@@ -52,14 +52,14 @@ def drawn(text: str) -> np.ndarray:
 
 
 def test_images_with_rows_show_their_classes_and_others_are_clean(archive, caplog):
-    found = labels(prepared(archive))
-    assert found.keys() == {f"{k:03}" for k in range(28)}
+    result = labels(prepared(archive))
+    assert result.keys() == {f"{k:03}" for k in range(28)}
     for k in range(28):
-        wanted = np.zeros((HEIGHT, WIDTH), int)
+        expected = np.zeros((HEIGHT, WIDTH), int)
         if k % 7 == 0:
             for c, runs in ROWS[f"00{k // 7}.jpg"].items():
-                wanted[drawn(runs)] = c
-        np.testing.assert_array_equal(found[f"{k:03}"], wanted)
+                expected[drawn(runs)] = c
+        np.testing.assert_array_equal(result[f"{k:03}"], expected)
     assert "Severstal: 28 of 12568 images are there" in caplog.text
     assert "Severstal: 1 images of train.csv are not there; their rows are left out" in caplog.text
 

@@ -57,11 +57,12 @@ class Convolution(nn.Module):
     """Whether to add a bias."""
     dtype: str = "float32"
     """Type of the computation."""
+    kernel_init: nn.initializers.Initializer = nn.initializers.he_normal()
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W features"]:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-        kernel = jnp.asarray(self.param("kernel", nn.initializers.he_normal(), shape), self.dtype)
+        kernel = jnp.asarray(self.param("kernel", self.kernel_init, shape), self.dtype)
         y = convolve(x.astype(self.dtype), kernel, self.stride, self.dilation)
         if self.bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
@@ -81,6 +82,7 @@ class Unit(nn.Module):
     dilation: int = 1
     relu: bool = True
     """Whether to apply the ReLU."""
+    kernel_init: nn.initializers.Initializer = nn.initializers.he_normal()
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W features"]:
@@ -91,6 +93,7 @@ class Unit(nn.Module):
             self.dilation,
             bias=self.mode.norm == "none",
             dtype=self.mode.dtype,
+            kernel_init=self.kernel_init,
             name="conv",
         )(x)
         if self.mode.norm != "none":

@@ -53,8 +53,10 @@ class _TwoUnits(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w features"]:
-        x = Unit(self.features, self.mode, name="unit1")(x)
-        return Unit(self.features, self.mode, name="unit2")(x)
+        # The initial values with which the results in the README were measured.
+        kernel_init = nn.initializers.lecun_normal()
+        x = Unit(self.features, self.mode, kernel_init=kernel_init, name="unit1")(x)
+        return Unit(self.features, self.mode, kernel_init=kernel_init, name="unit2")(x)
 
 
 class _Deconvolution(nn.Module):

@@ -49,7 +49,7 @@ def training_shapes(model, shape):
 def test_a_network_has_the_fields_and_the_documented_call_of_the_contract(model):
     assert {"num_classes", "axis_name"} <= {field.name for field in dataclasses.fields(model)}
     assert str(inspect.signature(type(model).__call__)).startswith("(self, images")
-    assert (inspect.getdoc(type(model).__call__) or "").startswith("Compute logits")
+    assert (inspect.getdoc(type(model).__call__) or "").startswith("Compute float32 logits")
     with pytest.raises(NotImplementedError):
         Network().apply({}, jnp.zeros((1, 2, 2, 1)), train=False)
 

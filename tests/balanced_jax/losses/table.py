@@ -1,4 +1,4 @@
-"""The table of public losses: a row gives a loss the whole battery of `test_losses.py`."""
+"""The table of public losses: a row gives a loss the whole battery of `test_battery.py`."""
 
 import functools
 from collections.abc import Callable
@@ -69,6 +69,11 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.row.name}-{self.options or self.num_classes}"
+
+    @property
+    def slow(self) -> bool:
+        """Whether it is a slow test: the largest number of classes, and all options but the first."""
+        return self.num_classes == self.row.classes[-1] or self.options not in ({}, *self.row.options[:1])
 
     @functools.cached_property
     def both(self) -> Callable[..., Any]:

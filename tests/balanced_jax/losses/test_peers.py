@@ -173,7 +173,7 @@ def test_peers_13_a_pixel_wrong_by_100_logits_costs_100_and_pulls():
 
 
 @every_loss
-@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, pytest.param(jnp.float16, marks=pytest.mark.slow)])
 def test_peers_14_half_precision_at_512x512_is_float32_on_the_same_logits(row, dtype):
     logits, labels, _, cotangent = example(row, 2, (512, 512))
     arguments = labels, np.ones((512, 512), np.float32), cotangent

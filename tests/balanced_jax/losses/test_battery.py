@@ -15,15 +15,11 @@ from tests.balanced_jax.losses.table import CASES, ROWS, Case
 from tests.balanced_jax.tolerance import assert_close
 
 every_loss = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-every_number = pytest.mark.parametrize(
-    ("row", "name"), [pytest.param(r, n, id=f"{r.name}-{n}") for r in ROWS for n in r.numbers]
-)
 every_comparison = pytest.mark.parametrize(
     "case",
     [pytest.param(case, id=str(case), marks=pytest.mark.slow if case.slow else ()) for case in CASES],
     scope="module",  # the tests of a case follow each other and share its compiled function
 )
-every_region_loss = pytest.mark.parametrize("row", [r for r in ROWS if r.region], ids=lambda row: row.name)
 every_multilabel_loss = pytest.mark.parametrize(
     "row", [r for r in ROWS if r.multilabel], ids=lambda row: row.name
 )

@@ -3,6 +3,7 @@
 import sys
 
 from train.commands.command import Command
+from train.commands.compare import Compare
 from train.commands.evaluate import Evaluate
 from train.commands.export import Export
 from train.commands.fit import Fit
@@ -16,6 +17,7 @@ COMMANDS: dict[str, type[Command]] = {
     "prepare": Prepare,
     "stats": Stats,
     "fit": Fit,
+    "compare": Compare,
     "evaluate": Evaluate,
     "predict": Predict,
     "export": Export,

@@ -15,13 +15,15 @@ import json
 import sys
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import flax.linen as nn
 
 from train.config import Config
 from train.errors import UserError, suggestion
 from train.paths import AnyPath
+
+Found = TypeVar("Found")
 
 _OWN_MODULE = "config"
 """Module name of the functions and classes that a config file defines."""
@@ -30,9 +32,11 @@ _OWN_MODULE = "config"
 class ConfigFile(NamedTuple):
     """A config on the command line: `FILE`, or `FILE:NAME` for one of the configs of a file."""
 
-    path: Path
+    path: AnyPath
     name: str | None
     """Key in the dictionary `configs` of the file; None for `config`."""
+    run_dir: AnyPath | None = None
+    """Run directory that holds the file; None for a file of the user."""
 
     @classmethod
     def parse(cls, argument: str) -> "ConfigFile":
@@ -52,23 +56,42 @@ class ConfigFile(NamedTuple):
         Raises:
             UserError: there is no such file, it does not run, or it defines no such Config.
         """
+        return self.find("config", Config)
+
+    def find(self, variable: str, *kinds: type[Found]) -> Found:
+        """Run the file and return the object in a variable, or of this name in the dictionary of its plural.
+
+        Raises:
+            UserError: there is no such file, it does not run, or it defines no such object.
+        """
+        if self.name is None:
+            found = self.variables().get(variable)
+        else:
+            named = self.named(variable)
+            if self.name not in named:
+                hint = suggestion(self.name, named, "it has")
+                raise UserError(f"{self.path}: has no {self.name!r} in its `{variable}s`; {hint}")
+            found = named[self.name]
+        if not isinstance(found, kinds):
+            expected, kind = kinds[0].__name__, type(found).__name__
+            raise UserError(f"{self.path}: must end in `{variable} = {expected}(...)`, but has {kind} there")
+        return found
+
+    def named(self, variable: str) -> dict[str, Any]:
+        """Run the file and return the dictionary of the plural of a variable; empty if there is none."""
+        return self.variables().get(f"{variable}s", {})
+
+    def variables(self) -> dict[str, Any]:
+        """Run the file and return its variables.
+
+        Raises:
+            UserError: there is no such file, or it does not run.
+        """
         if not self.path.is_file():
             raise UserError(
                 f"{self.path}: no such config file; the ones that come with the project are in configs/"
             )
-        module = _run(self.path)
-        if self.name is None:
-            config = getattr(module, "config", None)
-        else:
-            configs = getattr(module, "configs", {})
-            if self.name not in configs:
-                hint = suggestion(self.name, configs, "it has")
-                raise UserError(f"{self.path}: has no {self.name!r} in its `configs`; {hint}")
-            config = configs[self.name]
-        if not isinstance(config, Config):
-            kind = type(config).__name__
-            raise UserError(f"{self.path}: must end in `config = Config(...)`, but has {kind} there")
-        return config
+        return vars(_run(self.path))
 
 
 def to_json(value: Any, where: str = "config") -> Any:

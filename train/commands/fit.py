@@ -35,7 +35,7 @@ from train.training.objective import find_option
 class Fit(ConfigCommand):
     """Train, evaluate the best checkpoint on the test part and write the report.
 
-    An interrupted run is resumed when the same command is given again.
+    An interrupted run is resumed when the same command is given again, or its run directory as CONFIG.
     """
 
     usage: ClassVar[str] = "CONFIG [--run-dir DIR] [--section.field value ...]"
@@ -71,7 +71,7 @@ class Fit(ConfigCommand):
             jax.config.update("jax_compilation_cache_dir", str(self.compilation_cache))
         # Made in any case, because a config with an object that cannot be found again by name has no digest.
         default = directory.default_path(self.config, self.config_file.title)
-        run_dir = self.run_dir or default
+        run_dir = self.run_dir or self.config_file.run_dir or default
         silent = self.quiet or not is_first_host()
         with quiet(log_lines=is_first_host()) if silent else contextlib.nullcontext():
             self._fit(run_dir)

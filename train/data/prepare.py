@@ -61,17 +61,25 @@ class Part(Sequence[Record]):
     def __len__(self) -> int:
         return len(self.sizes)
 
+    def names(self) -> tuple[str, ...]:
+        """Return the name of each example; no image is decoded."""
+        return tuple(self._read(index)["name"].decode() for index in range(len(self)))
+
     def __getitem__(self, index: Any) -> Any:
         """Return the record at an index from 0 on."""
-        try:
-            record = self._records[index]
-        except RuntimeError as error:  # from the checksums of array_record
-            raise UserError(f"{self.directory}: its {self.part} part is damaged; {REBUILD}") from error
+        record = self._read(index)
         return {
             "image": decode(record["image"], self.channels),
             "label": decode(record["label"], 1)[..., 0],
             "name": record["name"].decode(),
         }
+
+    def _read(self, index: Any) -> Mapping[str, Any]:
+        """Return the undecoded record at an index."""
+        try:
+            return self._records[index]
+        except RuntimeError as error:  # from the checksums of array_record
+            raise UserError(f"{self.directory}: its {self.part} part is damaged; {REBUILD}") from error
 
     def __iter__(self) -> Iterator[Record]:
         return (self[index] for index in range(len(self)))

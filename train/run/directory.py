@@ -1,12 +1,14 @@
 """A run directory: what one experiment leaves on disk, and how it is found again.
 
     config.py         the config file as it was
-    config.json       format number, complete config, facts about the data, versions
+    config.json       format number, complete config, facts about the data, versions, commit, time
     metrics.jsonl     one line per epoch
     muting.json       how far the confusion mask mutes the classes of the training labels
     initial/          variables before the first step, where they do not follow from the seed
     checkpoints/      the latest and the best state
     evaluation.json   the last evaluation
+    image_counts.csv  its confusion counts of each image
+    label_maps/       its predictions on a few images
     report.html       all of this to look at
     log.txt           what was printed
 
@@ -14,8 +16,10 @@ Of several hosts the first alone writes, but for checkpoints and initial variabl
 """
 
 import contextlib
+import datetime
 import importlib.metadata
 import platform
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +43,10 @@ time."""
 _PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
 
 
+class InUse(UserError):
+    """Another process works in a run directory."""
+
+
 def default_path(config: Config, title: str) -> epath.Path:
     """Return the default path of a run, `runs/<title>-<digest of the config>`."""
     return epath.Path("runs") / f"{title}-{configfile.digest(config)}"
@@ -49,7 +57,8 @@ def claim(run_dir: AnyPath) -> Iterator[None]:
     """Make the directory and keep other runs out of it for the duration of the context.
 
     Raises:
-        UserError: another process works in the directory, or it cannot be written.
+        InUse: another process works in the directory.
+        UserError: the directory cannot be written.
     """
     if not is_first_host():
         yield
@@ -59,13 +68,13 @@ def claim(run_dir: AnyPath) -> Iterator[None]:
             try:
                 stack.enter_context(locked(run_dir, wait=False))
             except BlockingIOError as error:
-                raise UserError(
+                raise InUse(
                     f"{run_dir}: another run is at work here; wait for it or give another --run-dir"
                 ) from error
         yield
 
 
-def begin_or_resume(run_dir: AnyPath, config: Config, config_file: Path, facts: DataFacts) -> list[str]:
+def begin_or_resume(run_dir: AnyPath, config: Config, config_file: AnyPath, facts: DataFacts) -> list[str]:
     """Write the config of a new run; check that an existing run has the same.
 
     Args:
@@ -82,9 +91,10 @@ def begin_or_resume(run_dir: AnyPath, config: Config, config_file: Path, facts: 
             format.
     """
     new = {"format": FORMAT, "config": configfile.to_json(config), "data": facts, "versions": _versions()}
-    if not (run_dir / "config.json").exists():
+    if not is_run(run_dir):
         write_text(run_dir / "config.py", config_file.read_text(encoding="utf-8"))
-        write_json(run_dir / "config.json", new)
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        write_json(run_dir / "config.json", {**new, "commit": _commit(), "started": started})
         return []
     old = _read_config_json(run_dir)
     if changed := configfile.differences(old["config"], new["config"]):
@@ -112,6 +122,11 @@ def check_data(run_dir: AnyPath, facts: DataFacts) -> None:
         )
 
 
+def is_run(run_dir: AnyPath) -> bool:
+    """Return whether a directory is that of a run."""
+    return (run_dir / "config.json").is_file()
+
+
 def read_run(run_dir: AnyPath) -> tuple[Config, DataFacts]:
     """Return the config of a run and the facts about its data.
 
@@ -133,12 +148,11 @@ def read_decision(run_dir: AnyPath, step: int) -> DecidedBreakdown | None:
 
 
 def _read_config_json(run_dir: AnyPath) -> dict[str, Any]:
-    file = run_dir / "config.json"
-    if not file.is_file():
+    if not is_run(run_dir):
         raise UserError(
             f"{run_dir}: not a run directory (no config.json); `fit` makes one and prints its path"
         )
-    content = read_json(file)
+    content = read_json(run_dir / "config.json")
     number = content.get("format", 1)
     if number != FORMAT:
         age = "an earlier" if number < FORMAT else "a later"
@@ -153,3 +167,16 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {
         package: importlib.metadata.version(package) for package in _PACKAGES
     }
+
+
+def _commit() -> str | None:
+    """Return the commit of this code, with "+" if files differ from it; None outside a git checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,59 @@
+"""Fields of a config by their path on the command line, such as `objective.dice.scale`."""
+
+import ast
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import flax.linen as nn
+
+from train.errors import UserError, suggestion
+
+Node = TypeVar("Node")
+
+
+def replace_field(config: Node, path: str, value: Any) -> Node:
+    """Return a config with another value at a path of fields and keys of dictionaries.
+
+    The options of a loss or mask may be new keys, because `check_objective` knows which there are.
+
+    Raises:
+        UserError: there is no such field, or the value is of another kind than the value it replaces.
+    """
+    return _replace(config, path.split("."), value, path)
+
+
+def parse_value(text: str) -> Any:
+    """Return the number, None, bool or tuple that a text writes in Python; another text as it is."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _replace(node: Any, keys: list[str], value: Any, path: str) -> Any:
+    if not keys:
+        if _kind(node) != _kind(value) and None not in (node, value):
+            raise UserError(f"{path}: is {_kind(node)}, but {value!r} is {_kind(value)}")
+        return value
+    key, *rest = keys
+    if isinstance(node, Mapping):
+        is_option = not rest and path.split(".")[-2].endswith("options")
+        if key not in node and not is_option:
+            raise UserError(f"{path}: there is no {key}; {suggestion(key, list(node), 'there are')}")
+        return {**node, key: _replace(node[key], rest, value, path) if key in node else value}
+    names = [field.name for field in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
+    if key not in names:
+        raise UserError(f"{path}: there is no field {key}; {suggestion(key, names, 'there are')}")
+    changed = {key: _replace(getattr(node, key), rest, value, path)}
+    try:
+        return node.clone(**changed) if isinstance(node, nn.Module) else dataclasses.replace(node, **changed)
+    except TypeError as error:
+        raise UserError(f"{path}: {value!r} is refused ({error})") from error
+
+
+def _kind(value: Any) -> str:
+    for kind, name in ((bool, "a bool"), (int | float, "a number"), (str, "a text"), (tuple, "a tuple")):
+        if isinstance(value, kind):
+            return name
+    return "an object"

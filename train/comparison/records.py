@@ -1,7 +1,7 @@
 """The typed records of a comparison: what comparison.json holds.
 
-A figure is None where no image bears on it. Figures of several folds are computed from the pixel counts of all
-their images.
+A figure is None where no image bears on it. Figures of several folds are computed from the pixel counts of
+all their images.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 
-from train.display.report.charts import DASHES, INK, Chart, Line, draw_chart
+from train.display.pages.charts import DASHES, INK, Chart, Line, draw_chart
 from train.measures.figures import defect_means
 from train.measures.records import ClassFigures, EpochRecord, GroupShares
 

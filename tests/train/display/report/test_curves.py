@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tests.train.records import CLASSES, epoch_record, figures, loss_shares
-from train.display.report.charts import INK, Line, draw_chart
+from train.display.pages.charts import INK, Line, draw_chart
 from train.display.report.curves import learning_curves, loss_share_curves
 
 COLORS = ("#d55e00", "#56b4e9")

@@ -4,6 +4,7 @@ import sys
 
 from train.commands.command import Command
 from train.commands.compare import Compare
+from train.commands.curves import Curves
 from train.commands.evaluate import Evaluate
 from train.commands.export import Export
 from train.commands.fit import Fit
@@ -18,6 +19,7 @@ COMMANDS: dict[str, type[Command]] = {
     "stats": Stats,
     "fit": Fit,
     "compare": Compare,
+    "curves": Curves,
     "evaluate": Evaluate,
     "predict": Predict,
     "export": Export,

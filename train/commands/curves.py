@@ -1,22 +1,24 @@
-"""`python -m train curves`: the cost and the gradient of the terms of an objective over the error of a pixel."""
+"""`python -m train curves`: the terms of an objective over the error of a pixel."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
-from etils import epath
-
 from train.commands.command import ConfigCommand
-from train.display.comparison.curves import write_loss_curves
+from train.display.comparison.loss_curves import write_loss_curves
 from train.run.log import console
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curves(ConfigCommand):
-    """Draw the cost and the gradient of each term of an objective over the error of a pixel; takes no data."""
+    """Draw the cost and the gradient of each term of an objective over the error of a pixel.
 
-    usage: ClassVar[str] = "CONFIG --out FILE"
+    The curves come from the formulas and take no data.
+    """
 
-    out: epath.Path = epath.Path("curves.html")
+    usage: ClassVar[str] = "CONFIG [--out FILE]"
+
+    out: Path = Path("curves.html")
     """The HTML file."""
 
     def run(self) -> None:

@@ -35,8 +35,6 @@ class ConfigFile(NamedTuple):
     path: AnyPath
     name: str | None
     """Key in the dictionary `configs` of the file; None for `config`."""
-    run_dir: AnyPath | None = None
-    """Run directory that holds the file; None for a file of the user."""
 
     @classmethod
     def parse(cls, argument: str) -> "ConfigFile":

@@ -63,7 +63,7 @@ class ConfigCommand(Command):
         run_dir = epath.Path(argument)
         if is_run(run_dir):
             config, _ = read_run(run_dir)
-            return cls(config=config, config_file=ConfigFile(run_dir / "config.py", None, run_dir))
+            return cls(config=config, config_file=ConfigFile(run_dir / "config.py", None))
         config_file = ConfigFile.parse(argument)
         return cls(config=config_file.load(), config_file=config_file)
 

@@ -1,10 +1,11 @@
 """`python -m train fit`: train a run, or resume it, and evaluate it."""
 
 import contextlib
+import dataclasses
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import jax
 from etils import epath
@@ -62,6 +63,13 @@ class Fit(ConfigCommand):
     process_id: int | None = None
     """Number of this process, from 0."""
 
+    @classmethod
+    def default(cls, argument: str) -> Self:
+        """Return the command without flags; on a run directory, that of the run itself."""
+        command = super().default(argument)
+        run_dir = epath.Path(argument)
+        return dataclasses.replace(command, run_dir=run_dir) if directory.is_run(run_dir) else command
+
     def run(self) -> None:
         """Train and evaluate."""
         process = Process(self.coordinator, self.num_processes, self.process_id)
@@ -71,7 +79,7 @@ class Fit(ConfigCommand):
             jax.config.update("jax_compilation_cache_dir", str(self.compilation_cache))
         # Made in any case, because a config with an object that cannot be found again by name has no digest.
         default = directory.default_path(self.config, self.config_file.title)
-        run_dir = self.run_dir or self.config_file.run_dir or default
+        run_dir = self.run_dir or default
         silent = self.quiet or not is_first_host()
         with quiet(log_lines=is_first_host()) if silent else contextlib.nullcontext():
             self._fit(run_dir)

@@ -33,8 +33,10 @@ def parse_value(text: str) -> Any:
 
 def _replace(node: Any, keys: list[str], value: Any, path: str) -> Any:
     if not keys:
-        if _kind(node) != _kind(value) and None not in (node, value):
-            raise UserError(f"{path}: is {_kind(node)}, but {value!r} is {_kind(value)}")
+        kinds = _kind(node), _kind(value)
+        # A number may stand in the place of a Ramp.
+        if kinds[0] != kinds[1] and None not in (node, value) and kinds != ("an object", "a number"):
+            raise UserError(f"{path}: is {kinds[0]}, but {value!r} is {kinds[1]}")
         return value
     key, *rest = keys
     if isinstance(node, Mapping):

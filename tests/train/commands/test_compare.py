@@ -61,7 +61,8 @@ def trained(monkeypatch):
 def finish(fit: Fit) -> None:
     run_dir, config = fit.run_dir, fit.config
     assert run_dir is not None
-    directory.begin_or_resume(run_dir, config, fit.config_file.path, FACTS)
+    if not directory.is_run(run_dir):
+        directory.begin_or_resume(run_dir, config, fit.config_file.path, FACTS)
     write_rows(run_dir / "metrics.jsonl", [epoch_record(i + 1, CLASSES) for i in range(config.epochs)])
     better = 40 * (len(config.objective) - 1) + config.seed  # the objective of two terms is better
     values = np.random.default_rng(0).integers(10, 50, (3, 8, len(CLASSES)))

@@ -182,6 +182,7 @@ ADDRESSES = {
     ],
     train.data.sets: [
         "Folder", "Generated", "KolektorSDD", "KolektorSDD2", "MagneticTile", "NeuSeg", "Severstal",
+        "TopoMortar",
     ],
 }  # fmt: skip
 """What a config.json may name, by the public module that it is named by: moving a file must not change it."""

@@ -20,6 +20,7 @@ from train.data.sets.kolektor_sdd2 import KolektorSDD2Surfaces
 from train.data.sets.magnetic_tile import FOLDERS, MagneticTileSurfaces
 from train.data.sets.neu_seg import NeuSegSurfaces
 from train.data.sets.severstal import SeverstalSurfaces
+from train.data.sets.topomortar import TopoMortarSurfaces
 
 HEIGHT, WIDTH = 6, 8
 LABEL = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -157,9 +158,20 @@ def severstal(root: Path) -> Open:
     return lambda: SeverstalSurfaces(0, data_dir=root / "prepared", source=root)
 
 
+def topomortar(root: Path) -> Open:
+    names = {"train": ["train/001", "train/002"], "validation": ["val/051"], "test": ["test/071"]}
+    for part, images in names.items():
+        for seed, name in enumerate(images):
+            save_photograph(root / f"topomortar/images/{name}.jpg", seed, color=True)
+            kind = "noisy" if part == "train" else "accurate"
+            save(Image.fromarray(LABEL > 0), root / f"topomortar/{kind}/{name}.png")
+    return lambda: TopoMortarSurfaces("noisy", "accurate", names, data_dir=root / "prepared", source=root)
+
+
 SETS = (
     folder_of_ids, folder_of_black_and_white, folder_of_colors, folder_of_labelme, folder_of_coco,
     folder_of_many_channels, neu_seg, magnetic_tile, kolektor_sdd, kolektor_sdd2, severstal,
+    topomortar,
 )  # fmt: skip
 
 

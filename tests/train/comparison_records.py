@@ -17,7 +17,7 @@ VERSIONS = {"Python": "3.12.1", "jax": "0.10.2"}
 NO_SPREAD = Spread(None, None)
 
 
-def row_figures(iou: float | None, difference: float | None = None, **changes) -> RowFigures:
+def row_figures(iou: float | None, difference: float | None = None, /, **changes) -> RowFigures:
     """Figures whose readings are all different; two seeds."""
 
     def spread(offset: float) -> Spread:
@@ -38,7 +38,7 @@ def row_figures(iou: float | None, difference: float | None = None, **changes) -
     return RowFigures(**values | changes)
 
 
-def row(name: str, levels: Mapping[str, str], iou: float | None, difference=None, **changes) -> Row:
+def row(name: str, levels: Mapping[str, str], iou: float | None, difference=None, /, **changes) -> Row:
     """A row whose IoU under thresholds is higher by 0.01."""
     decided = None if iou is None else iou + 0.01
     values: dict = {

@@ -63,7 +63,7 @@ def panels(record: ComparisonRecord, first: str | None, second: str | None) -> l
 
     return [
         Panel(
-            ", ".join(_level_text(axis, level) for axis, level in zip(others, combination, strict=True)),
+            ", ".join(level_text(axis, level) for axis, level in zip(others, combination, strict=True)),
             [
                 [find(x, y, dict(zip(others, combination, strict=True))) for x in _choices(axes, first)]
                 for y in _choices(axes, second)
@@ -71,6 +71,11 @@ def panels(record: ComparisonRecord, first: str | None, second: str | None) -> l
         )
         for combination in itertools.product(*others.values())
     ]
+
+
+def level_text(axis: str, level: str) -> str:
+    """Return a level with the name of its axis, unless its own name is enough."""
+    return level if axis in (OBJECTIVE, MODEL) else f"{axis} {level}"
 
 
 def rule_heading(rule: str, panel: Panel) -> str:
@@ -100,10 +105,6 @@ def row_groups(record: ComparisonRecord) -> list[list[Row]]:
 
 def _choices(axes: Mapping[str, list[str]], axis: str | None) -> list[dict[str, str]]:
     return [{}] if axis is None else [{axis: level} for level in axes[axis]]
-
-
-def _level_text(axis: str, level: str) -> str:
-    return level if axis in (OBJECTIVE, MODEL) else f"{axis} {level}"
 
 
 def _is_number(text: str) -> bool:

@@ -11,6 +11,7 @@ from train.display.comparison.axes import (
     OBJECTIVE,
     Panel,
     figures,
+    level_text,
     numeric_axes,
     panels,
     rule_heading,
@@ -30,6 +31,8 @@ class BarGroup(NamedTuple):
 class BarFigures(NamedTuple):
     """All charts of bars of a comparison."""
 
+    axis: str
+    """Axis whose levels have a bar each."""
     colors: dict[str, str]
     """By the name of a bar."""
     named: bool
@@ -54,7 +57,8 @@ def bar_figures(record: ComparisonRecord) -> BarFigures | None:
     colors = _colors(axes[bar_axis], record.reference)
     named = group_axis is None
     width = 0.7 + 0.4 * len(colors) if named else 0.6 + 0.17 * len(colors)
-    top = 1.05 * max(map(_upper_end, record.rows))
+    titles = [level_text(group_axis, level) for level in axes[group_axis]] if group_axis else [""]
+    top = 1.1 * max(map(_upper_end, record.rows))
 
     def group(rule: str, panel: Panel) -> BarGroup:
         heading = rule_heading(rule, panel)
@@ -70,14 +74,13 @@ def bar_figures(record: ComparisonRecord) -> BarFigures | None:
                 top=top or 1.0,
                 named=named,
             )
-            for title, rows in zip(axes[group_axis] if group_axis else [""], panel.rows, strict=True)
+            for title, rows in zip(titles, panel.rows, strict=True)
         ]
         return BarGroup(heading, charts)
 
     layout = panels(record, bar_axis, group_axis)
-    return BarFigures(
-        colors, named, width, [group(rule, panel) for panel in layout for rule in (MOST_PROBABLE, DECIDED)]
-    )
+    groups = [group(rule, panel) for panel in layout for rule in (MOST_PROBABLE, DECIDED)]
+    return BarFigures(bar_axis, colors, named, width, groups)
 
 
 def _bar(name: str, color: str, row: Row | None, rule: str) -> Bar:

@@ -25,26 +25,29 @@ _MARGIN = 1.25
 def write_loss_curves(path: AnyPath, title: str, terms: Mapping[str, Term]) -> None:
     """Write a page with the loss and its derivative over the error, atomically.
 
-    The error of a pixel is one minus the predicted probability of its label. Each term is evaluated on images
-    of one pixel with two classes, at the end of a run, where every Ramp has reached its last value.
-
     Args:
         path: of the HTML file.
         title: of the page.
         terms: by the name of the line.
     """
+    template = Path(__file__).with_name("loss_curves.html.jinja")
+    write_text(path, render_page(template, title=title, charts=loss_charts(terms)))
+
+
+def loss_charts(terms: Mapping[str, Term]) -> list[Chart]:
+    """Draw the loss of a pixel over its error, and the magnitude of the derivative of the loss by the error.
+
+    The error of a pixel is one minus the predicted probability of its label. Each term is evaluated on images
+    of one pixel with two classes, at the end of a run, where every Ramp has reached its last value.
+
+    Args:
+        terms: at least one, by the name of the line.
+    """
     curves = {name: _loss_and_slope(term) for name, term in terms.items()}
-    page = render_page(
-        Path(__file__).with_name("loss_curves.html.jinja"),
-        title=title,
-        charts=[
-            _chart("Loss over the error", {name: loss for name, (loss, _) in curves.items()}),
-            _chart(
-                "Derivative of the loss by the error", {name: slope for name, (_, slope) in curves.items()}
-            ),
-        ],
-    )
-    write_text(path, page)
+    return [
+        _chart("Loss over the error", {name: loss for name, (loss, _) in curves.items()}),
+        _chart("Derivative of the loss by the error", {name: slope for name, (_, slope) in curves.items()}),
+    ]
 
 
 def _loss_and_slope(term: Term) -> tuple[np.ndarray, np.ndarray]:

@@ -58,7 +58,8 @@ def _metric(record: ComparisonRecord) -> str:
 def _claim(record: ComparisonRecord, row: Row, rule: str) -> str:
     """Return the figure of a row under a decision rule, and its difference to the reference."""
     row_figures = figures(row)[rule]
-    text = f"{spread(row_figures.iou)} under {rule}"
+    iou = spread(row_figures.iou).replace(" ", "\N{NO-BREAK SPACE}")
+    text = f"{iou} under {rule}"
     reference = reference_row(record, row)
     if reference is row and len(record.rows) > 1:
         return f"{text} (the reference itself)"

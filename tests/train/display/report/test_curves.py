@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tests.train.records import CLASSES, epoch_record, figures, loss_shares
-from train.display.pages.charts import INK, Line, draw_chart
+from train.display.pages.charts import INK
 from train.display.report.curves import learning_curves, loss_share_curves
 
 COLORS = ("#d55e00", "#56b4e9")
@@ -75,13 +75,3 @@ def test_without_an_epoch_there_are_no_charts():
 def test_charts_are_drawn_for_any_history(epochs):
     for chart in (*learning_curves(epochs, COLORS), *loss_share_curves(epochs, COLORS)):
         assert chart.drawing.startswith("<svg viewBox=")
-
-
-def test_a_chart_takes_the_color_of_the_text():
-    drawing = draw_chart(
-        "title", "epoch", [1, 2], [Line("a", [0.1, None]), Line("b", [0.2, 0.3], dash="6 2")]
-    )
-    assert "currentColor" in drawing.drawing
-    assert INK not in drawing.drawing
-    assert "#000000" not in drawing.drawing
-    assert "<style" not in drawing.drawing

@@ -128,15 +128,20 @@ def map_inference(step: Callable) -> Callable:
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), devices=jax.local_devices())
 
 
-def compile_for_cpu(function: Callable) -> Callable:
-    """Compile a function of arrays for the CPU of this host, where it runs beside the steps on devices."""
-    compiled, cpu = jax.jit(function), jax.local_devices(backend="cpu")[0]
+def on_cpu(function: Callable) -> Callable:
+    """Return a function of arrays that runs on the CPU of this host, beside the steps on devices."""
+    cpu = jax.local_devices(backend="cpu")[0]
 
     def run(*arrays: np.ndarray) -> Any:
         with jax.default_device(cpu):
-            return jax.device_get(compiled(*arrays))
+            return jax.device_get(function(*arrays))
 
     return run
+
+
+def compile_for_cpu(function: Callable) -> Callable:
+    """Compile a function of arrays for the CPU of this host."""
+    return on_cpu(jax.jit(function))
 
 
 def replicate(tree: Any) -> Any:

@@ -177,8 +177,8 @@ ADDRESSES = {
     balanced_jax.masks: list(balanced_jax.masks.__all__),
     balanced_jax.models: ["DeepLabV3", "FCN8s", "PSPNet", "SegNet", "UNet"],
     train.config: [
-        "Adam", "Augmentation", "Config", "CosineDecay", "ExponentialDecay", "Input", "Ramp", "Sampling",
-        "Term",
+        "Adam", "Augmentation", "Config", "CosineDecay", "ExponentialDecay", "ImageRatio", "Input",
+        "PixelRatio", "Ramp", "Sampling", "Term",
     ],
     train.data.sets: [
         "Folder", "Generated", "KolektorSDD", "KolektorSDD2", "MagneticTile", "NeuSeg", "Severstal",

@@ -25,7 +25,6 @@ from train.comparison.pictures import compared_pictures, compared_rows
 from train.comparison.records import ComparisonRecord
 from train.config import Config, Term
 from train.configfile import ConfigFile
-from train.data.facts import DataFacts
 from train.data.prepare import prepare
 from train.display.comparison.page import ComparedPicture, write_comparison
 from train.display.comparison.tables import comparison_table, csv_table, markdown_table
@@ -38,6 +37,8 @@ from train.run.files import write_json, write_text
 from train.run.log import console, log, progress, quiet
 from train.run.results import keep_results
 from train.setup import set_up
+from train.training.class_ratios import ratio_numbers
+from train.training.experiment import Experiment
 from train.training.initial import check_initial
 
 
@@ -96,9 +97,9 @@ class Compare(ConfigCommand):
         planned = cells(comparison)
         collected = {cell.name: self._read(cell, out) for cell in planned}
         opened = [c.cell for c in collected.values() if c.record.state == "open"]
-        facts = self._check(opened, out)
+        experiments = self._check(opened, out)
         if self.commands:
-            self._print_commands(opened, out, facts)
+            self._print_commands(opened, out, experiments)
             return
         with quiet(log_lines=True) if self.quiet else contextlib.nullcontext():
             self._run_cells(comparison, opened, out, collected)
@@ -166,27 +167,32 @@ class Compare(ConfigCommand):
             return kept
         return read_cell(cell, out / cell.name)
 
-    def _check(self, opened: Sequence[Cell], out: AnyPath) -> dict[str, DataFacts]:
-        """Return the facts of each cell's data; refuse configs that cannot work."""
-        facts = {}
+    def _check(self, opened: Sequence[Cell], out: AnyPath) -> dict[str, Experiment]:
+        """Return the experiment of each cell; refuse configs that cannot work."""
+        experiments = {}
         for cell in progress(opened, "checking the configs"):
             try:
                 experiment, _ = set_up(cell.config, data_dir=self.data_dir, source=self.source)
                 check_initial(experiment, out / cell.name)
             except UserError as error:
                 raise UserError(f"{cell.name}: {error}") from error
-            facts[cell.name] = experiment.facts
-        return facts
+            experiments[cell.name] = experiment
+        return experiments
 
-    def _print_commands(self, opened: Sequence[Cell], out: AnyPath, facts: Mapping[str, DataFacts]) -> None:
+    def _print_commands(
+        self, opened: Sequence[Cell], out: AnyPath, experiments: Mapping[str, Experiment]
+    ) -> None:
         """Make the run directory of each open cell, and print the command that trains it."""
         flags = ["--data-dir", str(self.data_dir), "--memory", str(self.memory)]
         if self.compilation_cache is not None:
             flags += ["--compilation-cache", str(self.compilation_cache)]
         for cell in opened:
-            run_dir = out / cell.name
+            run_dir, experiment = out / cell.name, experiments[cell.name]
+            class_weights = ratio_numbers(cell.config.objective, experiment.config.objective)
             with directory.claim(run_dir):
-                directory.begin_or_resume(run_dir, cell.config, self.config_file.path, facts[cell.name])
+                directory.begin_or_resume(
+                    run_dir, cell.config, self.config_file.path, experiment.facts, class_weights
+                )
             print(shlex.join(["python", "-m", "train", "fit", str(run_dir), *flags]))
 
     def _train(self, cell: Cell, out: AnyPath) -> str | None:

@@ -61,21 +61,24 @@ class Part(Sequence[Record]):
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def names(self) -> tuple[str, ...]:
-        """Return the name of each example; no image is decoded."""
-        return tuple(self._read(index)["name"].decode() for index in range(len(self)))
-
     def __getitem__(self, index: Any) -> Any:
         """Return the record at an index from 0 on."""
-        record = self._read(index)
+        encoded = self._encoded(index)
         return {
-            "image": decode(record["image"], self.channels),
-            "label": decode(record["label"], 1)[..., 0],
-            "name": record["name"].decode(),
+            "image": decode(encoded["image"], self.channels),
+            "label": decode(encoded["label"], 1)[..., 0],
+            "name": encoded["name"].decode(),
         }
 
-    def _read(self, index: Any) -> Mapping[str, Any]:
-        """Return the undecoded record at an index."""
+    def names(self) -> tuple[str, ...]:
+        """Return the name of each example; nothing is decoded."""
+        return tuple(self._encoded(index)["name"].decode() for index in range(len(self)))
+
+    def labels(self) -> Iterator[np.ndarray]:
+        """Iterate over the labels, uint8 [h, w] each, without decoding the images."""
+        return (decode(self._encoded(index)["label"], 1)[..., 0] for index in range(len(self)))
+
+    def _encoded(self, index: int) -> Mapping[str, Any]:
         try:
             return self._records[index]
         except RuntimeError as error:  # from the checksums of array_record

@@ -1,7 +1,8 @@
 """A run directory: what one experiment leaves on disk, and how it is found again.
 
     config.py         the config file as it was
-    config.json       format number, complete config, facts about the data, versions, commit, time
+    config.json       format number, complete config, class weights counted for it, facts about the data,
+                      versions, commit, time
     metrics.jsonl     one line per epoch
     muting.json       how far the confusion mask mutes the classes of the training labels
     initial/          variables before the first step, where they do not follow from the seed
@@ -20,7 +21,7 @@ import datetime
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +75,21 @@ def claim(run_dir: AnyPath) -> Iterator[None]:
         yield
 
 
-def begin_or_resume(run_dir: AnyPath, config: Config, config_file: AnyPath, facts: DataFacts) -> list[str]:
+def begin_or_resume(
+    run_dir: AnyPath,
+    config: Config,
+    config_file: AnyPath,
+    facts: DataFacts,
+    class_weights: Mapping[str, Sequence[float]] | None = None,
+) -> list[str]:
     """Write the config of a new run; check that an existing run has the same.
 
     Args:
         run_dir: the run directory.
-        config: the resolved config.
+        config: with the ratios of the objective as they were written.
         config_file: the file that the config came from.
         facts: about the data.
+        class_weights: the numbers in place of the ratios, by address, for those who read config.json.
 
     Returns:
         Notes on differences that do not prevent resuming: other versions, another text with equal fields.
@@ -90,7 +98,13 @@ def begin_or_resume(run_dir: AnyPath, config: Config, config_file: AnyPath, fact
         UserError: the directory belongs to another config, to data of another fingerprint, or has another
             format.
     """
-    new = {"format": FORMAT, "config": configfile.to_json(config), "data": facts, "versions": _versions()}
+    new = {
+        "format": FORMAT,
+        "config": configfile.to_json(config),
+        **({"class_weights": class_weights} if class_weights else {}),
+        "data": facts,
+        "versions": _versions(),
+    }
     if not is_run(run_dir):
         write_text(run_dir / "config.py", config_file.read_text(encoding="utf-8"))
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from train.data.builder import THREADS, map_in_threads
 from train.data.example import Example
-from train.data.prepare import open_prepared, prepare
+from train.data.prepare import decode, open_prepared, prepare
 from train.data.sets import generated
 from train.data.sets.generated import Generated, GeneratedSurfaces
 from train.errors import UserError
@@ -66,6 +66,20 @@ def test_the_classes_of_each_example_are_known_without_decoding_it(tiny, tmp_pat
     part = prepare(TINY, data_dir=tmp_path).parts["train"]
     assert part.present == ((), (0,), (0, 3), (0,))
     assert part.defective == [False, False, True, False]
+
+
+def test_labels_are_read_without_decoding_the_images(tiny, monkeypatch):
+    part = tiny.parts["train"]
+    expected = [record["label"] for record in part]
+    decoded = []
+
+    def counting(encoded, channels):
+        decoded.append(encoded)
+        return decode(encoded, channels)
+
+    monkeypatch.setattr("train.data.prepare.decode", counting)
+    np.testing.assert_array_equal(list(part.labels()), expected)
+    assert len(decoded) == len(part)
 
 
 def test_an_image_without_a_group_is_a_group_of_its_own(tiny):

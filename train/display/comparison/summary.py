@@ -85,6 +85,8 @@ def _reservations(best: dict[str, Row]) -> list[str]:
     if uncertain:
         where = "" if len(uncertain) == len(best) else f" under {uncertain[0]}"
         sentences.append(f"The interval includes 0{where}: the difference may be chance.")
-    if min(len(row.seeds) for row in best.values()) < 2:
-        sentences.append("There is one seed: how far the figures vary between trainings is not known.")
+    seeds = [len(row.seeds) for row in best.values()]
+    seeds += [difference.seeds for difference in differences.values() if difference is not None]
+    if min(seeds) < 2:
+        sentences.append("With one seed, how far the figures vary between trainings is not known.")
     return sentences

@@ -5,6 +5,7 @@ from collections import Counter
 from train.comparison.records import ComparisonRecord, Row, Spread
 from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, reference_row
 from train.display.formatting import figure, signed, signed_interval
+from train.measures.records import Interval
 
 _QUOTED = "\N{LEFT DOUBLE QUOTATION MARK}{}\N{RIGHT DOUBLE QUOTATION MARK}"
 _STATES = ("done", "failed", "running", "open")
@@ -74,13 +75,10 @@ def _claim(record: ComparisonRecord, row: Row, rule: str) -> str:
 
 def _reservations(best: dict[str, Row]) -> list[str]:
     differences = {rule: figures(row)[rule].difference for rule, row in best.items()}
-    uncertain = [
-        rule
-        for rule, difference in differences.items()
-        if difference is not None
-        and difference.interval
-        and difference.interval[0] <= 0 <= difference.interval[1]
-    ]
+    intervals = {
+        rule: difference.interval for rule, difference in differences.items() if difference is not None
+    }
+    uncertain = [rule for rule, ends in intervals.items() if ends is not None and _includes_zero(ends)]
     sentences = []
     if uncertain:
         where = "" if len(uncertain) == len(best) else f" under {uncertain[0]}"
@@ -90,3 +88,9 @@ def _reservations(best: dict[str, Row]) -> list[str]:
     if min(seeds) < 2:
         sentences.append("With one seed, how far the figures vary between trainings is not known.")
     return sentences
+
+
+def _includes_zero(ends: Interval) -> bool:
+    """Return whether an interval includes 0 at the decimal places that are shown."""
+    low, high = (round(end, 3) for end in ends)
+    return low <= 0 <= high

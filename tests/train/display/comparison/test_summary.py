@@ -41,6 +41,8 @@ def test_an_interval_that_includes_zero_is_said():
     assert "The interval includes 0: the difference may be chance." in both
     one = text(with_paper(row_figures(0.7, 0.1), row_figures(0.62, 0.01)))
     assert "The interval includes 0 under thresholds and minimum areas: the" in one
+    assert "interval 0.000 to" in text(with_paper(row_figures(0.62, 0.0204), row_figures(0.7, 0.1)))
+    assert "includes 0 under most" in text(with_paper(row_figures(0.62, 0.0204), row_figures(0.7, 0.1)))
     assert "includes 0" not in text(with_paper(row_figures(0.7, 0.1), row_figures(0.72, 0.1)))
 
 

@@ -18,7 +18,7 @@ from train.display.comparison.axes import (
     varied_axes,
 )
 from train.display.pages.charts import Bar, BarChart, draw_bars
-from train.display.pages.series import NEUTRAL, series_colors
+from train.display.pages.colors import NEUTRAL, series_colors
 
 
 class BarGroup(NamedTuple):

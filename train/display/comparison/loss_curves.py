@@ -10,8 +10,8 @@ import numpy as np
 
 from train.config import Term
 from train.display.pages.charts import DASHES, Chart, Line, draw_chart
+from train.display.pages.colors import series_colors
 from train.display.pages.rendering import render_page
-from train.display.pages.series import series_colors
 from train.paths import AnyPath
 from train.run.files import write_text
 from train.training.objective import total_cost
@@ -52,14 +52,15 @@ def loss_charts(terms: Mapping[str, Term]) -> list[Chart]:
 
 def _loss_and_slope(term: Term) -> tuple[np.ndarray, np.ndarray]:
     """Return the loss at each error, and the magnitude of its derivative by the error."""
+    labels = jnp.ones((_ERRORS.size, 1, 1), jnp.int32)
 
     def total(errors: jax.Array) -> tuple[jax.Array, jax.Array]:
         scores = jnp.log1p(-errors) - jnp.log(errors)  # of the label, class 1; the other class has score 0
         logits = jnp.stack([jnp.zeros_like(scores), scores], -1)[:, None, None]
-        costs = total_cost({"": term}, logits, jnp.ones((errors.size, 1, 1), jnp.int32), 1.0)
+        costs = total_cost({"": term}, logits, labels, 1.0)
         return costs.sum(), costs.ravel()
 
-    (_, losses), slopes = jax.value_and_grad(total, has_aux=True)(jnp.asarray(_ERRORS, jnp.float32))
+    (_, losses), slopes = jax.jit(jax.value_and_grad(total, has_aux=True))(jnp.asarray(_ERRORS, jnp.float32))
     return np.asarray(losses), np.abs(np.asarray(slopes))
 
 

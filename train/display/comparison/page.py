@@ -14,8 +14,9 @@ from train.display.comparison.bars import bar_figures
 from train.display.comparison.cells import cell_rows
 from train.display.comparison.heat_maps import heat_maps
 from train.display.comparison.summary import best_row, progress, result
+from train.display.pages.colors import hex_colors
 from train.display.pages.frames import Frame, frame_fields, layer
-from train.display.pages.rendering import hex_colors, render_page
+from train.display.pages.rendering import render_page
 from train.display.pictures import class_colors
 from train.paths import AnyPath
 from train.run.files import write_text
@@ -32,7 +33,7 @@ class ComparedPicture(NamedTuple):
     label: np.ndarray
     """Class ids, uint8 [h, w]; 255 is void."""
     predictions: Mapping[str, np.ndarray]
-    """Class ids, uint8 [h, w], by the name of the row."""
+    """Most probable class of each pixel, uint8 [h, w], by the name of the row."""
     ious: Mapping[str, float]
     """By the name of the row; mean over the defect classes labeled or predicted in the image, NaN if there
     are none."""

@@ -5,6 +5,7 @@ from collections import Counter
 from train.comparison.records import ComparisonRecord, Row, Spread
 from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, reference_row
 from train.display.formatting import figure, signed, signed_interval
+from train.measures.records import Interval
 
 _QUOTED = "\N{LEFT DOUBLE QUOTATION MARK}{}\N{RIGHT DOUBLE QUOTATION MARK}"
 _STATES = ("done", "failed", "running", "open")
@@ -74,17 +75,22 @@ def _claim(record: ComparisonRecord, row: Row, rule: str) -> str:
 
 def _reservations(best: dict[str, Row]) -> list[str]:
     differences = {rule: figures(row)[rule].difference for rule, row in best.items()}
-    uncertain = [
-        rule
-        for rule, difference in differences.items()
-        if difference is not None
-        and difference.interval
-        and difference.interval[0] <= 0 <= difference.interval[1]
-    ]
+    intervals = {
+        rule: difference.interval for rule, difference in differences.items() if difference is not None
+    }
+    uncertain = [rule for rule, ends in intervals.items() if ends is not None and _includes_zero(ends)]
     sentences = []
     if uncertain:
         where = "" if len(uncertain) == len(best) else f" under {uncertain[0]}"
         sentences.append(f"The interval includes 0{where}: the difference may be chance.")
-    if min(len(row.seeds) for row in best.values()) < 2:
-        sentences.append("There is one seed: how far the figures vary between trainings is not known.")
+    seeds = [len(row.seeds) for row in best.values()]
+    seeds += [difference.seeds for difference in differences.values() if difference is not None]
+    if min(seeds) < 2:
+        sentences.append("With one seed, how far the figures vary between trainings is not known.")
     return sentences
+
+
+def _includes_zero(ends: Interval) -> bool:
+    """Return whether an interval includes 0 at the decimal places that are shown."""
+    low, high = (round(end, 3) for end in ends)
+    return low <= 0 <= high

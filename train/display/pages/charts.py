@@ -124,7 +124,9 @@ def draw_bars(
         axes.set_ylim(0, top)
         axes.set_xlim(-0.7, len(bars) - 0.3)
         names = [bar.name for bar in bars] if named else []
-        axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
+        axes.set_xticks(
+            range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor", parse_math=False
+        )
         axes.tick_params(axis="x", length=0)
 
     return BarChart(title, bars, _drawing(salt, width, draw))

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 
 from train.display.formatting import duration, figure, interval, percent, signed, signed_interval, significant
 from train.display.pages.charts import INK
@@ -29,8 +28,3 @@ def render_page(template: Path, **values: Any) -> str:
     environment.filters |= {formatter.__name__: formatter for formatter in _FORMATTERS}
     environment.globals["ink"] = INK
     return environment.get_template(template.name).render(values)
-
-
-def hex_colors(colors: np.ndarray) -> list[str]:
-    """Return colors, uint8 [n, 3], as "#rrggbb"."""
-    return ["#{:02x}{:02x}{:02x}".format(*color) for color in colors.tolist()]

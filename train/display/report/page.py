@@ -9,7 +9,8 @@ import numpy as np
 
 from train.data.example import VOID
 from train.display.breakdown_rows import component_rows, confusion_rows
-from train.display.pages.rendering import hex_colors, render_page
+from train.display.pages.colors import hex_colors
+from train.display.pages.rendering import render_page
 from train.display.pictures import HEAT_TICKS, class_colors, heat_colors
 from train.display.report.config_tree import config_tree
 from train.display.report.curves import learning_curves, loss_share_curves

@@ -7,7 +7,7 @@ import pytest
 from tests.train.comparison_records import comparison, row_figures
 from train.display.comparison.bars import bar_figures
 from train.display.comparison.heat_maps import heat_maps
-from train.display.pages.series import NEUTRAL, series_colors
+from train.display.pages.colors import NEUTRAL
 
 OBJECTIVES = ["cross-entropy", "focal", "paper"]
 NETWORKS = ["UNet", "FCN"]
@@ -136,10 +136,3 @@ def test_equal_figures_have_the_lowest_color():
         cell for line in heat_maps(dataclasses.replace(record, rows=equal))[0].rows.values() for cell in line
     ]
     assert {cell and cell.fraction for cell in cells} == {0}
-
-
-def test_colors_of_a_series_differ_and_end_with_yellow():
-    colors = series_colors(9)
-    assert len(set(colors)) == 9
-    assert colors[6] == "#f0e442"
-    assert series_colors(2) == colors[:2]

@@ -154,6 +154,7 @@ def test_names_are_escaped(write):
         dataclasses.replace(bars, cells=[cell(evil, {}), failed]),
         [compared_picture("one")._replace(name=evil)],
     )
+    page += write(comparison({"objective": [evil, "$x_{", "$", "paper"]}))  # as names below bars
     page += write(comparison({evil: ["0.5", "0.9"], "beta": ["1", "2"], "objective": [evil, "paper"]}))
     assert "<img src=x" not in page
     assert "<script" not in page

@@ -41,6 +41,8 @@ def test_an_interval_that_includes_zero_is_said():
     assert "The interval includes 0: the difference may be chance." in both
     one = text(with_paper(row_figures(0.7, 0.1), row_figures(0.62, 0.01)))
     assert "The interval includes 0 under thresholds and minimum areas: the" in one
+    assert "interval 0.000 to" in text(with_paper(row_figures(0.62, 0.0204), row_figures(0.7, 0.1)))
+    assert "includes 0 under most" in text(with_paper(row_figures(0.62, 0.0204), row_figures(0.7, 0.1)))
     assert "includes 0" not in text(with_paper(row_figures(0.7, 0.1), row_figures(0.72, 0.1)))
 
 
@@ -48,7 +50,9 @@ def test_one_seed_is_said():
     figures = row_figures(0.7, difference=Difference(1, 0.1, None), iou=Spread(0.7, None))
     sentences = text(with_paper(figures, figures, seeds=["0"]))
     assert "0.700 under most probable classes (+0.100 against “cross-entropy”) and" in sentences
-    assert sentences.endswith("There is one seed: how far the figures vary between trainings is not known.")
+    assert sentences.endswith("With one seed, how far the figures vary between trainings is not known.")
+    shared = row_figures(0.7, difference=Difference(1, 0.1, None))
+    assert "With one seed" in text(with_paper(shared, row_figures(0.7, 0.1)))
     assert "one seed" not in text(comparison())
 
 

@@ -203,7 +203,7 @@ class Compare(ConfigCommand):
             config_file=self.config_file,
             data_dir=self.data_dir,
             source=self.source,
-            run_dir=run_dir,
+            run_dir=epath.Path(run_dir),
             memory=self.memory,
             compilation_cache=self.compilation_cache,
         )

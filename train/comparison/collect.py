@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from train import configfile
-from train.comparison.definition import FOLD, OBJECTIVE, SEED, Cell, Comparison, axes, row_levels, row_name
+from train.comparison.definition import Cell, Comparison, axes, row_levels, row_name
 from train.comparison.figures import BySeed, join_folds, row_figures
-from train.comparison.records import CellRecord, ComparisonRecord, Row
+from train.comparison.records import FOLD, OBJECTIVE, SEED, CellRecord, ComparisonRecord, Row
 from train.errors import UserError
 from train.measures.records import EpochRecord, Evaluation
 from train.paths import AnyPath
@@ -84,10 +84,10 @@ def collect(comparison: Comparison, title: str, collected: Sequence[Collected]) 
     records = []
     for levels, by_seed in rows.values():
         name = row_name(levels, named)
-        compared_with = rows.get(_key(levels | {OBJECTIVE: reference})) if reference else None
-        own = compared_with is None or compared_with[0] == levels
+        key = _key(levels | {OBJECTIVE: reference}) if reference else None
+        compared_with = rows[key][1] if key in rows and key != _key(levels) else None
         most_probable, decided = (
-            row_figures(by_seed, None if own else compared_with[1], rule)
+            row_figures(by_seed, compared_with, rule)
             for rule in (lambda counts: counts.most_probable, lambda counts: counts.decided)
         )
         records.append(

@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 
 from train.comparison.fields import replace_field
+from train.comparison.records import FOLD, MODEL, OBJECTIVE, SEED
 from train.config import Config, Term
 from train.errors import UserError, suggestion
-
-OBJECTIVE, MODEL, FOLD, SEED = "objective", "model", "fold", "seed"
-"""Names of the axes that every comparison may have."""
 
 Settings = Mapping[str, Any]
 """Values of fields of a config, by path."""

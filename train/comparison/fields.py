@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -44,12 +45,14 @@ def _replace(node: Any, keys: list[str], value: Any, path: str) -> Any:
         if key not in node and not is_option:
             raise UserError(f"{path}: there is no {key}; {suggestion(key, list(node), 'there are')}")
         return {**node, key: _replace(node[key], rest, value, path) if key in node else value}
-    names = [field.name for field in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
+    fields = dataclasses.fields(node) if dataclasses.is_dataclass(node) else ()
+    names = [field.name for field in fields if field.name not in ("parent", "name")]
     if key not in names:
         raise UserError(f"{path}: there is no field {key}; {suggestion(key, names, 'there are')}")
     changed = {key: _replace(getattr(node, key), rest, value, path)}
+    replace = node.clone if isinstance(node, nn.Module) else functools.partial(dataclasses.replace, node)
     try:
-        return node.clone(**changed) if isinstance(node, nn.Module) else dataclasses.replace(node, **changed)
+        return replace(**changed)
     except TypeError as error:
         raise UserError(f"{path}: {value!r} is refused ({error})") from error
 

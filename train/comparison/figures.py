@@ -98,12 +98,15 @@ def difference(row: BySeed, reference: BySeed, rule: Rule) -> Difference:
     weights = resample_weights(groups)
     # [seeds, resamples]
     differences = np.stack(
-        [np.subtract(*(defect_mean(resampled_ious(rule(c), weights)) for c in pair)) for pair in pairs]
+        [
+            defect_mean(resampled_ious(rule(a), weights)) - defect_mean(resampled_ious(rule(b), weights))
+            for a, b in pairs
+        ]
     )
     drawn = np.random.default_rng(1).integers(len(seeds), size=(RESAMPLES, len(seeds)))
     resampled = differences[drawn, np.arange(RESAMPLES)[:, None]].mean(1)
-    shown = sum(images_that_show(rule(c))[:, 1:].any(1) for pair in pairs for c in pair) > 0
-    values = [np.subtract(*(_headline(rule(c), c.classes) for c in pair)) for pair in pairs]
+    shown = np.any([images_that_show(rule(c))[:, 1:].any(1) for pair in pairs for c in pair], axis=0)
+    values = [_headline(rule(a), a.classes) - _headline(rule(b), b.classes) for a, b in pairs]
     return Difference(
         seeds=len(seeds),
         mean=or_none(float(np.mean(values))),

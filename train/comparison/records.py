@@ -9,6 +9,9 @@ from typing import Literal
 
 from train.measures.records import Interval
 
+OBJECTIVE, MODEL, FOLD, SEED = "objective", "model", "fold", "seed"
+"""Names of the axes that any comparison may have. The cells of a row differ in fold and seed alone."""
+
 
 @dataclass(frozen=True)
 class Spread:

@@ -65,7 +65,7 @@ def defect_mean(ious: np.ndarray) -> np.ndarray:
 
 def images_that_show(counts: ConfusionCounts) -> np.ndarray:
     """Return which images show each class, labeled or predicted, bool [images, classes]."""
-    return np.greater(sum(counts), 0)
+    return np.stack(counts).any(0)
 
 
 def interval(resampled: np.ndarray, groups: Sequence[str], shown: np.ndarray) -> Interval | None:

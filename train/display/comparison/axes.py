@@ -5,12 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from train.comparison.records import ComparisonRecord, Row, RowFigures
-
-OBJECTIVE, MODEL = "objective", "model"
-"""Axes whose levels are names of their own."""
-_WITHIN_ROW = ("fold", "seed")
-"""Axes along which the cells of a row differ."""
+from train.comparison.records import FOLD, MODEL, OBJECTIVE, SEED, ComparisonRecord, Row, RowFigures
 
 MOST_PROBABLE, DECIDED = "most probable classes", "thresholds and minimum areas"
 """The two decision rules."""
@@ -32,7 +27,7 @@ def figures(row: Row) -> dict[str, RowFigures]:
 
 def row_axes(record: ComparisonRecord) -> dict[str, list[str]]:
     """Return the levels of the axes that tell rows apart, those with one level included."""
-    return {axis: levels for axis, levels in record.axes.items() if axis not in _WITHIN_ROW}
+    return {axis: levels for axis, levels in record.axes.items() if axis not in (FOLD, SEED)}
 
 
 def varied_axes(record: ComparisonRecord) -> dict[str, list[str]]:

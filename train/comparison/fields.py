@@ -45,8 +45,7 @@ def _replace(node: Any, keys: list[str], value: Any, path: str) -> Any:
         if key not in node and not is_option:
             raise UserError(f"{path}: there is no {key}; {suggestion(key, list(node), 'there are')}")
         return {**node, key: _replace(node[key], rest, value, path) if key in node else value}
-    fields = dataclasses.fields(node) if dataclasses.is_dataclass(node) else ()
-    names = [field.name for field in fields if field.name not in ("parent", "name")]
+    names = [name for name in getattr(node, "__dataclass_fields__", ()) if name not in ("parent", "name")]
     if key not in names:
         raise UserError(f"{path}: there is no field {key}; {suggestion(key, names, 'there are')}")
     changed = {key: _replace(getattr(node, key), rest, value, path)}

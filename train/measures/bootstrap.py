@@ -38,7 +38,7 @@ def iou_intervals(counts: ConfusionCounts, groups: Sequence[str], classes: Seque
     shown = images_that_show(counts)
     return IoUIntervals(
         groups=len(set(groups)),
-        headline=interval(defect_mean(ious), groups, shown[:, 1:].any(1)),
+        headline=interval(defect_mean(ious), groups, np.any(shown[:, 1:], axis=1)),
         classes={name: interval(ious[:, k], groups, shown[:, k]) for k, name in enumerate(classes)},
     )
 
@@ -65,7 +65,7 @@ def defect_mean(ious: np.ndarray) -> np.ndarray:
 
 def images_that_show(counts: ConfusionCounts) -> np.ndarray:
     """Return which images show each class, labeled or predicted, bool [images, classes]."""
-    return np.stack(counts).any(0)
+    return np.any(np.stack(counts), axis=0)
 
 
 def interval(resampled: np.ndarray, groups: Sequence[str], shown: np.ndarray) -> Interval | None:

@@ -130,6 +130,7 @@ def test_a_finished_run_is_only_evaluated_again(run, prepared):
     assert ((run / "metrics.jsonl").read_text(), (run / "evaluation.json").read_text()) == before
 
 
+@pytest.mark.slow
 def test_a_balanced_run_has_the_steps_of_its_sampling_and_can_be_evaluated(prepared, tmp_path):
     # Of these 16 images 5 show a defect, so an epoch has 10, which make one step of 8.
     options = ["--data.seed", "5", "--sampling.balanced", "--sampling.centered", "0.5", "--epochs", "2"]

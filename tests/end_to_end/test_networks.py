@@ -44,6 +44,7 @@ def test_a_network_is_trained_evaluated_and_reported(name, tmp_path, resnet):
     assert (run / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_training_starts_from_the_pretrained_weights_and_keeps_them(resnet, tmp_path):
     config = dataclasses.replace(configs["pspnet"], pretrained=str(resnet))
     experiment = Experiment(config, DataFacts(("background", "defect"), 1, 50, 20, "abc"))

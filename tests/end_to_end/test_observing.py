@@ -38,10 +38,12 @@ def runs(tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 def test_watching_changes_nothing(runs):
     assert rows(runs / "watched") == rows(runs / "plain")
 
 
+@pytest.mark.slow
 def test_every_figure_is_a_curve_and_predictions_are_shown(runs):
     epochs = read_rows(runs / "watched" / "metrics.jsonl", EpochRecord)
     result = events(runs / "watched" / "tensorboard")
@@ -58,11 +60,13 @@ def test_every_figure_is_a_curve_and_predictions_are_shown(runs):
     assert {(image.height, image.width) for image in images} == {(32, 32)}
 
 
+@pytest.mark.slow
 def test_a_profile_shows_steps(runs):
     [trace] = (runs / "watched" / "profile").rglob("*.xplane.pb")
     assert b"train_step" in trace.read_bytes()
 
 
+@pytest.mark.slow
 def test_quiet_is_a_line_with_the_time_for_each_thing(runs, capsys):
     command = ["fit", str(TINY), "--run-dir", str(runs / "quiet"), "--data-dir", str(runs / "prepared")]
     assert main([*command, "--epochs", "1", "--quiet"]) == 0

@@ -145,6 +145,7 @@ def steps_of(experiment: Experiment, count: int) -> list[Any]:
 FACTS = DataFacts(("background", "defect"), 1, 16, 5, "abc")
 
 
+@pytest.mark.slow
 def test_the_average_weighs_each_step_by_the_decay_and_forgets_the_start():
     decay = 0.9
     states = steps_of(Experiment(dataclasses.replace(tiny, ema=decay), FACTS), 4)

@@ -17,7 +17,7 @@ from train.run.checkpoints import Checkpoints
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("step", [0, 3, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 2, 5))])
+@pytest.mark.parametrize("step", [3, *(pytest.param(step, marks=pytest.mark.slow) for step in (0, 1, 2, 5))])
 def test_a_run_that_was_asked_to_stop_ends_as_if_nothing_had_been(
     step, run, prepared, tmp_path, monkeypatch, capsys
 ):
@@ -43,6 +43,7 @@ def test_sigterm_is_answered_between_steps_with_a_checkpoint(prepared, tmp_path)
     assert error.decode() == f"stopped after step {done} of 2000; the same command goes on from there\n"
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_as_if_nothing_had_been(run, prepared, tmp_path):
     again = tmp_path / "killed"
     arguments = [sys.executable, "-m", "train", *command(again, prepared)]

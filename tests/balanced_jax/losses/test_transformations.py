@@ -11,6 +11,12 @@ from tests.balanced_jax.losses.table import ROWS
 from tests.balanced_jax.tolerance import assert_close
 
 every_loss = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+FEW = ("softmax_truncated_cross_entropy", "balanced_loss", "dice_loss", "sigmoid_focal_loss")
+"""A map with branches, a mask made inside, a loss of regions and one of several labels a pixel."""
+few_losses = pytest.mark.parametrize(
+    "row",
+    [pytest.param(r, id=r.name, marks=() if r.name in FEW else pytest.mark.slow) for r in ROWS],
+)
 every_number = pytest.mark.parametrize(
     ("row", "name"),
     [
@@ -21,7 +27,7 @@ every_number = pytest.mark.parametrize(
 )
 
 
-@every_loss
+@few_losses
 def test_jit_vmap_and_a_loop_are_the_eager_call(row):
     arguments = example(row)
 
@@ -40,7 +46,7 @@ def test_jit_vmap_and_a_loop_are_the_eager_call(row):
             assert_close(actual, wanted, arguments[0])
 
 
-@every_loss
+@few_losses
 def test_scan_and_remat_are_the_eager_call(row):
     logits, labels, weights, _ = example(row)
 

@@ -43,6 +43,7 @@ def test_both_ways_of_counting_give_the_count(window, num_classes, shape):
         np.testing.assert_array_equal(counts, expected)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(
     labels=arrays(np.int16, (9, 8), elements=st.sampled_from([*range(-2, 9), 255, 300])),

@@ -151,16 +151,17 @@ def new_torch_results(name):
     return make_references.network(CASES[name])
 
 
+FEW = ("unet", "segnet", "fcn8s")
+"""Networks that are compared with PyTorch; the others, whose encoder is deeper, are slow tests."""
+
+
 # One test per network: most of its time is spent on compiling, once for all results.
 @pytest.mark.parametrize(
     "torch_results", [networks.torch_results, pytest.param(new_torch_results, marks=pytest.mark.torch)]
 )
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name in ("fcn8s without norms", "deeplabv3+") else name
-        for name in CASES
-    ],
+    [pytest.param(name, marks=pytest.mark.slow) if name not in FEW else name for name in CASES],
 )
 def test_logits_gradient_and_statistics_equal_those_of_pytorch(name, torch_results):
     results, expected = flax_results(name), torch_results(name)

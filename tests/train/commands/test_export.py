@@ -40,6 +40,10 @@ MODELS = {
     "deeplabv3plus": DeepLabV3(width=4, blocks=(1, 1, 1, 1), output_stride=16, decoder=True),
     **NETWORKS,
 }
+each_model = pytest.mark.parametrize(
+    "name",
+    [name if name in ("unet", "segnet") else pytest.param(name, marks=pytest.mark.slow) for name in MODELS],
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,7 +79,7 @@ def session(file):
     return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("name", MODELS)
+@each_model
 def test_stablehlo_takes_any_number_of_images_of_any_size(name):
     ours = network(MODELS[name])
     exported = jax.export.deserialize(bytearray(to_stablehlo(ours, 3)))
@@ -87,7 +91,7 @@ def test_stablehlo_takes_any_number_of_images_of_any_size(name):
 
 
 @pytest.mark.parametrize("size", [(50, 37), pytest.param((256, 230), marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", MODELS)
+@each_model
 def test_onnx_takes_any_number_of_images_of_its_size(name, size):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("jax2onnx")

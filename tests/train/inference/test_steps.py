@@ -91,6 +91,7 @@ def evaluation_batch() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_validation_counts_as_evaluation_does_and_measures_the_shares_of_the_objective():
     given = evaluation_batch()
     state = fresh_state(optax.sgd(1.0))

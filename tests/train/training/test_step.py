@@ -81,6 +81,7 @@ def test_eight_devices_train_as_one_does():
     assert (classes_of(one) == classes_of(eight)).mean() > 0.999
 
 
+@pytest.mark.slow
 def test_a_step_in_parts_is_the_step_of_the_whole_batch():
     # Group norm, because batch norm sees one part at a time; the void of the batch is not evenly shared.
     usual = {"objective": OBJECTIVE, "steps": 2, "model": UNet(num_classes=3, width=4, depth=1, norm="group")}
@@ -104,6 +105,7 @@ class Scored(nn.Module):
         return Convolution(3, name="logits")(Dropout(0.5, Mode(train))(x))
 
 
+@pytest.mark.slow
 def test_what_is_dropped_depends_neither_on_the_devices_nor_on_the_parts():
     one, eight = both(objective=OBJECTIVE, steps=2, model=Scored())
     chex.assert_trees_all_close(one, eight, atol=2e-6)
@@ -159,7 +161,10 @@ def breaks_on_class_2(logits, labels, *, weights=None):
     return jnp.where((labels == 2).any(), jnp.nan, softmax_cross_entropy(logits, labels, weights=weights))
 
 
-@pytest.mark.parametrize(("skip", "kept"), [(0, 1), (1, 3), (2, 5)])
+@pytest.mark.parametrize(
+    ("skip", "kept"),
+    [(1, 3), *(pytest.param(*numbers, marks=pytest.mark.slow) for numbers in ((0, 1), (2, 5)))],
+)
 def test_a_step_that_is_not_finite_leaves_no_trace_and_one_too_many_ends_the_run(skip, kept):
     step = map_training(
         functools.partial(

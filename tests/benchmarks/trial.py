@@ -1,10 +1,10 @@
-"""Objectives compared on one data set: the same network, steps and seeds for each.
+"""Comparison of objectives on one data set, with the same network, number of steps and seeds.
 
     python -m tests.benchmarks.trial CONFIG --source DIR [--seeds 0 1] [--objectives NAME ...]
 
-Every row is one `python -m train fit CONFIG:NAME --seed SEED`, whose command is printed. What is there is not
-run again, and a run that was cut off goes on, so the same command finishes a trial that was stopped. With
-several cores start one trial for each under `taskset`, with other objectives: a small network gains little
+Every row is one `python -m train fit CONFIG:NAME --seed SEED`; each command is printed. Finished runs are not
+repeated and interrupted runs are resumed, so the same command finishes a trial that was stopped. On several
+cores, start one trial per core under `taskset`, each with different objectives: a small network gains little
 from a second core.
 """
 
@@ -25,44 +25,44 @@ from train.run.files import read_record
 
 @dataclass(frozen=True)
 class Trial:
-    """Trains by a config with each objective and seed."""
+    """Train a config with each objective and each seed."""
 
     config: Annotated[Path, tyro.conf.Positional]
-    """The config file."""
+    """Config file."""
     source: Path
-    """The unpacked original of the data set."""
+    """Folder of the unpacked archive of the data set."""
     runs: Path = Path("runs/trial")
-    """Where the runs are kept."""
+    """Folder of the run directories."""
     data_dir: Path = Path("prepared")
-    """Where prepared data lives."""
+    """Folder of prepared data sets."""
     objectives: tuple[str, ...] = field(default_factory=lambda: tuple(OBJECTIVES))
-    """Names of the objectives."""
+    """Objectives to compare, by name."""
     seeds: tuple[int, ...] = (0,)
-    """Seeds of the network, of the order of the images, their crops and changes."""
+    """Seeds of the initial parameters, the order of the images, their crops and augmentation."""
 
 
 def main(trial: Trial) -> None:
-    """Runs what is missing, and prints the table of all that is there."""
+    """Run what is missing, and print the table of all finished runs."""
     for seed in trial.seeds:
         for name in trial.objectives:
             run = run_directory(trial, name, seed)
             if (run / "evaluation.json").exists():
                 continue
             arguments = ["fit", f"{trial.config}:{name}", "--seed", seed, "--run-dir", run]
-            places = ["--source", trial.source, "--data-dir", trial.data_dir]
-            command = [sys.executable, "-m", "train", *map(str, [*arguments, *places])]
+            folders = ["--source", trial.source, "--data-dir", trial.data_dir]
+            command = [sys.executable, "-m", "train", *map(str, [*arguments, *folders])]
             print(*command[1:], flush=True)
             subprocess.run(command, check=True)
     print("\n".join(table(trial)))
 
 
 def run_directory(trial: Trial, name: str, seed: int) -> Path:
-    """Where the run of an objective and a seed is kept."""
+    """Return the run directory of an objective and a seed."""
     return trial.runs / f"{trial.config.stem}-{name}-{seed}"
 
 
 def table(trial: Trial) -> Iterator[str]:
-    """Data-set figures of every run on the test part, as a table of the README."""
+    """Yield the lines of a Markdown table: data-set figures of every finished run on the test part."""
     header = None
     for name in OBJECTIVES:
         for seed in trial.seeds:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from train.data.pixels import visible
+from train.data.pixels import channels_to_display
 from train.display.pictures import class_layer, enlarge, heatmap
 
 _SIDE = 400
@@ -120,7 +120,7 @@ def _frame(picture: Picture | CostPicture) -> dict[str, Any]:
         "width": width,
         "height": height,
         "small": max(height, width) < _SIDE // 2,
-        "image": _data_uri(_shrink(visible(picture.image), _SIDE)),
+        "image": _data_uri(_shrink(channels_to_display(picture.image), _SIDE)),
         "label": _layer(picture.label),
     }
 

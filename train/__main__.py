@@ -12,7 +12,7 @@ from train.commands.predict import Predict
 from train.commands.prepare import Prepare
 from train.commands.stats import Stats
 from train.errors import Interrupted, NonFinite, UserError, suggestion
-from train.run.log import console_handler, log_to
+from train.run.log import console_handler, escape_unencodable, log_to
 
 COMMANDS: dict[str, type[Command]] = {
     "prepare": Prepare,
@@ -44,6 +44,7 @@ def usage() -> str:
 
 def main(arguments: list[str]) -> int:
     """Run a command and return its exit code, as listed in the README."""
+    escape_unencodable()
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 2

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from train.data.example import PARTS
-from train.data.pixels import visible
+from train.data.pixels import channels_to_display
 from train.data.prepare import Part, Prepared, Record
 from train.run.log import progress
 
@@ -131,7 +131,7 @@ def _detail(image: np.ndarray) -> np.ndarray:
 
 
 def _gray(image: np.ndarray) -> Image.Image:
-    image = visible(image)
+    image = channels_to_display(image)
     return Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).convert("L")
 
 

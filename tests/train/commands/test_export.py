@@ -81,11 +81,11 @@ def session(file):
 
 @each_model
 def test_stablehlo_takes_any_number_of_images_of_any_size(name):
-    ours = network(MODELS[name])
-    exported = jax.export.deserialize(bytearray(to_stablehlo(ours, 3)))
+    original = network(MODELS[name])
+    exported = jax.export.deserialize(bytearray(to_stablehlo(original, 3)))
     assert exported.platforms == ("cpu", "cuda", "tpu")
     for shape in ((1, 48, 96), (3, 50, 37)):
-        result, expected = (quickly(f)(images(*shape)) for f in (exported.call, ours))
+        result, expected = (quickly(f)(images(*shape)) for f in (exported.call, original))
         # Rounding: seen 2e-6.
         np.testing.assert_allclose(result, expected, rtol=0, atol=2e-5)
 
@@ -95,11 +95,11 @@ def test_stablehlo_takes_any_number_of_images_of_any_size(name):
 def test_onnx_takes_any_number_of_images_of_its_size(name, size):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("jax2onnx")
-    ours = network(MODELS[name])
-    file = to_onnx(ours, (*size, 3), {})
+    original = network(MODELS[name])
+    file = to_onnx(original, (*size, 3), {})
     onnx.checker.check_model(file, full_check=True)
     shown = images(3, *size)
-    expected = quickly(ours)(shown)
+    expected = quickly(original)(shown)
     for batch in (1, 3):
         (result,) = session(file).run(None, {"images": shown[:batch]})
         assert (result.dtype, result.shape) == (np.float32, (batch, *size, 3))

@@ -162,8 +162,8 @@ def test_the_maps_of_all_terms_add_up_with_their_scales():
         "ce": Term(softmax_cross_entropy, scale=Ramp(0.0, 2.0)),
         "focal": Term(softmax_focal_loss, scale=3.0),
     }
-    wanted = softmax_cross_entropy(logits, labels) + 3 * softmax_focal_loss(logits, labels)
-    np.testing.assert_allclose(total_cost(objective, logits, labels, 0.5), wanted, rtol=1e-6)
+    expected = softmax_cross_entropy(logits, labels) + 3 * softmax_focal_loss(logits, labels)
+    np.testing.assert_allclose(total_cost(objective, logits, labels, 0.5), expected, rtol=1e-6)
 
 
 def test_the_mask_of_a_term_holds_what_balanced_loss_makes_itself():

@@ -89,9 +89,9 @@ class Folder(DataSet):
             return
         raise UserError(problem)
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> "FolderSurfaces":
+    def builder(self, *, data_dir: Path, source: Path | None) -> "FolderBuilder":
         """Return the builder for the present files of the folder; `source` is not used."""
-        return FolderSurfaces(self, data_dir=data_dir)
+        return FolderBuilder(self, data_dir=data_dir)
 
     @property
     def decoding(self) -> Decoding:
@@ -107,7 +107,7 @@ class _Pair(NamedTuple):
     label_image: Path
 
 
-class FolderSurfaces(SegmentationBuilder):
+class FolderBuilder(SegmentationBuilder):
     """Writes the images of a folder, to a directory that changes with the options and with any file."""
 
     VERSION = tfds.core.Version("1.3.0")

@@ -35,12 +35,12 @@ class Generated(DataSet):
                 f"data: {self} cannot be painted; every part takes at least 1 image and size at least 32"
             )
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> "GeneratedSurfaces":
+    def builder(self, *, data_dir: Path, source: Path | None) -> "GeneratedBuilder":
         """Return the builder of these images; `source` is not used."""
-        return GeneratedSurfaces(self, data_dir=data_dir)
+        return GeneratedBuilder(self, data_dir=data_dir)
 
 
-class GeneratedSurfaces(SegmentationBuilder):
+class GeneratedBuilder(SegmentationBuilder):
     """Writes the images of `surface.paint`."""
 
     VERSION = tfds.core.Version("1.2.0")

@@ -41,12 +41,12 @@ class Severstal(DataSet):
     seed: int = 0
     """Seed of the division into parts."""
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> "SeverstalSurfaces":
+    def builder(self, *, data_dir: Path, source: Path | None) -> "SeverstalBuilder":
         """Return the builder of this division; the archive is read only if the division is not prepared."""
-        return SeverstalSurfaces(self.seed, data_dir=data_dir, source=source)
+        return SeverstalBuilder(self.seed, data_dir=data_dir, source=source)
 
 
-class SeverstalSurfaces(SegmentationBuilder):
+class SeverstalBuilder(SegmentationBuilder):
     """Writes the training images of the archive, named as their files.
 
     An image without a row in the table shows no defect. A copy may lack images, whose rows are then ignored;

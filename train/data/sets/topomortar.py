@@ -47,13 +47,13 @@ class TopoMortar(DataSet):
     validation_labels: _Labels | None = None
     """Labels of the validation part; None for the same kind as in the training part."""
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> "TopoMortarSurfaces":
+    def builder(self, *, data_dir: Path, source: Path | None) -> "TopoMortarBuilder":
         """Return the builder for these labels; the archive is read only if they are not prepared."""
         validation_labels = self.validation_labels or self.labels
-        return TopoMortarSurfaces(self.labels, validation_labels, NAMES, data_dir=data_dir, source=source)
+        return TopoMortarBuilder(self.labels, validation_labels, NAMES, data_dir=data_dir, source=source)
 
 
-class TopoMortarSurfaces(SegmentationBuilder):
+class TopoMortarBuilder(SegmentationBuilder):
     """Writes the images of the archive, named "train/001", each part with one kind of labels."""
 
     VERSION = tfds.core.Version("1.0.0")

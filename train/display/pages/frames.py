@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from train.data.pixels import visible
+from train.data.pixels import channels_to_display
 from train.display.pictures import class_layer, enlarge
 
 SIDE = 400
@@ -45,7 +45,7 @@ def frame_fields(name: str, image: np.ndarray, label: np.ndarray) -> dict[str, A
         "width": width,
         "height": height,
         "small": max(height, width) < SIDE // 2,
-        "image": data_uri(visible(image)),
+        "image": data_uri(channels_to_display(image)),
         "label": layer(label),
     }
 

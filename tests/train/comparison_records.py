@@ -62,6 +62,7 @@ def cell(name: str, levels: Mapping[str, str], **changes) -> CellRecord:
         "versions": VERSIONS,
         "seconds": 90.0,
         "iou": 0.5,
+        "class_weights": {},
     }
     return CellRecord(name=name, levels=dict(levels), **values | changes)
 

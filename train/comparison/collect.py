@@ -35,7 +35,7 @@ def read_cell(cell: Cell, run_dir: AnyPath) -> Collected:
         UserError: the directory belongs to another config.
     """
     if not (run_dir / "config.json").is_file():
-        nothing = CellRecord(cell.name, cell.levels, "open", None, None, None, {}, None, None)
+        nothing = CellRecord(cell.name, cell.levels, "open", None, None, None, {}, None, None, {})
         return Collected(cell, run_dir, nothing)
     head = read_json(run_dir / "config.json")
     if changed := configfile.differences(head["config"], configfile.to_json(cell.config)):
@@ -54,6 +54,7 @@ def read_cell(cell: Cell, run_dir: AnyPath) -> Collected:
         versions=head["versions"],
         seconds=sum(epoch.seconds for epoch in epochs) if epochs else None,
         iou=None if evaluation is None else evaluation.headline,
+        class_weights=head.get("class_weights", {}),
     )
     return Collected(cell, run_dir, record)
 

@@ -94,6 +94,8 @@ class CellRecord:
     """Duration of the training steps so far."""
     iou: float | None
     """Data-set IoU, mean over the defect classes, of most probable classes; None unless done."""
+    class_weights: dict[str, list[float]]
+    """Class weights that were counted on its training part, by their address in the objective."""
 
 
 @dataclass(frozen=True)

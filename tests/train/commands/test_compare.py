@@ -1,24 +1,35 @@
 """`compare`: done cells are kept, failures are named, other processes are left alone; training is stubbed."""
 
+import dataclasses
 import json
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
+from etils import epath
 
 from balanced_jax.metrics import ConfusionCounts
+from balanced_jax.models import UNet
 from tests.tiny import TINY
 from tests.train.records import epoch_record, evaluation
 from train import configfile
 from train.__main__ import main
+from train.commands.compare import Compare
 from train.commands.fit import Fit
+from train.comparison.definition import cells
+from train.config import Input
+from train.configfile import ConfigFile
 from train.data.facts import DataFacts
+from train.data.sets import Generated
 from train.errors import Interrupted, NonFinite
 from train.run import directory
 from train.run.files import write_json, write_rows
 from train.run.lock import locked
 from train.run.results import ImageCounts, write_image_counts, write_label_map
 
+ROOT = Path(__file__).parents[3]
+PAPER = ConfigFile(ROOT / "configs/paper.py", None).named("comparison")
 CELLS = ["cross_entropy-seed_0", "both-seed_0", "cross_entropy-seed_1", "both-seed_1"]
 CLASSES = ("background", "scratch", "spot", "pit")
 FACTS = DataFacts(CLASSES, 1, 16, 8, "abc")
@@ -228,3 +239,34 @@ def test_the_run_directory_stands_for_the_config_of_its_run(compare, trained, tm
     stored = json.loads((run_dir / "config.json").read_text())["config"]
     assert configfile.to_json(command.config) == stored
     assert command.run_dir == run_dir
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAPER)
+def test_a_comparison_of_the_paper_reaches_its_page(name, trained, tmp_path, prepared):
+    names, _ = trained
+    comparison = PAPER[name]
+    base = dataclasses.replace(
+        comparison.base,
+        data=Generated(train=16, validation=4, test=8, size=32, seed=1),  # shows every class
+        model=UNet(width=2),
+        input=Input(crop=(32, 32)),
+        batch_size=8,
+        epochs=2,
+    )
+    comparison = dataclasses.replace(comparison, base=base)
+    compare = Compare(
+        config=base,
+        config_file=ConfigFile(ROOT / "configs/paper.py", name),
+        comparison=comparison,
+        data_dir=prepared,
+        out=epath.Path(tmp_path),
+    )
+    compare.run()
+    assert names == [cell.name for cell in cells(comparison)]
+    page = (tmp_path / "comparison.html").read_text()
+    record = json.loads((tmp_path / "comparison.json").read_text())
+    assert {cell["state"] for cell in record["cells"]} == {"done"}
+    assert all(row["name"] in page for row in record["rows"])
+    published = {row["name"]: row["published"] for row in record["rows"] if row["published"] is not None}
+    assert published == comparison.published

@@ -13,7 +13,7 @@ from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, row_g
 from train.display.comparison.bars import bar_figures
 from train.display.comparison.cells import cell_rows
 from train.display.comparison.heat_maps import heat_maps
-from train.display.comparison.summary import best_row, progress, result
+from train.display.comparison.summary import best_row, progress, remarks, result
 from train.display.pages.colors import hex_colors
 from train.display.pages.frames import Frame, frame_fields, layer
 from train.display.pages.rendering import render_page
@@ -69,6 +69,7 @@ def write_comparison(
         best={rule: best_row(record, rule) for rule in _RULES},
         result=result(record),
         progress=progress(record),
+        remarks=remarks(record),
         defects=record.classes[1:],
         colors=hex_colors(class_colors(len(record.classes))),
         has_deviations=any(rule.iou.deviation is not None for rule in all_figures),

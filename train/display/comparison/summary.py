@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from train.comparison.records import ComparisonRecord, Row, Spread
+from train.comparison.records import OBJECTIVE, ComparisonRecord, Row, Spread
 from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, reference_row
 from train.display.formatting import figure, signed, signed_interval
 from train.measures.records import Interval
@@ -41,6 +41,20 @@ def progress(record: ComparisonRecord) -> str:
     counts = Counter(cell.state for cell in record.cells)
     others = "".join(f", {counts[state]} {state}" for state in _STATES[1:] if counts[state])
     return f"{counts['done']} of {len(record.cells)} cells done{others}"
+
+
+def remarks(record: ComparisonRecord) -> list[str]:
+    """Return a sentence for each objective whose counted class weights are all 1."""
+    equal = {
+        cell.levels[OBJECTIVE]
+        for cell in record.cells
+        if OBJECTIVE in cell.levels and any(set(numbers) == {1.0} for numbers in cell.class_weights.values())
+    }
+    return [
+        f"{_QUOTED.format(name)} weighs every class 1: at least half of the training images show each defect "
+        "class, and then the ratio of the images without a class to those with it is no weight."
+        for name in sorted(equal)
+    ]
 
 
 def spread(value: Spread) -> str:

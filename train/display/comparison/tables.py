@@ -11,7 +11,7 @@ from rich.table import Table
 
 from train.comparison.records import ComparisonRecord, RowFigures, Spread
 from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, row_axes
-from train.display.comparison.summary import progress, spread
+from train.display.comparison.summary import progress, remarks, spread
 from train.display.formatting import drop_zeros, figure, signed
 
 _SPREADS = ("iou", "present", "union", "all", "precision", "recall")
@@ -47,7 +47,7 @@ def comparison_table(record: ComparisonRecord) -> Table:
 
 
 def markdown_table(record: ComparisonRecord) -> str:
-    """Return a Markdown table of the rows with their most important figures."""
+    """Return a Markdown table of the rows with their most important figures, and remarks below it."""
     with_differences, with_published = _has_differences(record), _has_published(record)
     columns, shown = ["row", "seeds"], [True, True]
     for rule in (MOST_PROBABLE, DECIDED):
@@ -65,7 +65,8 @@ def markdown_table(record: ComparisonRecord) -> str:
             ]
         lines.append([*cells, drop_zeros(figure(row.published))])
     lines.insert(1, ["---"] * len(lines[0]))
-    return "".join(_markdown_line(itertools.compress(line, [*shown, with_published])) for line in lines)
+    table = "".join(_markdown_line(itertools.compress(line, [*shown, with_published])) for line in lines)
+    return "\n".join([table, *(f"{remark}\n" for remark in remarks(record))])
 
 
 def csv_table(record: ComparisonRecord) -> str:

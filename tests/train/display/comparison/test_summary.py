@@ -4,7 +4,7 @@ import dataclasses
 
 from tests.train.comparison_records import CLASSES, cell, comparison, open_cell, row, row_figures
 from train.comparison.records import Difference, Spread
-from train.display.comparison.summary import progress, result, spread
+from train.display.comparison.summary import progress, remarks, result, spread
 
 
 def text(record) -> str:
@@ -89,3 +89,19 @@ def test_a_deviation_is_shown_if_there_is_one():
     assert spread(Spread(0.65, 0.0123)) == "0.650 ± 0.012"
     assert spread(Spread(0.65, None)) == "0.650"
     assert spread(Spread(None, None)) == "\N{EN DASH}"
+
+
+def test_class_weights_that_are_all_1_are_remarked_on():
+    weighted = comparison({"objective": ["cross-entropy", "weighted"]})
+    assert remarks(weighted) == []
+    address = "cross_entropy.weights_options.values"
+    for numbers, said in (([1.0, 1.0, 1.0], 1), ([1.0, 9.0, 1.0], 0)):
+        cells = [
+            dataclasses.replace(cell, class_weights={address: numbers})
+            if cell.levels["objective"] == "weighted"
+            else cell
+            for cell in weighted.cells
+        ]
+        found = remarks(dataclasses.replace(weighted, cells=cells))
+        assert len(found) == said
+        assert all("weighted" in remark for remark in found)

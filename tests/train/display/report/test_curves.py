@@ -39,7 +39,7 @@ def test_one_term_and_one_defect_class_need_no_sum_and_no_mean():
 def test_loss_share_curves_show_error_class_and_boundary():
     charts = loss_share_curves([epoch_record(epoch) for epoch in (1, 2, 3)], COLORS)
     assert legends(charts) == {
-        "Share of the loss, over the error": ["epoch 1", "epoch 3"],
+        "Share of the loss, over the error": ["epoch 1", "epoch 2", "epoch 3"],
         "Cumulative shares over the error, epoch 3": ["pixels", "loss", "gradient"],
         "Share of the pixels, by error": ["easy", "critical", "hard"],
         "Share of the loss, by error": ["easy", "critical", "hard"],

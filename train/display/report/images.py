@@ -141,7 +141,7 @@ def _heatmap(time: str, cost: np.ndarray) -> Heatmap:
 
 
 def _shrink(pixels: np.ndarray, side: int) -> Image.Image:
-    """Return a picture whose longer side is at most so many pixels."""
+    """Return a picture whose longer side is at most `side` pixels."""
     image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
     factor = min(1.0, side / max(image.size))
     width, height = (max(1, round(factor * length)) for length in image.size)

@@ -23,9 +23,13 @@ from train.config import Config
 from train.errors import UserError, suggestion
 from train.paths import AnyPath
 
+<<<<<<< HEAD
 Found = TypeVar("Found")
 
 _OWN_MODULE = "config"
+=======
+_CONFIG_MODULE = "config"
+>>>>>>> leftovers
 """Module name of the functions and classes that a config file defines."""
 
 
@@ -126,7 +130,7 @@ def from_json(value: Any, config_file: AnyPath) -> Any:
 
     Args:
         value: JSON values.
-        config_file: the config file, which is run if it defined an object.
+        config_file: the config file, which is run if the values name an object that it defines.
     """
     if isinstance(value, list):
         return tuple(from_json(item, config_file) for item in value)
@@ -171,7 +175,7 @@ def public_address(thing: Any) -> str | None:
 
 
 def _field_names(value: Any) -> list[str]:
-    """Fields that make an object; linen adds two that say where a module stands in another."""
+    """Return the fields that make an object, without those by which linen places a module in another."""
     names = [field.name for field in dataclasses.fields(value) if field.init]
     return [n for n in names if n not in ("parent", "name")] if isinstance(value, nn.Module) else names
 
@@ -188,15 +192,15 @@ def _address(thing: Any, where: str) -> str:
 
 def _find(address: str, config_file: AnyPath) -> Any:
     module_name, name = address.split(":")
-    module = _run(config_file) if module_name == _OWN_MODULE else importlib.import_module(module_name)
+    module = _run(config_file) if module_name == _CONFIG_MODULE else importlib.import_module(module_name)
     return getattr(module, name)
 
 
 @functools.cache
 def _run(path: AnyPath) -> ModuleType:
-    module = ModuleType(_OWN_MODULE)
+    module = ModuleType(_CONFIG_MODULE)
     module.__file__ = str(path)
-    sys.modules[_OWN_MODULE] = module
+    sys.modules[_CONFIG_MODULE] = module
     try:
         exec(compile(path.read_bytes(), path, "exec"), vars(module))
     except UserError as error:  # of a dataclass that refuses its numbers

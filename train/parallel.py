@@ -25,7 +25,7 @@ Tree = TypeVar("Tree")
 
 
 class Process(NamedTuple):
-    """What a process is told of the other processes of a run."""
+    """Arguments of `jax.distributed.initialize`, by which a process finds the other processes of a run."""
 
     coordinator: str | None
     """HOST:PORT where the first process listens; None: jax asks the environment (SLURM, Open MPI, TPU
@@ -104,7 +104,7 @@ def inference_batch_size(batch_size: int, size: tuple[int, int]) -> int:
 
     Args:
         batch_size: of training, over all devices; the upper limit.
-        size: height and width of the images; large images are fewer.
+        size: height and width of the images; larger images make smaller batches.
     """
     devices = jax.local_device_count()
     return devices * max(1, min(batch_size // devices, _PIXELS_PER_DEVICE // math.prod(size)))
@@ -173,7 +173,7 @@ def unshard(outputs: Any) -> Any:
 
 
 def local_positions(count: int) -> list[int]:
-    """Positions among `count` examples that this host evaluates, as many as any host; the last may repeat."""
+    """Positions of the examples that this host evaluates, equally many on all hosts; the last may repeat."""
     hosts = jax.process_count()
     return [min(i, count - 1) for i in range(jax.process_index(), -(-count // hosts) * hosts, hosts)]
 

@@ -26,7 +26,7 @@ class Command(ABC):
     @classmethod
     @abstractmethod
     def parse(cls, name: str, arguments: list[str]) -> Self:
-        """Return the command that the arguments after its name make; a wrong argument exits with 2."""
+        """Return the command for the arguments after its name; a wrong argument exits with 2."""
 
     @abstractmethod
     def run(self) -> None:

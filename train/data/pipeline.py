@@ -43,7 +43,7 @@ def training_batches(
 
     Args:
         examples: with labels.
-        size: height and width that examples are resized to; None keeps theirs.
+        size: height and width that examples are resized to; None keeps their own.
         crop: height and width of a random window of each example; None takes whole examples, which must then
             be of one size.
         centered: probability that a window is centered on a pixel of a defect, in images that show one.

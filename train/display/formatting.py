@@ -17,7 +17,7 @@ def figure(value: float | None, places: int = 3) -> str:
 
 
 def significant(value: float | None, digits: int) -> str:
-    """Format a number with so many significant digits at most, without an exponent."""
+    """Format a number with at most `digits` significant digits, without an exponent."""
     if value is None or math.isnan(value):
         return _DASH
     return np.format_float_positional(value, precision=digits, fractional=False, trim="-")

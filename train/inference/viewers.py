@@ -75,7 +75,7 @@ def validator(
 ) -> Callable[[State, Examples], tuple[Figures, LossShares]]:
     """Return a function that computes the figures and the loss shares of a part.
 
-    Each host takes its share of the examples and receives the results of the others.
+    Each host evaluates a part of the examples and receives the results of the other hosts.
     """
     classes, objective = experiment.facts.classes, experiment.config.objective
     step = functools.partial(validation_step, canvas=canvas, objective=objective, steps=experiment.steps)

@@ -17,7 +17,7 @@ _PERCENTILES = (2.5, 97.5)
 
 
 def resample_weights(groups: Sequence[str]) -> np.ndarray:
-    """Return how often each resample holds each image, float64 [resamples, images]; the draws are fixed."""
+    """Return how often each resample holds each image, float64 [resamples, images]; the seed is fixed."""
     names, group = np.unique(np.asarray(groups), return_inverse=True)
     drawn = np.random.default_rng(0).integers(len(names) or 1, size=(RESAMPLES, len(names)))
     times = [np.bincount(draw, minlength=len(names)) for draw in drawn]

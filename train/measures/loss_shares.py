@@ -58,7 +58,7 @@ def loss_shares(
     Args:
         sums: of any number of images, as NumPy arrays [images, groups].
         classes: names of the classes.
-        objective, progress: as the sums were made with.
+        objective, progress: those of `loss_share_sums`.
     """
     term, *eps = branch_thresholds(objective, progress)
     eps_inf, eps_sup = (round(float(value), 6) for value in eps)  # as given, not as float32 has them

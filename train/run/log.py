@@ -16,7 +16,7 @@ from train.errors import UserError
 from train.paths import AnyPath
 
 console = Console()
-"""Where all commands print; `quiet` for a quiet run."""
+"""The console that all commands print on; `quiet` silences it."""
 
 log = logging.getLogger("train")
 log.setLevel(logging.INFO)

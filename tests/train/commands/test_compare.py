@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -241,6 +242,24 @@ def test_the_run_directory_stands_for_the_config_of_its_run(compare, trained, tm
     assert command.run_dir == run_dir
 
 
+def ends(levels):
+    """The first and the last level of an axis."""
+    if not isinstance(levels, Mapping):
+        return (levels[0], levels[-1])
+    names = list(levels)
+    return {name: levels[name] for name in {*names[:1], *names[-1:]}}
+
+
+def test_the_ends_of_the_papers_grids_are_cross_entropy_and_no_class_weights():
+    for table in ("table_4", "table_6"):
+        [*_, cell] = [c for c in cells(PAPER[table]) if c.levels["beta"] == "0.0"]
+        term = cell.config.objective["balanced"]
+        assert cell.levels["delta"] == "0.5"
+        assert (term.options["eps_inf"], term.options["eps_sup"]) == (0, 1)
+        assert term.weights_options == {"beta": 0, "window": 7}
+        assert len(PAPER[table].published) == 20
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PAPER)
 def test_a_comparison_of_the_paper_reaches_its_page(name, trained, tmp_path, prepared):
@@ -254,7 +273,12 @@ def test_a_comparison_of_the_paper_reaches_its_page(name, trained, tmp_path, pre
         batch_size=8,
         epochs=2,
     )
-    comparison = dataclasses.replace(comparison, base=base)
+    comparison = dataclasses.replace(
+        comparison,
+        base=base,
+        models=ends(comparison.models),
+        vary={axis: ends(levels) for axis, levels in comparison.vary.items()},
+    )
     compare = Compare(
         config=base,
         config_file=ConfigFile(ROOT / "configs/paper.py", name),
@@ -269,4 +293,5 @@ def test_a_comparison_of_the_paper_reaches_its_page(name, trained, tmp_path, pre
     assert {cell["state"] for cell in record["cells"]} == {"done"}
     assert all(row["name"] in page for row in record["rows"])
     published = {row["name"]: row["published"] for row in record["rows"] if row["published"] is not None}
-    assert published == comparison.published
+    assert published.items() <= comparison.published.items()
+    assert len(published) == (len(names) if comparison.published else 0)

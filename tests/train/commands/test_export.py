@@ -1,5 +1,6 @@
 """Exported networks: equal to the trained one, readable without this project, or refused."""
 
+import functools
 import json
 import re
 import subprocess
@@ -17,6 +18,7 @@ from PIL import Image
 
 from balanced_jax.models import DeepLabV3, UNet
 from tests.tiny import NETWORKS, TINY, config
+from tests.train.commands import refusal
 from train.__main__ import main
 from train.commands import export as module
 from train.commands.export import (
@@ -33,6 +35,7 @@ from train.errors import UserError
 from train.training.experiment import Experiment
 
 ROOT = Path(__file__).parents[3]
+refused = functools.partial(refusal.refused, "export")
 FACTS = DataFacts(("background", "scratch", "pit"), 3, 16, 8, "abc")
 MODELS = {
     "unet": UNet(width=4, depth=2),
@@ -195,14 +198,6 @@ def test_onnx_can_be_left_out(run, tmp_path, monkeypatch, capsys):
 def installed(monkeypatch):
     """As if the packages were there: what is refused before they are used."""
     monkeypatch.setattr(module, "_check_packages", lambda: None)
-
-
-def refused(arguments, capsys):
-    assert main(["export", *map(str, arguments)]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    return error
 
 
 @pytest.mark.usefixtures("installed")

@@ -63,7 +63,7 @@ def read_image(path: Path, decoding: Decoding = DEFAULT_DECODING) -> tuple[np.nd
         path: of the file.
         decoding: with `levels`, values between them become 1 to 254 in even steps; without, images of more
             than 8 bits are refused, because cameras use 10, 12 or 16 of 16 bits. With `channels`, the file
-            must have that number, where alpha is one and each page of a TIFF is one; without, it must be gray
+            must have that number, where alpha and each page of a TIFF count as one; without, it must be gray
             or RGB.
 
     Returns:

@@ -44,7 +44,7 @@ class Folder(DataSet):
     masks: str | None = None
     """Folder of label images, laid out like the images, or a COCO file; None if beside the images."""
     mask_suffix: str = ""
-    """What follows the image's name in a label image's: _mask for a_mask.png; .png with the extension."""
+    """End of the names of label images: _mask for a_mask.png; with a dot, it includes the extension."""
     classes: tuple[str, ...] = ("background", "defect")
     """Names by class id; the first is the background."""
     void: int | None = 255
@@ -56,7 +56,7 @@ class Folder(DataSet):
     levels: tuple[int, int] | None = None
     """Values that are black and white in images with more than 8 bits: 0 4095 for 12 bits."""
     channels: int | None = None
-    """Number of channels of images that are not gray or RGB; alpha is one, and each page of a TIFF is one."""
+    """Number of channels of images that are not gray or RGB; alpha and each page of a TIFF count as one."""
     groups: str | None = None
     """CSV file with columns name and group: images of one group, such as of one item, stay in one part."""
     validation: float = 0.15
@@ -271,7 +271,7 @@ def _by_name(root: Path, files: Iterable[Path], suffix: str) -> dict[str, Path]:
 
 
 def _file_state(path: Path) -> tuple[int, int]:
-    """Return size and modification time, which tell an edited file.
+    """Return size and modification time, which change when a file is edited.
 
     Raises:
         UserError: the file cannot be found, for instance behind a broken link.

@@ -23,13 +23,9 @@ from train.config import Config
 from train.errors import UserError, suggestion
 from train.paths import AnyPath
 
-<<<<<<< HEAD
 Found = TypeVar("Found")
 
-_OWN_MODULE = "config"
-=======
 _CONFIG_MODULE = "config"
->>>>>>> leftovers
 """Module name of the functions and classes that a config file defines."""
 
 

@@ -102,27 +102,3 @@ def _heatmap(time: str, cost: np.ndarray) -> Heatmap:
         mean=float(valid.mean()) if valid.size else math.nan,
         half=half_cost_fraction(cost),
     )
-<<<<<<< HEAD
-=======
-
-
-def _shrink(pixels: np.ndarray, side: int) -> Image.Image:
-    """Return a picture whose longer side is at most `side` pixels."""
-    image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-    factor = min(1.0, side / max(image.size))
-    width, height = (max(1, round(factor * length)) for length in image.size)
-    return image.resize((width, height), Image.Resampling.BOX)
-
-
-def _data_uri(image: Image.Image) -> str:
-    kind, encoded = "png", _encode(image, format="PNG", optimize=True)
-    if len(encoded) > _LARGEST_PNG and image.mode != "RGBA":
-        kind, encoded = "jpeg", _encode(image, format="JPEG", quality=80)
-    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
-
-
-def _encode(image: Image.Image, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, **options)
-    return file.getvalue()
->>>>>>> leftovers

@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.losses [--rounds 9] [--dtype bfloat16] [--out tests/benchmarks/losses.md]
 
-Needs optax, OpenCV (`pip install '.[bench]'`) and PyTorch. Everything runs under `jit`, interleaved in one
-process; a ratio is the median over the rounds. PyTorch runs with one thread and with all, and the faster of
-the two counts. On a machine with a GPU that PyTorch sees, PyTorch is compiled and runs there. The floor
-divided by the figure is the fraction of the memory bandwidth that is reached.
+Needs `pip install '.[bench]'` and PyTorch. Everything runs under `jit`, interleaved in one process; a ratio is
+the median over the rounds. PyTorch runs with one thread and with all, and the faster counts. On a machine with
+a GPU that PyTorch sees, it is compiled and runs there. The floor divided by the figure is the fraction of the
+memory bandwidth that is reached.
 """
 
 import functools
@@ -41,7 +41,6 @@ from balanced_jax.losses import (
 from balanced_jax.masks import balance_mask, confusion_mask
 from tests.benchmarks.timing import Candidate, alternate, ratio, temporary_bytes
 
-COMMAND = "python -m tests.benchmarks.losses"
 CLASSES = (2, 5, 12)
 SHAPE = (8, 512, 512)
 FLOAT32 = np.dtype(np.float32)
@@ -77,8 +76,7 @@ def main(options: Options) -> None:
     lines = [
         f"{jax.default_backend()}, {os.cpu_count()} cores, {platform.machine()}; jax {jax.__version__}, "
         f"PyTorch {torch.__version__}, {'x'.join(map(str, SHAPE))} pixels unless said otherwise, "
-        f"{options.dtype}, "
-        f"median of {options.rounds} rounds; load before the start {os.getloadavg()[0]:.1f}",
+        f"{options.dtype}, median of {options.rounds} rounds; load before the start {os.getloadavg()[0]:.1f}",
         "",
         "| what | C | against | figure | floor | target | |",
         "|---|---|---|---|---|---|---|",
@@ -91,7 +89,7 @@ def main(options: Options) -> None:
         lines.append(f"| {' | '.join(map(str, cells))} |")
         print(lines[-1], flush=True)
     if options.out:
-        options.out.write_text("\n".join([f"    {COMMAND}", "", *lines, ""]))
+        options.out.write_text("\n".join(["    python -m tests.benchmarks.losses", "", *lines, ""]))
 
 
 def figures(rounds: int, dtype: np.dtype) -> Iterator[Figure]:
@@ -345,8 +343,7 @@ def torch_lovasz(logits: jax.Array, labels: jax.Array) -> Candidate:
         y = y[order]
         union = y.sum() + (1 - y).cumsum(0)
         jaccard = 1 - (y.sum() - y.cumsum(0)) / union
-        jaccard[1:] = jaccard[1:] - jaccard[:-1].clone()
-        return torch.dot(errors, jaccard)
+        return torch.dot(errors, torch.diff(jaccard, prepend=jaccard.new_zeros(1)))
 
     def of_image(p: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         costs = [of_class(p[k].flatten(), (y == k).flatten().float()) for k in y.unique().tolist()]

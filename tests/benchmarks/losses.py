@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.losses [--rounds 9] [--dtype bfloat16] [--out tests/benchmarks/losses.md]
 
-Needs `pip install '.[bench]'` and PyTorch. Everything runs under `jit`, interleaved in one process; a ratio is
-the median over the rounds. PyTorch runs with one thread and with all, and the faster counts. On a machine with
-a GPU that PyTorch sees, it is compiled and runs there. The floor divided by the figure is the fraction of the
-memory bandwidth that is reached.
+Needs `pip install '.[bench]'` and PyTorch. Everything runs under `jit`, interleaved in one process; a ratio
+is the median over the rounds. PyTorch runs with one thread and with all, and the faster counts. On a machine
+with a GPU that PyTorch sees, it is compiled and runs there. The floor divided by the figure is the fraction
+of the memory bandwidth that is reached.
 """
 
 import functools

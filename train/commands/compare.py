@@ -29,11 +29,12 @@ from train.data.prepare import prepare
 from train.display.comparison.page import ComparedPicture, write_comparison
 from train.display.comparison.tables import comparison_table, csv_table, markdown_table
 from train.display.formatting import duration
-from train.errors import Interrupted, NonFinite, UserError, suggestion
+from train.errors import Interrupted, NonFinite, UserError, suggestion, writing
 from train.paths import AnyPath
 from train.run import directory
 from train.run.directory import InUse, default_path
 from train.run.files import write_json, write_text
+from train.run.lock import locked
 from train.run.log import console, log, progress, quiet
 from train.run.results import keep_results
 from train.setup import set_up
@@ -69,7 +70,8 @@ class Compare(ConfigCommand):
     """Folder of the comparison, which holds a run directory for each cell; runs/compare-NAME-DIGEST unless
     given."""
     evidence: epath.Path | None = None
-    """Folder that keeps the small results of finished cells; a cell that is kept there counts as done."""
+    """Folder that keeps the small results of finished cells, and the table; a cell that is kept there counts
+    as done."""
     commands: bool = False
     """Print a `fit` command for each open cell, for many machines, instead of training here."""
     memory: float = 4.0
@@ -228,15 +230,20 @@ class Compare(ConfigCommand):
         """Write the record of the comparison, its tables and its page, and keep the results of new cells."""
         everything = list(collected.values())
         record = collect(comparison, self.config_file.title, everything)
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "comparison.json", record)
-        write_text(out / "comparison.csv", csv_table(record))
-        write_text(out / "comparison.md", markdown_table(record))
-        write_comparison(out / "comparison.html", record, self._pictures(record, everything))
+        pictures = self._pictures(record, everything)
+        table = markdown_table(record)
+        # Several processes may work on the cells of one comparison.
+        with writing(f"{out}", "give another --out"), locked(out, wait=True):
+            write_json(out / "comparison.json", record)
+            write_text(out / "comparison.csv", csv_table(record))
+            write_text(out / "comparison.md", table)
+            write_comparison(out / "comparison.html", record, pictures)
         if self.evidence is not None:
             for each in everything:
                 if each.record.state == "done" and each.run_dir.parent == out:
                     keep_results(each.run_dir, self.evidence / each.cell.name)
+            self.evidence.mkdir(parents=True, exist_ok=True)
+            write_text(self.evidence / "comparison.md", table)
 
     def _pictures(self, record: ComparisonRecord, collected: Sequence[Collected]) -> list[ComparedPicture]:
         """Return the images under two objectives; none where the data is not at hand, as for kept results."""

@@ -28,7 +28,7 @@ from train.run.checkpoints import Checkpoints, Choice
 from train.run.directory import check_data, read_run
 from train.run.files import read_record, read_rows, write_json
 from train.run.log import console
-from train.run.results import ImageCounts, pictured, write_image_counts, write_label_map
+from train.run.results import ImageCounts, pictured, remove_label_maps, write_image_counts, write_label_map
 from train.setup import set_up
 from train.training.experiment import Experiment
 from train.training.initial import first_state
@@ -92,6 +92,7 @@ def evaluate(
     most_probable, decided = BreakdownCounts(len(data.classes)), BreakdownCounts(len(data.classes))
     scores = []
     kept = pictured(examples.present)
+    remove_label_maps(run_dir)
     for position, image in enumerate(classify(state, examples)):
         most_probable.add(image.classes, image.label, image.boundary)
         decided.add(without_small(image.decided, minimum_areas), image.label, image.boundary)

@@ -79,6 +79,13 @@ def pictured(present: Sequence[Sequence[int]]) -> list[int]:
     return [defective[i * len(defective) // number] for i in range(number)]
 
 
+def remove_label_maps(run_dir: AnyPath) -> None:
+    """Remove the label maps of an earlier evaluation."""
+    if is_first_host():
+        for path in (run_dir / "label_maps").glob("*.png"):
+            path.unlink()
+
+
 def write_label_map(run_dir: AnyPath, position: int, classes: np.ndarray) -> None:
     """Write the predicted class ids of the image at a position of the part, uint8 [h, w]."""
     if not is_first_host():

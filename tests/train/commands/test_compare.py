@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import os
 import shlex
+import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -96,7 +99,7 @@ def test_cells_are_trained_once_and_compared(compare, trained, tmp_path, capsys)
     out = tmp_path / "out"
     assert names == CELLS
     assert {path.name for path in out.iterdir()} == {
-        *CELLS, "comparison.json", "comparison.csv", "comparison.md", "comparison.html",
+        *CELLS, ".lock", "comparison.json", "comparison.csv", "comparison.md", "comparison.html",
     }  # fmt: skip
     assert "cell 4 of 4: both-seed_1" in capsys.readouterr().out
     record = json.loads((out / "comparison.json").read_text())
@@ -184,6 +187,7 @@ def test_kept_results_are_done_cells(compare, trained, tmp_path):
     names, _ = trained
     evidence = ("--evidence", str(tmp_path / "kept"))
     assert compare("--seeds", "0", *evidence) == 0
+    assert (tmp_path / "kept/comparison.md").read_text() == (tmp_path / "out/comparison.md").read_text()
     kept = {path.name for path in (tmp_path / "kept" / CELLS[0]).iterdir()}
     assert kept == {"config.json", "metrics.jsonl", "evaluation.json", "image_counts.csv", "label_maps"}
     for run in (tmp_path / "out").iterdir():
@@ -295,3 +299,21 @@ def test_a_comparison_of_the_paper_reaches_its_page(name, trained, tmp_path, pre
     published = {row["name"]: row["published"] for row in record["rows"] if row["published"] is not None}
     assert published.items() <= comparison.published.items()
     assert len(published) == (len(names) if comparison.published else 0)
+
+
+def test_the_readmes_array_of_a_cluster_runs_each_cell(tmp_path):
+    [line] = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("sbatch ")]
+    wrapped = shlex.split(line)[-1]
+    (tmp_path / "cells.txt").write_text("echo 'first cell'\necho 'second cell'\n")
+    for number, said in (("1", "first cell\n"), ("2", "second cell\n")):
+        environment = {**os.environ, "SLURM_ARRAY_TASK_ID": number}
+        command = ["sh", "-c", wrapped]
+        assert subprocess.check_output(command, cwd=tmp_path, env=environment, text=True) == said
+
+
+@pytest.mark.skipif(shutil.which("parallel") is None, reason="needs GNU parallel")
+def test_the_readmes_command_for_gnu_parallel_runs_each_cell(tmp_path):
+    [line] = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("parallel ")]
+    (tmp_path / "cells.txt").write_text("echo 'first cell'\necho 'second cell'\n")
+    printed = subprocess.check_output(line, shell=True, cwd=tmp_path, text=True)
+    assert sorted(printed.splitlines()) == ["first cell", "second cell"]

@@ -10,6 +10,7 @@ from train.run.results import (
     pictured,
     read_image_counts,
     read_label_maps,
+    remove_label_maps,
     write_image_counts,
     write_label_map,
 )
@@ -47,6 +48,8 @@ def test_label_maps_are_read_as_they_were_written(tmp_path):
     assert list(result) == [7, 120]
     for position, classes in maps.items():
         np.testing.assert_array_equal(result[position], classes)
+    remove_label_maps(tmp_path)
+    assert read_label_maps(tmp_path) == {}
     assert read_label_maps(tmp_path / "nothing") == {}
 
 

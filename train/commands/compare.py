@@ -1,8 +1,8 @@
 """`python -m train compare`: train configs that differ along axes, and show them side by side."""
 
 import contextlib
-import dataclasses
 import shlex
+import statistics
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -96,9 +96,8 @@ class Compare(ConfigCommand):
         comparison = self._with_flags()
         title = self.config_file.title
         out = self.out or default_path(comparison.base, f"compare-{title}")
-        planned = cells(comparison)
-        collected = {cell.name: self._read(cell, out) for cell in planned}
-        opened = [c.cell for c in collected.values() if c.record.state == "open"]
+        collected = {cell.name: self._read(cell, out) for cell in cells(comparison)}
+        opened = [each.cell for each in collected.values() if each.record.state == "open"]
         experiments = self._check(opened, out)
         if self.commands:
             self._print_commands(opened, out, experiments)
@@ -114,27 +113,25 @@ class Compare(ConfigCommand):
         Raises:
             UserError: cells have failed.
         """
-        self._write(comparison, out, collected)
-        started, finished = time.monotonic(), 0
+        errors: dict[str, str] = {}
+        record = self._write(comparison, out, collected, errors)
+        durations: list[float] = []
         for number, cell in enumerate(opened, 1):
-            left = ""
-            if finished:
-                seconds = (time.monotonic() - started) / finished * (len(opened) - number + 1)
-                left = f", about {duration(seconds)} left"
-            log.info("cell %d of %d: %s%s", number, len(opened), cell.name, left)
-            error = self._train(cell, out)
-            finished += error is None
-            collected[cell.name] = self._read(cell, out)
-            if error is not None:
-                failed = dataclasses.replace(collected[cell.name].record, state="failed", error=error)
-                collected[cell.name] = collected[cell.name]._replace(record=failed)
-            self._write(comparison, out, collected)
-        console.print(comparison_table(collect(comparison, self.config_file.title, list(collected.values()))))
+            if collected[cell.name].record.state == "done":  # by another process, since the command started
+                continue
+            left = (len(opened) - number + 1) * statistics.fmean(durations) if durations else None
+            hint = "" if left is None else f", about {duration(left)} left"
+            log.info("cell %d of %d: %s%s", number, len(opened), cell.name, hint)
+            start = time.monotonic()
+            if (error := self._train(cell, out)) is not None:
+                errors[cell.name] = error
+            durations.append(time.monotonic() - start)
+            record = self._write(comparison, out, collected, errors)
+        console.print(comparison_table(record))
         console.print(f"comparison: {out / 'comparison.html'}")
-        failed = [name for name, each in collected.items() if each.record.state == "failed"]
-        if failed:
+        if errors:
             raise UserError(
-                f"{out}: {len(failed)} of {len(collected)} cells failed ({', '.join(failed)}); the same "
+                f"{out}: {len(errors)} of {len(collected)} cells failed ({', '.join(errors)}); the same "
                 "command tries them again"
             )
 
@@ -186,8 +183,8 @@ class Compare(ConfigCommand):
     ) -> None:
         """Make the run directory of each open cell, and print the command that trains it."""
         flags = ["--data-dir", str(self.data_dir), "--memory", str(self.memory)]
-        if self.compilation_cache is not None:
-            flags += ["--compilation-cache", str(self.compilation_cache)]
+        for flag, path in (("--source", self.source), ("--compilation-cache", self.compilation_cache)):
+            flags += [] if path is None else [flag, str(path)]
         for cell in opened:
             run_dir, experiment = out / cell.name, experiments[cell.name]
             class_weights = ratio_numbers(cell.config.objective, experiment.config.objective)
@@ -226,9 +223,18 @@ class Compare(ConfigCommand):
             jax.clear_caches()  # the compiled programs of one cell are of no use to the next
         return None
 
-    def _write(self, comparison: Comparison, out: AnyPath, collected: Mapping[str, Collected]) -> None:
-        """Write the record of the comparison, its tables and its page, and keep the results of new cells."""
-        everything = list(collected.values())
+    def _write(
+        self,
+        comparison: Comparison,
+        out: AnyPath,
+        collected: dict[str, Collected],
+        errors: Mapping[str, str],
+    ) -> ComparisonRecord:
+        """Read the cells that are not done again, write the tables and the page, and keep the new results."""
+        for name, each in collected.items():
+            if each.record.state != "done":
+                collected[name] = self._read(each.cell, out)
+        everything = [each.failed(errors.get(name)) for name, each in collected.items()]
         record = collect(comparison, self.config_file.title, everything)
         pictures = self._pictures(record, everything)
         table = markdown_table(record)
@@ -244,6 +250,7 @@ class Compare(ConfigCommand):
                     keep_results(each.run_dir, self.evidence / each.cell.name)
             self.evidence.mkdir(parents=True, exist_ok=True)
             write_text(self.evidence / "comparison.md", table)
+        return record
 
     def _pictures(self, record: ComparisonRecord, collected: Sequence[Collected]) -> list[ComparedPicture]:
         """Return the images under two objectives; none where the data is not at hand, as for kept results."""

@@ -1,5 +1,6 @@
 """From run directories to the record of a comparison."""
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -26,6 +27,12 @@ class Collected(NamedTuple):
     cell: Cell
     run_dir: AnyPath
     record: CellRecord
+
+    def failed(self, error: str | None) -> "Collected":
+        """Return this cell as one that has failed; unchanged without an error."""
+        if error is None:
+            return self
+        return self._replace(record=dataclasses.replace(self.record, state="failed", error=error))
 
 
 def read_cell(cell: Cell, run_dir: AnyPath) -> Collected:

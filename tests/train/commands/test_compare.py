@@ -1,5 +1,6 @@
 """`compare`: done cells are kept, failures are named, other processes are left alone; training is stubbed."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -165,6 +166,24 @@ def test_a_cell_of_another_process_is_left_to_it(compare, trained, tmp_path):
     assert names == CELLS  # tried, and left
     assert compare() == 0
     assert set(states(out).values()) == {"done"}
+
+
+def test_what_other_processes_do_meanwhile_is_seen(compare, trained, monkeypatch, tmp_path):
+    names, _ = trained
+    out, stub = tmp_path / "out", Fit.run
+
+    def fit(self: Fit) -> None:
+        stub(self)
+        if names == CELLS[:1]:  # two processes: one finishes the next cell, one works on the cell after that
+            assert compare("--objectives", "both", "--seeds", "0") == 0
+            assert compare("--seeds", "1", "--objectives", "cross_entropy", "--commands") == 0
+            other.enter_context(locked(out / CELLS[2], wait=False))
+
+    monkeypatch.setattr(Fit, "run", fit)
+    with contextlib.ExitStack() as other:
+        assert compare() == 0
+        assert states(out) == dict(zip(CELLS, ("done", "done", "running", "done"), strict=True))
+    assert names == CELLS  # the cell of the other process was tried, and left
 
 
 def test_commands_train_the_cells_elsewhere_and_the_same_comparison_collects_them(

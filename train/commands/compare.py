@@ -21,12 +21,12 @@ from train.commands.fit import Fit
 from train.comparison.collect import PART, Collected, collect, read_cell
 from train.comparison.definition import Cell, Comparison, cells
 from train.comparison.fields import parse_value
-from train.comparison.pictures import compared_pictures, compared_rows
 from train.comparison.records import ComparisonRecord
 from train.config import Config, Term
 from train.configfile import ConfigFile
 from train.data.prepare import prepare
 from train.display.comparison.page import ComparedPicture, write_comparison
+from train.display.comparison.pictures import compared_pictures, compared_rows
 from train.display.comparison.tables import comparison_table, csv_table, markdown_table
 from train.display.formatting import duration
 from train.errors import Interrupted, NonFinite, UserError, suggestion, writing

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from train.data.example import DataSet
+from train.data.data_set import DataSet
 from train.errors import UserError
 
 
@@ -104,7 +104,7 @@ class Input:
     mean: float = 0.5
     """Subtracted from pixel values in 0 to 1."""
     deviation: float = 0.25
-    """Pixel values are then divided by it."""
+    """Divides the difference."""
 
     def __post_init__(self):
         for name, size in (("input.size", self.size), ("input.crop", self.crop)):
@@ -254,7 +254,7 @@ class Config:
     augmentation: Augmentation = Augmentation()
     """Random changes of the training images."""
     optimizer: Adam = Adam()
-    """How parameters follow gradients."""
+    """The optimizer and its learning rate."""
     ema: float | None = None
     """Decay per step, in 0 to 1, of an exponential moving average (EMA) of the parameters that is evaluated
     in their place."""

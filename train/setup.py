@@ -54,7 +54,7 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
 
 
 def _check_sampling(config: Config, facts: DataFacts) -> None:
-    """Refuse a way to sample that the data or the input do not allow."""
+    """Refuse sampling that the data or the input do not allow."""
     centered = config.sampling.centered
     if centered and config.input.crop is None:
         raise UserError(

@@ -15,7 +15,8 @@ from array_record.python.array_record_module import ArrayRecordReader
 from PIL import Image
 
 from train.data.builder import REBUILD, SegmentationBuilder, refuse_incomplete
-from train.data.example import PARTS, DataSet
+from train.data.data_set import DataSet
+from train.data.example import PARTS
 from train.errors import UserError, writing
 from train.run.lock import locked
 

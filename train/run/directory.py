@@ -10,7 +10,7 @@
     evaluation.json   the last evaluation
     image_counts.csv  its confusion counts of each image
     label_maps/       its predictions on a few images
-    report.html       all of this to look at
+    report.html       the history and the evaluation as a page
     log.txt           what was printed
 
 Of several hosts the first alone writes, but for checkpoints and initial variables, which orbax writes.

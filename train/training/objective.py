@@ -92,13 +92,13 @@ class BranchThresholds(NamedTuple):
     """The errors that divide easy, critical and hard pixels."""
 
     term: str | None
-    """The term that sets the thresholds; None for the paper's."""
+    """The term that sets the thresholds; None for .3 and .7, the paper's thresholds."""
     eps_inf: Any
     eps_sup: Any
 
 
 def branch_thresholds(objective: Mapping[str, Term], progress) -> BranchThresholds:
-    """Return the thresholds of the first term that has them, at this point of the run; else the paper's."""
+    """Return the thresholds of the first term that has them, at this point of the run; else .3 and .7."""
     for name, term in objective.items():
         eps = [find_option(term, option) for option in ("eps_inf", "eps_sup")]
         if None not in eps:

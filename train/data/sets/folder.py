@@ -15,7 +15,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder, read_example, short_digest
-from train.data.example import VOID, DataSet, Decoding, Example
+from train.data.data_set import DataSet
+from train.data.example import VOID, Decoding, Example
 from train.data.formats.images import SUFFIXES, read_bytes
 from train.data.formats.label_images import read_colors, read_ids, read_threshold
 from train.data.formats.polygons import Coco, read_labelme

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder, short_digest
-from train.data.example import PARTS, DataSet, Example
+from train.data.data_set import DataSet
+from train.data.example import PARTS, Example
 from train.data.pixels import png_bytes
 from train.data.sets.surface import paint
 from train.errors import UserError

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder, read_example
-from train.data.example import DataSet, Example
+from train.data.data_set import DataSet
+from train.data.example import Example
 from train.data.formats.label_images import read_threshold
 from train.data.sets.archive import Archive, check_pairs
 from train.data.sets.split import label_traits, three_parts

@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder, read_example
-from train.data.example import DataSet, Example
+from train.data.data_set import DataSet
+from train.data.example import Example
 from train.data.formats.label_images import read_ids
 from train.data.sets.archive import Archive, missing_file, read_group_table
 from train.data.sets.split import draw, label_traits, three_parts

@@ -17,7 +17,8 @@ from typing import Literal
 import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder, read_example
-from train.data.example import DataSet, Example
+from train.data.data_set import DataSet
+from train.data.example import Example
 from train.data.formats.label_images import read_threshold
 from train.data.sets.archive import Archive, missing_file
 

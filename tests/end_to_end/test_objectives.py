@@ -73,6 +73,7 @@ def test_a_run_keeps_its_config_as_it_was_written_and_the_numbers_beside_it(trai
     assert f"objective.{ADDRESS}: 1, " in (trained / "run" / "log.txt").read_text()
 
 
+@pytest.mark.slow
 def test_such_a_run_is_evaluated_again_alike(trained):
     before = (trained / "run" / "evaluation.json").read_text()
     assert main(["evaluate", str(trained / "run"), "--data-dir", str(trained / "prepared")]) == 0
@@ -80,6 +81,7 @@ def test_such_a_run_is_evaluated_again_alike(trained):
     assert "PixelRatio" not in (trained / "run" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_such_a_run_is_resumed(trained):
     places = ["--run-dir", str(trained / "run"), "--data-dir", str(trained / "prepared")]
     before = (trained / "run" / "config.json").read_text(), rows(trained / "run")

@@ -1,4 +1,4 @@
-"""Losses, masks, metrics and networks for segmenting small, rare, badly bounded things with JAX.
+"""Losses, masks, metrics and networks for segmenting small, rare objects with imprecise outlines in JAX.
 
 The modules `losses`, `masks`, `metrics`, `diagnostics` and `models` are imported when they are first used, so
 that `import balanced_jax` does not import flax.

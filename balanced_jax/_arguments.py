@@ -1,12 +1,12 @@
 """Checks and conversions of arguments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, DTypeLike, Float, Integer, ScalarLike
+from jaxtyping import Array, ArrayLike, DTypeLike, Float, Integer, Real, ScalarLike
 
 
 def as_class_indices(
@@ -45,6 +45,23 @@ def as_constant(
     if number is not None and not is_valid(number):
         raise ValueError(f"{name} must be {valid_range}, got {number}")
     return jax.lax.stop_gradient(jnp.asarray(value, dtype))
+
+
+def as_class_values(
+    name: str,
+    values: Real[ArrayLike, "..."] | Sequence[ScalarLike],
+    num_classes: int,
+    dtype: DTypeLike = jnp.float32,
+) -> Float[Array, "classes"]:
+    """Return one number for each class as an array without gradient; its range is checked unless traced."""
+    array = jnp.asarray(values, dtype)
+    if array.shape != (num_classes,):
+        raise ValueError(f"{name} must have shape {(num_classes,)}, one number a class, got {array.shape}")
+    if not any(isinstance(value, Tracer) for value in jax.tree.leaves(values)):
+        numbers = np.asarray(values, np.float64)
+        if not np.all(np.isfinite(numbers) & (numbers >= 0)):
+            raise ValueError(f"{name} must be finite and at least 0, got {numbers.tolist()}")
+    return jax.lax.stop_gradient(array)
 
 
 def concrete_value(value: ScalarLike) -> float | None:

@@ -39,3 +39,10 @@ def take_by_label(
     for k in range(per_class.shape[-1]):
         values = jnp.where(labels == k, per_class[..., k, None, None], values)
     return values
+
+
+def broadcast_by_label(
+    per_class: Shaped[Array, "classes"], labels: Integer[Array, "*batch h w"]
+) -> Shaped[Array, "*batch h w"]:
+    """Return at each pixel its class's entry in one table for all images; 0 at void pixels."""
+    return take_by_label(jnp.broadcast_to(per_class, (*labels.shape[:-2], per_class.shape[0])), labels)

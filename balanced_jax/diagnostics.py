@@ -87,8 +87,8 @@ def diagnose(
         Sums of each image. Stack or add those of several images, then pass them to `shares`.
 
     References:
-        Xie et al. 2023, doi:10.3390/app13020826: the questions of its figs. 1, 2 and 4, there about cross
-        entropy and one network, for any loss and network.
+        Xie et al. 2023, doi:10.3390/app13020826; figs. 1, 2 and 4 show such sums for cross entropy and one
+        network.
 
     >>> import numpy as np
     >>> from balanced_jax.losses import softmax_cross_entropy
@@ -289,7 +289,7 @@ def shares(sums: GroupSums) -> Shares:
 def densities(sums: GroupSums) -> tuple[Float64[np.ndarray, "groups"], Float64[np.ndarray, "groups"]]:
     """Compute loss and gradient per pixel of each group, relative to the mean pixel.
 
-    The ratio of two groups compares them pixel by pixel, such as a boundary pixel with one inside.
+    The ratio of two densities compares single pixels, such as a boundary pixel with one inside.
 
     Args:
         sums: see `balanced_jax.diagnostics`.

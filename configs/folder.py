@@ -1,15 +1,18 @@
 """Your own images and label images, without writing Python.
 
     python -m train fit configs/folder.py --data.images DIR --data.masks DIR
+    python -m train compare configs/folder.py --data.images DIR --data.masks DIR
 
 Label images hold class ids, or are black and white (`--data.threshold 127`), or show each class in a color
 (`--data.colors 000000 ff0000`). `--data.classes background scratch dent` names the classes. `--help` lists
-all options.
+all options. `compare` answers which loss is best on your images: cross-entropy with Dice, the default, or the
+paper's, two seeds each.
 """
 
 from balanced_jax.models import UNet
-from configs.objectives import vary_objective
+from configs.objectives import OBJECTIVES, vary_objective
 from configs.quickstart import config as quickstart
+from train.comparison.definition import Comparison
 from train.config import Adam, Config, CosineDecay, Input
 from train.data.sets import Folder
 
@@ -23,3 +26,13 @@ config = Config(
     epochs=50,
 )
 configs = vary_objective(config)
+
+comparison = Comparison(
+    config,
+    objectives={
+        "cross_entropy_dice": OBJECTIVES["cross_entropy_dice"],
+        "default": config.objective,
+        "paper": OBJECTIVES["paper"],
+    },
+    seeds=(0, 1),
+)

@@ -20,7 +20,7 @@ config = Config(
     # clean.
     input=Input(crop=(512, 512)),
     sampling=Sampling(balanced=True, centered=0.5),
-    # An epoch has only 72 images, 36 with a defect and 36 without.
+    # An epoch has only 54 images, 27 with a defect and 27 without.
     epochs=300,
     batch_size=8,
 )

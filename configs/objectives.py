@@ -2,18 +2,33 @@
 
     python -m train fit configs/quickstart.py:cross_entropy
 
-A variant of the balanced loss changes the option in its name and keeps the paper's numbers for all others.
+The losses that the paper compares with come first, then the balanced loss and its parts. A variant of the
+balanced loss changes the option in its name and keeps the paper's numbers for all others.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
-from balanced_jax.losses import dice_loss, softmax_cross_entropy, softmax_truncated_cross_entropy
-from balanced_jax.masks import balance_mask, class_weight_mask
-from train.config import Config, Ramp, Term
+from balanced_jax.losses import (
+    dice_loss,
+    lovasz_softmax_loss,
+    softmax_cross_entropy,
+    softmax_focal_loss,
+    softmax_truncated_cross_entropy,
+)
+from balanced_jax.masks import (
+    balance_mask,
+    class_weight_mask,
+    confusion_mask,
+    fixed_class_weights,
+    inverse_weight_mask,
+)
+from train.config import Config, ImageRatio, PixelRatio, Ramp, Term
 
 CROSS_ENTROPY = Term(softmax_cross_entropy)
 DICE = Term(dice_loss)
+TRUNCATION = Term(softmax_truncated_cross_entropy, options={"eps_inf": 0.3, "eps_sup": 0.7})
 
 CLOSING = {"eps_inf": Ramp(0.0, 0.3, until=0.3), "eps_sup": Ramp(1.0, 0.7, until=0.3)}
 """Thresholds that ramp from 0 and 1, plain cross-entropy, to the paper's over the first 30 % of the run."""
@@ -23,31 +38,50 @@ RELAXING = {"beta": 0.99, "power": Ramp(1.0, 0.0)}
 """Class weights that ramp from the paper's to 1 over the whole run."""
 
 
+def weighted(term: Term, mask: Callable, **options: Any) -> Term:
+    """Return a term under a mask."""
+    return dataclasses.replace(term, weights=mask, weights_options=options)
+
+
 def balanced_term(*, eps_inf: float | Ramp = 0.3, eps_sup: float | Ramp = 0.7, **mask_options: Any) -> Term:
     """Return the balanced loss; thresholds and mask options default to the paper's numbers."""
-    return Term(
-        softmax_truncated_cross_entropy,
-        options={"eps_inf": eps_inf, "eps_sup": eps_sup},
-        weights=balance_mask,
-        weights_options={"beta": 0.99, "window": 7, **mask_options},
-    )
+    term = Term(softmax_truncated_cross_entropy, options={"eps_inf": eps_inf, "eps_sup": eps_sup})
+    return weighted(term, balance_mask, **{"beta": 0.99, "window": 7, **mask_options})
 
 
 def class_weighted_term(thresholds: dict[str, Any]) -> Term:
     """Return the truncated loss under class weights that relax to 1, without the confusion mask."""
-    return Term(
-        softmax_truncated_cross_entropy,
-        options=thresholds,
-        weights=class_weight_mask,
-        weights_options=RELAXING,
-    )
+    return weighted(Term(softmax_truncated_cross_entropy, options=thresholds), class_weight_mask, **RELAXING)
+
+
+def focal_term(gamma: float) -> Term:
+    """Return the focal loss with the paper's rule for alpha."""
+    return Term(softmax_focal_loss, options={"gamma": gamma, "alpha": ImageRatio()})
 
 
 OBJECTIVES: dict[str, dict[str, Term]] = {
     "cross_entropy": {"cross_entropy": CROSS_ENTROPY},
+    "weighted_cross_entropy": {
+        "cross_entropy": weighted(CROSS_ENTROPY, fixed_class_weights, values=ImageRatio())
+    },
+    # Where every image shows a class, the ratio of images is 1; the ratio of pixels is not.
+    "weighted_cross_entropy_pixels": {
+        "cross_entropy": weighted(CROSS_ENTROPY, fixed_class_weights, values=PixelRatio())
+    },
+    "focal_2": {"focal": focal_term(2.0)},
+    "focal_4": {"focal": focal_term(4.0)},
     "dice": {"dice": DICE},
+    "lovasz": {"lovasz": Term(lovasz_softmax_loss)},
+    # By the components of whole images, before they are cropped.
+    "inverse_weighting": {"cross_entropy": Term(softmax_cross_entropy, precomputed=inverse_weight_mask)},
     "cross_entropy_dice": {"cross_entropy": CROSS_ENTROPY, "dice": DICE},
     "paper": {"balanced": balanced_term()},
+    "truncation": {"truncation": TRUNCATION},
+    "class_weights": {"cross_entropy": weighted(CROSS_ENTROPY, class_weight_mask, beta=0.99)},
+    "confusion": {"cross_entropy": weighted(CROSS_ENTROPY, confusion_mask, window=7)},
+    "class_weights_confusion": {"cross_entropy": weighted(CROSS_ENTROPY, balance_mask, beta=0.99, window=7)},
+    "truncation_class_weights": {"truncation": weighted(TRUNCATION, class_weight_mask, beta=0.99)},
+    "truncation_confusion": {"truncation": weighted(TRUNCATION, confusion_mask, window=7)},
     "pixel_counts": {"balanced": balanced_term(counting="pixels")},
     "window_3": {"balanced": balanced_term(window=3)},
     "beta_90": {"balanced": balanced_term(beta=0.9)},

@@ -3,8 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from balanced_jax.losses import balanced_loss, dice_loss
+from balanced_jax.losses import balanced_loss, dice_loss, softmax_cross_entropy
 from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, UNet
+from train.comparison.definition import Comparison
 from train.config import Adam, Config, CosineDecay, Input, Ramp, Term
 from train.data.sets import Generated
 
@@ -34,3 +35,9 @@ NETWORKS = {
     "pspnet": PSPNet(width=4, blocks=(1, 1, 1, 1)),
 }
 configs = {name: dataclasses.replace(config, model=model) for name, model in NETWORKS.items()}
+
+comparison = Comparison(
+    dataclasses.replace(config, epochs=1),
+    objectives={"cross_entropy": {"cross_entropy": Term(softmax_cross_entropy)}, "both": config.objective},
+    seeds=(0, 1),
+)

@@ -3,6 +3,8 @@
 import sys
 
 from train.commands.command import Command
+from train.commands.compare import Compare
+from train.commands.curves import Curves
 from train.commands.evaluate import Evaluate
 from train.commands.export import Export
 from train.commands.fit import Fit
@@ -10,12 +12,14 @@ from train.commands.predict import Predict
 from train.commands.prepare import Prepare
 from train.commands.stats import Stats
 from train.errors import Interrupted, NonFinite, UserError, suggestion
-from train.run.log import console_handler, log_to
+from train.run.log import console_handler, escape_unencodable, log_to
 
 COMMANDS: dict[str, type[Command]] = {
     "prepare": Prepare,
     "stats": Stats,
     "fit": Fit,
+    "compare": Compare,
+    "curves": Curves,
     "evaluate": Evaluate,
     "predict": Predict,
     "export": Export,
@@ -40,6 +44,7 @@ def usage() -> str:
 
 def main(arguments: list[str]) -> int:
     """Run a command and return its exit code, as listed in the README."""
+    escape_unencodable()
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 2

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from train.data.example import DataSet
+from train.data.data_set import DataSet
 from train.errors import UserError
 
 
@@ -47,10 +47,32 @@ class Ramp:
 
 
 @dataclass(frozen=True)
+class ImageRatio:
+    """The rarity of each class by images, where an option of a Term takes a number for each class.
+
+    1 for the background; for any other class the number of training images that do not show the class over
+    the number of those that do, at least 1: the rule of Xie et al. 2023 for the weighted cross-entropy and
+    the focal loss. An image shows a class if one of its pixels has the label. Where every image shows a class
+    the ratio is 1, however few pixels the class has.
+    """
+
+
+@dataclass(frozen=True)
+class PixelRatio:
+    """The rarity of each class by pixels, where an option of a Term takes a number for each class.
+
+    1 for the background; for any other class the number of labeled pixels of all other classes over the
+    number of its own, at least 1. Counted over all training images together, at the size of their files; void
+    pixels are not counted.
+    """
+
+
+@dataclass(frozen=True)
 class Term:
     """One loss of the objective: scale * loss(logits, labels, weights=weights(labels, ...), **options).
 
-    With a precomputed mask the weights are multiplied by it.
+    With a precomputed mask the weights are multiplied by it. Where an option takes a number for each class,
+    it may be an ImageRatio or a PixelRatio, in place of which a run has the numbers of its training part.
     """
 
     loss: Callable
@@ -65,7 +87,8 @@ class Term:
     """Keyword arguments of the mask; a number may be a Ramp."""
     precomputed: Callable | None = None
     """A second mask, made once for each training image at the size of the network, before crops and
-    rotations, and carried through them; for masks that are too slow to be made in every step."""
+    rotations, and carried through them; for masks that are too slow to be made in every step, or that cannot
+    be compiled, such as `inverse_weight_mask`."""
     precomputed_options: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of the precomputed mask; no Ramps."""
 
@@ -81,7 +104,7 @@ class Input:
     mean: float = 0.5
     """Subtracted from pixel values in 0 to 1."""
     deviation: float = 0.25
-    """Pixel values are then divided by it."""
+    """Divides the difference."""
 
     def __post_init__(self):
         for name, size in (("input.size", self.size), ("input.crop", self.crop)):
@@ -231,7 +254,7 @@ class Config:
     augmentation: Augmentation = Augmentation()
     """Random changes of the training images."""
     optimizer: Adam = Adam()
-    """How parameters follow gradients."""
+    """The optimizer and its learning rate."""
     ema: float | None = None
     """Decay per step, in 0 to 1, of an exponential moving average (EMA) of the parameters that is evaluated
     in their place."""

@@ -15,7 +15,7 @@ import json
 import sys
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import flax.linen as nn
 
@@ -23,14 +23,16 @@ from train.config import Config
 from train.errors import UserError, suggestion
 from train.paths import AnyPath
 
-_OWN_MODULE = "config"
+Found = TypeVar("Found")
+
+_CONFIG_MODULE = "config"
 """Module name of the functions and classes that a config file defines."""
 
 
 class ConfigFile(NamedTuple):
     """A config on the command line: `FILE`, or `FILE:NAME` for one of the configs of a file."""
 
-    path: Path
+    path: AnyPath
     name: str | None
     """Key in the dictionary `configs` of the file; None for `config`."""
 
@@ -52,23 +54,42 @@ class ConfigFile(NamedTuple):
         Raises:
             UserError: there is no such file, it does not run, or it defines no such Config.
         """
+        return self.find("config", Config)
+
+    def find(self, variable: str, *kinds: type[Found]) -> Found:
+        """Run the file and return the object in a variable, or of this name in the dictionary of its plural.
+
+        Raises:
+            UserError: there is no such file, it does not run, or it defines no such object.
+        """
+        if self.name is None:
+            found = self.variables().get(variable)
+        else:
+            named = self.named(variable)
+            if self.name not in named:
+                hint = suggestion(self.name, named, "it has")
+                raise UserError(f"{self.path}: has no {self.name!r} in its `{variable}s`; {hint}")
+            found = named[self.name]
+        if not isinstance(found, kinds):
+            expected, kind = kinds[0].__name__, type(found).__name__
+            raise UserError(f"{self.path}: must end in `{variable} = {expected}(...)`, but has {kind} there")
+        return found
+
+    def named(self, variable: str) -> dict[str, Any]:
+        """Run the file and return the dictionary of the plural of a variable; empty if there is none."""
+        return self.variables().get(f"{variable}s", {})
+
+    def variables(self) -> dict[str, Any]:
+        """Run the file and return its variables.
+
+        Raises:
+            UserError: there is no such file, or it does not run.
+        """
         if not self.path.is_file():
             raise UserError(
                 f"{self.path}: no such config file; the ones that come with the project are in configs/"
             )
-        module = _run(self.path)
-        if self.name is None:
-            config = getattr(module, "config", None)
-        else:
-            configs = getattr(module, "configs", {})
-            if self.name not in configs:
-                hint = suggestion(self.name, configs, "it has")
-                raise UserError(f"{self.path}: has no {self.name!r} in its `configs`; {hint}")
-            config = configs[self.name]
-        if not isinstance(config, Config):
-            kind = type(config).__name__
-            raise UserError(f"{self.path}: must end in `config = Config(...)`, but has {kind} there")
-        return config
+        return vars(_run(self.path))
 
 
 def to_json(value: Any, where: str = "config") -> Any:
@@ -105,7 +126,7 @@ def from_json(value: Any, config_file: AnyPath) -> Any:
 
     Args:
         value: JSON values.
-        config_file: the config file, which is run if it defined an object.
+        config_file: the config file, which is run if the values name an object that it defines.
     """
     if isinstance(value, list):
         return tuple(from_json(item, config_file) for item in value)
@@ -150,7 +171,7 @@ def public_address(thing: Any) -> str | None:
 
 
 def _field_names(value: Any) -> list[str]:
-    """Fields that make an object; linen adds two that say where a module stands in another."""
+    """Return the fields that make an object, without those by which linen places a module in another."""
     names = [field.name for field in dataclasses.fields(value) if field.init]
     return [n for n in names if n not in ("parent", "name")] if isinstance(value, nn.Module) else names
 
@@ -167,15 +188,15 @@ def _address(thing: Any, where: str) -> str:
 
 def _find(address: str, config_file: AnyPath) -> Any:
     module_name, name = address.split(":")
-    module = _run(config_file) if module_name == _OWN_MODULE else importlib.import_module(module_name)
+    module = _run(config_file) if module_name == _CONFIG_MODULE else importlib.import_module(module_name)
     return getattr(module, name)
 
 
 @functools.cache
 def _run(path: AnyPath) -> ModuleType:
-    module = ModuleType(_OWN_MODULE)
+    module = ModuleType(_CONFIG_MODULE)
     module.__file__ = str(path)
-    sys.modules[_OWN_MODULE] = module
+    sys.modules[_CONFIG_MODULE] = module
     try:
         exec(compile(path.read_bytes(), path, "exec"), vars(module))
     except UserError as error:  # of a dataclass that refuses its numbers

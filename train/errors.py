@@ -41,8 +41,7 @@ def suggestion(name: str, names: Collection[str], otherwise: str) -> str:
 def writing(path: str, remedy: str) -> Iterator[None]:
     """Turn an error over a file that cannot be written into a UserError.
 
-    Every OSError in the context is taken to come from writing: what is read there must raise UserErrors
-        itself.
+    Every OSError in the context is taken to come from writing, so code that reads must raise UserErrors.
 
     Args:
         path: named in the message.

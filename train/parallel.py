@@ -25,7 +25,7 @@ Tree = TypeVar("Tree")
 
 
 class Process(NamedTuple):
-    """What a process is told of the other processes of a run."""
+    """Arguments of `jax.distributed.initialize`, by which a process finds the other processes of a run."""
 
     coordinator: str | None
     """HOST:PORT where the first process listens; None: jax asks the environment (SLURM, Open MPI, TPU
@@ -104,7 +104,7 @@ def inference_batch_size(batch_size: int, size: tuple[int, int]) -> int:
 
     Args:
         batch_size: of training, over all devices; the upper limit.
-        size: height and width of the images; large images are fewer.
+        size: height and width of the images; larger images make smaller batches.
     """
     devices = jax.local_device_count()
     return devices * max(1, min(batch_size // devices, _PIXELS_PER_DEVICE // math.prod(size)))
@@ -128,15 +128,20 @@ def map_inference(step: Callable) -> Callable:
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), devices=jax.local_devices())
 
 
-def compile_for_cpu(function: Callable) -> Callable:
-    """Compile a function of arrays for the CPU of this host, where it runs beside the steps on devices."""
-    compiled, cpu = jax.jit(function), jax.local_devices(backend="cpu")[0]
+def on_cpu(function: Callable) -> Callable:
+    """Return a function of arrays that runs on the CPU of this host, beside the steps on devices."""
+    cpu = jax.local_devices(backend="cpu")[0]
 
     def run(*arrays: np.ndarray) -> Any:
         with jax.default_device(cpu):
-            return jax.device_get(compiled(*arrays))
+            return jax.device_get(function(*arrays))
 
     return run
+
+
+def compile_for_cpu(function: Callable) -> Callable:
+    """Compile a function of arrays for the CPU of this host."""
+    return on_cpu(jax.jit(function))
 
 
 def replicate(tree: Any) -> Any:
@@ -168,7 +173,7 @@ def unshard(outputs: Any) -> Any:
 
 
 def local_positions(count: int) -> list[int]:
-    """Positions among `count` examples that this host evaluates, as many as any host; the last may repeat."""
+    """Positions of the examples that this host evaluates, equally many on all hosts; the last may repeat."""
     hosts = jax.process_count()
     return [min(i, count - 1) for i in range(jax.process_index(), -(-count // hosts) * hosts, hosts)]
 

@@ -10,5 +10,5 @@ AnyPath = Path | epath.Path
 
 
 def absolute(path: AnyPath) -> AnyPath:
-    """Return a path from the root on; an address unchanged, of which `absolute()` would make a path."""
+    """Return an absolute path; an address in a bucket stays, because `absolute()` would make it a path."""
     return path if "://" in os.fspath(path) else path.absolute()

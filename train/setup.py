@@ -11,6 +11,7 @@ from train.data.facts import DataFacts
 from train.data.prepare import Prepared, prepare
 from train.errors import UserError
 from train.parallel import check_batch_size
+from train.training.class_ratios import resolve_ratios
 from train.training.early_stopping import check_monitor
 from train.training.experiment import Experiment
 from train.training.objective import check_objective
@@ -18,6 +19,8 @@ from train.training.objective import check_objective
 
 def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Experiment, Prepared]:
     """Check a config and prepare its data.
+
+    In the config of the experiment, the ratios of the objective are the numbers of the training part.
 
     Raises:
         UserError: says which field, or which file, is wrong and what to do.
@@ -27,7 +30,9 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
     data = prepare(config.data, data_dir=data_dir, source=source)
     training = data.parts["train"]
     facts = DataFacts(data.classes, data.channels, len(training), sum(training.defective), data.fingerprint)
-    experiment = Experiment(config, facts)
+    objective = resolve_ratios(config.objective, data.classes, training.present, training.labels())
+    check_objective(objective, len(data.classes))
+    experiment = Experiment(dataclasses.replace(config, objective=objective), facts)
     _check_model(config.model, data.classes)
     _check_sampling(config, facts)
     check_monitor(config.monitor, data.classes)
@@ -49,7 +54,7 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
 
 
 def _check_sampling(config: Config, facts: DataFacts) -> None:
-    """Refuse a way to sample that the data or the input do not allow."""
+    """Refuse sampling that the data or the input do not allow."""
     centered = config.sampling.centered
     if centered and config.input.crop is None:
         raise UserError(

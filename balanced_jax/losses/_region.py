@@ -125,7 +125,7 @@ def vary_like(
 
 
 def count_pixels(valid: Bool[Array, "*batch h w"], dtype: DTypeLike) -> Float[Array, "*batch 1 1"]:
-    """Return the number of valid pixels of each image, which scales a sum over them to the mean of a map."""
+    """Return the number of valid pixels of each image, the factor between the sum of a map and its mean."""
     return jnp.sum(valid, axis=(-2, -1), keepdims=True, dtype=jnp.int32).astype(dtype)
 
 

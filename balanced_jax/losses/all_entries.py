@@ -26,9 +26,10 @@ def all_entries_truncated_cross_entropy(
 ) -> Float[Array, "*batch h w"]:
     """Compute the sum over classes of `truncated_cross_entropy`.
 
-    The other reading of the paper's equation 3: with softmax probabilities p, the labeled class has the error
-    1 - p and every other class the error p. A confidently predicted wrong class costs in addition to the
-    missed label; with two classes the cost is twice that of `softmax_truncated_cross_entropy`.
+    The other reading of equation 3 of the paper; `softmax_truncated_cross_entropy` takes the labeled class
+    alone. With softmax probabilities p, the labeled class has the error 1 - p and every other class the error
+    p. A confidently predicted wrong class costs in addition to the missed label; with two classes the cost is
+    twice that of `softmax_truncated_cross_entropy`.
 
     Args:
         logits, labels, weights, eps_inf, eps_sup: see `balanced_jax.losses` (result and errors, too).
@@ -76,8 +77,9 @@ def _log_odds_against(
 ) -> Float[Array, "*shape"]:
     """Return the log odds that the pixel does not have the class of this logit.
 
-    Relative to the largest logit, the sum of exponentials without this class contains the predicted class's
-    1, so subtracting this class cancels no digits; for the predicted class itself it would.
+    Relative to the largest logit, the predicted class adds 1 to the sum of exponentials, so subtracting the
+    exponential of another class cancels no digits. Subtracting the 1 would: the predicted class has a formula
+    of its own.
     """
     difference = logit - prediction.logit
     others = 1 + jnp.exp(prediction.log_odds_against) - jnp.exp(difference)

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, Real, ScalarLike
 
-from balanced_jax._arguments import as_constant
-from balanced_jax._labels import take_by_label
+from balanced_jax._arguments import as_class_values, as_constant
+from balanced_jax._labels import broadcast_by_label
 from balanced_jax.losses import _sigmoid
 from balanced_jax.losses._log_odds import inverse_odds, softplus
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
@@ -26,7 +26,7 @@ def softmax_focal_loss(
     Args:
         logits, labels, weights: see `balanced_jax.losses` (result and errors, too).
         gamma: focusing exponent, at least 0; 0 gives cross entropy. May be traced.
-        alpha: factor of each class, [classes]; None is 1 for all. May be traced.
+        alpha: factor of each class, [classes], at least 0; None is 1 for all. May be traced.
 
     References:
         Lin et al. 2017, arXiv:1708.02002, eq. 5, with softmax in the place of the sigmoid.
@@ -37,14 +37,10 @@ def softmax_focal_loss(
     [[0.002 1.65 ]]
     """
     logits, labels, valid, weights = check_arguments(logits, labels, weights)
-    num_classes = logits.shape[-1]
     gamma = as_constant("gamma", gamma, lambda g: g >= 0, "at least 0", logits.dtype)
     if alpha is not None:
-        alpha = jax.lax.stop_gradient(jnp.asarray(alpha, logits.dtype))
-        if alpha.shape != (num_classes,):
-            raise ValueError(f"alpha must have shape {(num_classes,)}, one number a class, got {alpha.shape}")
-        by_image = jnp.broadcast_to(alpha, (*labels.shape[:-2], num_classes))
-        weights *= take_by_label(by_image, labels)
+        alpha = as_class_values("alpha", alpha, logits.shape[-1], logits.dtype)
+        weights *= broadcast_by_label(alpha, labels)
     return jnp.where(valid, weights * _focal_of_log_odds(log_odds_of_error(logits, labels), gamma), 0)
 
 

@@ -29,7 +29,7 @@ def lovasz_softmax_loss(
     intersection over union if all errors are 0 or 1. The map holds error times step of each pixel, times the
     number of non-void pixels, averaged over classes.
 
-    Pixels of equal error are sorted in row-major order, which does not change their sum. The steps change
+    Pixels of equal error are sorted in row-major order; any other order gives the same loss. The steps change
     only where two errors swap ranks, so they are constants to differentiation.
 
     Args:
@@ -37,7 +37,7 @@ def lovasz_softmax_loss(
             class without labeled pixels costs its largest error, at the pixel of that error.
 
     References:
-        Berman et al. 2018, arXiv:1705.08790, algorithm 1; the weights are ours.
+        Berman et al. 2018, arXiv:1705.08790, algorithm 1, which has no weights.
 
     >>> import numpy as np
     >>> labels = np.zeros((8, 8), np.uint8)

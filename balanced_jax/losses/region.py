@@ -225,7 +225,7 @@ def _tversky(
     smoothing: ScalarLike,
     gamma: ScalarLike | None = None,
 ) -> Float[Array, "*batch h w"]:
-    """Compute one minus the Tversky index, or that to the power gamma, averaged over classes, as a map."""
+    """Compute one minus the Tversky index, to the power gamma if given, averaged over classes, as a map."""
     logits, labels, valid, weights = check_arguments(logits, labels, weights)
     alpha = as_constant("alpha", alpha, lambda a: a > 0, "above 0", logits.dtype)
     beta = as_constant("beta", beta, lambda b: b > 0, "above 0", logits.dtype)

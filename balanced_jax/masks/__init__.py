@@ -20,6 +20,7 @@ from balanced_jax.masks.balance import balance_mask
 from balanced_jax.masks.boundary import boundary_mask
 from balanced_jax.masks.class_weight import class_weight_mask
 from balanced_jax.masks.confusion import confusion_mask
+from balanced_jax.masks.fixed_class_weights import fixed_class_weights
 from balanced_jax.masks.inverse_weight import inverse_weight_mask
 from balanced_jax.masks.valid import valid_mask
 
@@ -28,6 +29,7 @@ __all__ = [
     "boundary_mask",
     "class_weight_mask",
     "confusion_mask",
+    "fixed_class_weights",
     "inverse_weight_mask",
     "valid_mask",
 ]

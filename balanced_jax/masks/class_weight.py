@@ -33,8 +33,8 @@ def class_weight_mask(
             weighs 600 times the background.
         relative: whether weights are divided by that of a class that fills the image, so that an image of one
             class has weights of 1; False gives equation 2 as printed.
-        power: exponent of the weights, ours: 1 gives the paper's weights, 0 weights of 1. A ramp from 1 to 0
-            removes the weighting over a run.
+        power: exponent of the weights, not in the paper: 1 gives the paper's weights, 0 weights of 1. A ramp
+            from 1 to 0 removes the weighting over a run.
 
     References:
         Xie et al. 2023, doi:10.3390/app13020826, eq. 2.

@@ -28,8 +28,8 @@ def confusion_mask(
 
     If the fractions of the classes in the square window around a pixel have the entropy H, the weight is
     1 - H / log(num_classes): 1 for a window of one class, 0 for an even mixture of all. Fractions are of the
-    non-void pixels inside the image. The paper divides by the window's area, which is equal except near the
-    image's border and void pixels, where it lowers the weight of a window of one class.
+    non-void pixels inside the image. The paper divides by the area of the window; this differs only near the
+    border of the image and near void pixels, where the paper's weight of a window of one class is below 1.
 
     Structures much narrower than the window get weights near 0 throughout: in an image of two classes a line
     three pixels wide weighs 0.39 on average under a window of 3, and 0.01 under a window of 7.
@@ -37,10 +37,10 @@ def confusion_mask(
     Args:
         labels, num_classes: see `balanced_jax.masks` (errors, too).
         window: side of the square in pixels, odd and at least 3; a TypeError if not an integer.
-        minimum: smallest weight, in [0, 1]; ours. May be traced.
+        minimum: smallest weight, in [0, 1]; not in the paper. May be traced.
         preserve_class_mass: whether the mask, after `minimum`, is divided by its mean over each class of the
-            image, so that a boundary loses weight to the interior of its own class only; ours. A class whose
-            mean is below 0.001 gets weights of 1.
+            image, so that a boundary loses weight to the interior of its own class only; not in the paper. A
+            class whose mean is below 0.001 gets weights of 1.
         method: how the pixels of a window are counted: "conv" by a convolution of one-hot planes, "packed" by
             several counters in one integer; counts are equal. None takes "packed" on CPU, "conv" elsewhere.
 
@@ -85,7 +85,7 @@ def _scale_to_class_mean_1(
 def _purity(
     labels: Integer[Array, "*batch h w"], num_classes: int, window: int, method: str | None
 ) -> Float[Array, "*batch h w"]:
-    """Compute 1 - H / log(num_classes) by a method, or by that of the platform."""
+    """Compute 1 - H / log(num_classes) by the given method, or by the default one of the platform."""
     methods = {
         "conv": lambda x: _purity_by_convolution(x, num_classes, window),
         "packed": lambda x: _packed.purity(x, num_classes, window),

@@ -33,8 +33,8 @@ def inverse_weight_mask(
 
     References:
         Shirokikh et al. 2020, arXiv:2007.10033, and their code at github.com/neuro-ml/inverse_weighting
-        (`cc2weight`), the source of the limits and of 8-connectivity, for two classes. Components of more
-        classes, and void, are ours.
+        (`cc2weight`), the source of the limits and of 8-connectivity. Both are for two classes and without
+        void pixels.
 
     >>> labels = np.zeros((10, 10), np.uint8)
     >>> labels[1, 1:3] = labels[5:9, 4:9] = 1  # 2 and 20 pixels, and 78 of background

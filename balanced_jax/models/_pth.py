@@ -1,6 +1,7 @@
 """Reading PyTorch's `.pth` files without PyTorch, and without running code from the file.
 
-A `.pth` file is a pickle, which may call any function. The unpickler refuses all but those of tensors.
+A `.pth` file is a pickle, which may call any function. The unpickler here calls only those that build
+tensors, and refuses a file that asks for another.
 """
 
 import io

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# By its own name: jax2onnx replaces `jax.image.resize` by an operation that needs a fixed batch.
+# Imported by name, because jax2onnx replaces `jax.image.resize` by an operation that needs a fixed batch.
 from jax.image import resize as resize_image
 from jaxtyping import Array, Float, UInt8
 
@@ -107,7 +107,7 @@ class Unit(nn.Module):
 class Dropout(nn.Module):
     """Dropout with one key per image: RNG key `dropout`, folded with `index` [b] of collection `examples`.
 
-    The index is the position of each image in the run; without the collection it is that in the batch.
+    The index is the position of each image in the run; without the collection, the position in the batch.
     """
 
     rate: float
@@ -118,7 +118,7 @@ class Dropout(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         if self.rate == 0 or not self.mode.train:
             return x
-        # One key per image, so that the dropped activations do not depend on the images of the same device.
+        # One key per image, so that the dropped activations do not depend on the other images of the device.
         root = self.scope.root  # pyright: ignore[reportOptionalMemberAccess]
         index = root.get_variable("examples", "index", jnp.arange(len(x)))
         keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), index)
@@ -187,7 +187,7 @@ def max_pool_3x3(x: Float[Array, "b h w c"]) -> Float[Array, "b (h+1)//2 (w+1)//
 def pad_to_multiple(x: Float[Array, "b h w c"], multiple: int) -> Float[Array, "b H W c"]:
     """Pad with zeros at the bottom and on the right."""
     h, w = x.shape[1:3]
-    # Not `-h % multiple`: from this form `jax.export` infers that a symbolic size becomes a multiple.
+    # Not `-h % multiple`: `jax.export` infers from the form below that a symbolic size becomes a multiple.
     bottom, right = ((n + multiple - 1) // multiple * multiple - n for n in (h, w))
     return jnp.pad(x, ((0, 0), (0, bottom), (0, right), (0, 0)))
 

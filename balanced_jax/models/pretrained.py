@@ -78,7 +78,7 @@ def load_pretrained(path: str | Path, variables: Mapping[str, Any]) -> dict[str,
 
     Raises:
         OSError, ImportError: the file or the package `safetensors` is missing.
-        ValueError: the file is of another kind or does not fit; names what does not, with both shapes.
+        ValueError: the file is of another kind, or arrays do not fit; names these, with both shapes.
     """
     tensors = _read(Path(path))
     loaded = fold_biases(by_address(tensors, _layers(tensors, path)))
@@ -107,7 +107,7 @@ def load_pretrained(path: str | Path, variables: Mapping[str, Any]) -> dict[str,
 
 class _Tensor(NamedTuple):
     name: str
-    """In the file."""
+    """Name in the file."""
     value: np.ndarray
 
 

@@ -11,7 +11,7 @@ from balanced_jax.models.layers import Dropout, Mode, Unit, max_pool, pad_to_mul
 class UNet(Network):
     """U-Net (Ronneberger, Fischer, Brox 2015, arXiv:1505.04597, figure 1), padded and with norms.
 
-    Two 3x3 convolutions a level, 2x2 max pooling down, 2x2 deconvolution up. Each level has twice the
+    Two 3x3 convolutions per level, 2x2 max pooling down, 2x2 deconvolution up. Each level has twice the
     channels of the level above: with the published widths (64 to 1024), 31.0 million parameters.
     """
 

@@ -240,6 +240,11 @@ def class_weight_mask(
     return mask
 
 
+def fixed_class_weights(labels, num_classes, values):
+    """The value at the index of the label; the entry behind the classes is that of void pixels."""
+    return np.append(values, 0.0)[np.where(valid(labels, num_classes), labels, num_classes)]
+
+
 def counts(labels, num_classes, window):
     """How many pixels of each class lie in the window around each pixel."""
     height, width = labels.shape

@@ -41,6 +41,7 @@ from balanced_jax.masks import (  # noqa: E402
     balance_mask,
     class_weight_mask,
     confusion_mask,
+    fixed_class_weights,
     inverse_weight_mask,
 )
 from balanced_jax.metrics import ConfusionCounts, confusion_counts, iou  # noqa: E402
@@ -56,6 +57,7 @@ SIGMOID = [f for f in LOSSES if f.__name__.startswith("sigmoid")]
 SOFTMAX = [f for f in LOSSES if f not in SIGMOID]
 YS = np.zeros((2, 4, 5, 3), np.int32)  # labels of the sigmoid losses
 MASKS = [getattr(balanced_jax.masks, name) for name in balanced_jax.masks.__all__]
+REQUIRED = {fixed_class_weights: {"values": (1.0, 2.0, 3.0)}}  # options without default
 COUNTS = ConfusionCounts(*np.zeros((3, 1, 2), int))
 
 
@@ -83,9 +85,17 @@ CASES = {
     **{f"{f.__name__}: one class": lambda f=f: f(Z[..., :1], Y) for f in SOFTMAX},
     **{f"{f.__name__}: no class in logits": lambda f=f: f(Z[..., :0], YS[..., :0]) for f in SIGMOID},
     **{f"{f.__name__}: class indices": lambda f=f: f(Z, Y) for f in SIGMOID},
-    **{f"{f.__name__}: float labels": lambda f=f: f(Y.astype(np.float32), 3) for f in MASKS},
-    **{f"{f.__name__}: labels of a row": lambda f=f: f(Y[0, 0], 3) for f in MASKS},
-    **{f"{f.__name__}: no class": lambda f=f: f(Y, 0) for f in MASKS},
+    **{
+        f"{f.__name__}: {name}": lambda f=f, labels=labels, classes=classes: f(
+            labels, classes, **REQUIRED.get(f, {})
+        )
+        for f in MASKS
+        for name, labels, classes in (
+            ("float labels", Y.astype(np.float32), 3),
+            ("labels of a row", Y[0, 0], 3),
+            ("no class", Y, 0),
+        )
+    },
     "eps_inf of 1": lambda: truncated_cross_entropy(E, 1.0, 1.0),
     "eps_sup of 0": lambda: softmax_truncated_cross_entropy(Z, Y, eps_inf=0, eps_sup=0),
     "eps_sup above 1": lambda: balanced_loss(Z, Y, eps_sup=np.float32(1.5)),
@@ -100,6 +110,7 @@ CASES = {
     "integer error": lambda: truncated_cross_entropy(np.zeros(3, int)),
     "gamma below 0": lambda: softmax_focal_loss(Z, Y, gamma=-1),
     "alpha of two": lambda: softmax_focal_loss(Z, Y, alpha=(0.5, 0.5)),
+    "alpha below 0": lambda: softmax_focal_loss(Z, Y, alpha=(1, -1, 1)),
     "alpha of one": lambda: softmax_focal_loss(Z, Y, alpha=0.25),
     "gamma below 0 with sigmoid": lambda: sigmoid_focal_loss(Z, YS, gamma=-1),
     "alpha above 1 with sigmoid": lambda: sigmoid_focal_loss(Z, YS, alpha=1.5),
@@ -113,6 +124,12 @@ CASES = {
     "gamma of 0 in focal Tversky": lambda: focal_tversky_loss(Z, Y, gamma=0),
     "smoothing below 0 in IoU": lambda: iou_loss(Z, Y, smoothing=-1),
     "classes unknown to Lovász": lambda: lovasz_softmax_loss(Z, Y, classes=3),  # pyright: ignore[reportArgumentType]
+    "values of two": lambda: fixed_class_weights(Y, 3, values=(1.0, 9.0)),
+    "values of one": lambda: fixed_class_weights(Y, 3, values=9.0),
+    "values of two under jit": lambda: jax.jit(lambda v: fixed_class_weights(Y, 3, values=v))((1.0, 9.0)),
+    "values below 0": lambda: fixed_class_weights(Y, 3, values=[1, -2, 3]),
+    "values infinite": lambda: fixed_class_weights(Y, 3, values=np.array([1, np.inf, 1])),
+    "values nan under jit": lambda: jax.jit(lambda y: fixed_class_weights(y, 3, values=(1, np.nan, 1)))(Y),
     "inverse weights under jit": lambda: jax.jit(lambda y: inverse_weight_mask(y, 3))(Y),
     "inverse weights crossed": lambda: inverse_weight_mask(Y, 3, minimum=5, maximum=2),
     "inverse weights below 0": lambda: inverse_weight_mask(Y, 3, minimum=-1),

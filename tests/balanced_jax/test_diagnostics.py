@@ -92,8 +92,8 @@ def test_sums_are_those_of_the_formula(row, num_classes):
     logits, labels = example(num_classes)
     result = diagnose(row.loss, logits, labels)
     for i in range(3):
-        wanted = by_hand(row.formula, logits[i], labels[i])
-        for sums_by_group, sums in zip(result, wanted, strict=True):
+        reference = by_hand(row.formula, logits[i], labels[i])
+        for sums_by_group, sums in zip(result, reference, strict=True):
             for actual, expected in zip(sums_by_group, sums, strict=True):
                 assert_close(actual[i], expected)
                 assert actual.dtype == (jnp.int32 if actual is sums_by_group.pixels else jnp.float32)
@@ -148,8 +148,8 @@ def test_a_loss_of_several_labels_a_pixel_is_diagnosed_by_its_softmax_twin():
         jnp.stack([jnp.zeros_like(score), score], axis=-1),
         labels,
     )
-    wanted = diagnose(softmax_truncated_cross_entropy, logits, labels)
-    for actual, expected in zip(flat(result), flat(wanted), strict=True):
+    reference = diagnose(softmax_truncated_cross_entropy, logits, labels)
+    for actual, expected in zip(flat(result), flat(reference), strict=True):
         assert_close(actual, expected)
 
 
@@ -182,8 +182,8 @@ def test_an_absent_class_has_no_share_and_no_mean():
     sums = group_sums(mask, labels[..., None] == np.arange(3))
     pixels = (labels[..., None] == np.arange(3)).sum((1, 2))
     assert np.isnan(means(sums[1], pixels[1]))[1]
-    wanted = [np.asarray(mask, np.float64)[labels == k].mean() for k in range(3)]
-    np.testing.assert_allclose(means(sums, pixels), wanted, rtol=1e-6)
+    expected = [np.asarray(mask, np.float64)[labels == k].mean() for k in range(3)]
+    np.testing.assert_allclose(means(sums, pixels), expected, rtol=1e-6)
 
 
 def test_a_defect_of_one_percent_can_have_half_the_loss():
@@ -237,8 +237,8 @@ def test_thresholds_may_be_traced_and_take_one_trace():
         return diagnose(softmax_cross_entropy, logits, labels, eps_inf=eps_inf, eps_sup=eps_sup)
 
     for eps in ((0.3, 0.7), (0.0, 1.0), (0.1, 0.9)):
-        wanted = diagnose(softmax_cross_entropy, logits, labels, eps_inf=eps[0], eps_sup=eps[1])
-        for actual, expected in zip(flat(compiled(*eps)), flat(wanted), strict=True):
+        reference = diagnose(softmax_cross_entropy, logits, labels, eps_inf=eps[0], eps_sup=eps[1])
+        for actual, expected in zip(flat(compiled(*eps)), flat(reference), strict=True):
             assert_close(actual, expected)
     assert len(traces) == 1
 
@@ -293,12 +293,12 @@ def test_the_boundary_to_interior_ratio_of_a_map():
 
 def test_sums_of_batches_may_be_stacked_or_added():
     result = diagnose(softmax_cross_entropy, *example()).by_class
-    wanted = shares(result)
+    expected = shares(result)
     for other in (
         jax.tree.map(lambda x: np.asarray(x).sum(0), result),
         jax.tree.map(lambda x: np.asarray(x).reshape(3, 1, -1), result),
     ):
-        np.testing.assert_allclose(shares(other), wanted, rtol=1e-6)
+        np.testing.assert_allclose(shares(other), expected, rtol=1e-6)
 
 
 def test_shares_of_what_is_not_finite_are_nan_and_do_not_warn():

@@ -1,12 +1,12 @@
-"""The input pipeline against PyTorch's DataLoader: images a second, decoded, resized, cropped and batched.
+"""Throughput of the input pipeline against PyTorch's DataLoader: decoding, resizing, cropping, batching.
 
     python -m tests.benchmarks.input [--seconds 10]
 
-Both read the same made-up photographs (JPEG) and masks (PNG), ours from a prepared set with as many threads,
-the DataLoader with Pillow from the files with as many worker processes as there are cores: once decoding each
-image each time, as the DataLoader does, and once as `fit` does, which keeps what it has decoded. In turn,
-medians of the rounds. Then how long the first batch takes in a fresh process, and the memory of that
-process after each of three passes. Needs PyTorch. Run it alone on an idle machine.
+Both read the same synthetic photographs (JPEG) and label images (PNG). The pipeline reads a prepared set with
+one thread per core: once decoding every image in every pass, and once, as `fit` does, caching decoded images.
+The DataLoader reads the files with Pillow, with one worker process per core, and decodes in every pass. Rates
+are medians of interleaved rounds. Then the time to the first batch in a new process, and the peak memory of
+that process after each of three passes. Needs PyTorch. Run this alone on an idle machine.
 """
 
 import gc
@@ -32,33 +32,35 @@ from train.data.prepare import Part, prepare
 from train.data.sets import Folder
 
 SIZES = {"200x200": (200, 200), "512x512": (512, 512), "256x1600": (256, 1600)}
-"""Height and width of the photographs; half of that is what the network sees."""
+"""Height and width of the photographs, which are resized to half of both."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Measures the input."""
+    """Measure the throughput of the input pipeline."""
 
     seconds: float = 5.0
-    """How long each turn lasts."""
+    """Duration of each measurement."""
     rounds: int = 5
-    """Turns of each side."""
+    """Measurements of each reader."""
     images: int = 1024
-    """Photographs of each size; one in 16 is drawn, the others are copies of them."""
+    """Photographs of each size; 1 in 16 is generated, the others are hard links."""
     batch: int = 16
-    """Images a batch."""
+    """Images of a batch."""
 
 
 def main(benchmark: Benchmark) -> None:
-    sides = ("decoding each time", "kept in memory", "DataLoader")
-    print(f"| photographs | {' | '.join(sides)} | ratios to it | first batch | memory after passes |")
+    readers = ("decoding each time", "cached", "DataLoader")
+    print(
+        f"| photographs | {' | '.join(readers)} | ratios to DataLoader | first batch | memory after passes |"
+    )
     print("|---|---|---|---|---|---|---|")
     for name, size in SIZES.items():
         with tempfile.TemporaryDirectory() as folder:
-            rates, start, memory = measured(Path(folder), size, benchmark)
+            rates, start, memory = measure(Path(folder), size, benchmark)
         figures = [f"{statistics.median(rate):.0f}/s" for rate in rates.values()]
-        *ours, theirs = rates.values()
-        ratios = [statistics.median(a / b for a, b in zip(x, theirs, strict=True)) for x in ours]
+        *pipeline, loader = rates.values()
+        ratios = [statistics.median(a / b for a, b in zip(x, loader, strict=True)) for x in pipeline]
         passes = ", ".join(f"{x / 2**20:.0f}" for x in memory)
         print(
             f"| {name} | {' | '.join(figures)} | {', '.join(f'{x:.2f}' for x in ratios)} | {start:.1f} s | "
@@ -67,37 +69,37 @@ def main(benchmark: Benchmark) -> None:
         )
 
 
-def measured(
+def measure(
     folder: Path, size: tuple[int, int], benchmark: Benchmark
 ) -> tuple[dict[str, list[float]], float, list[int]]:
-    """Images a second of all sides, turn by turn; seconds to the first batch; bytes held after each pass."""
-    paint(folder, size, benchmark.images)
-    seen = (size[0] // 2, size[1] // 2)
+    """Return images per second by reader and round, seconds to the first batch, and bytes after each pass."""
+    write_photographs(folder, size, benchmark.images)
+    resized = (size[0] // 2, size[1] // 2)
     data = Folder(images=str(folder / "images"), masks=str(folder / "masks"), validation=0.02, test=0.02)
     part = prepare(data, data_dir=folder / "prepared").parts["train"]
     with multiprocessing.get_context("spawn").Pool(1) as fresh:
-        start, memory = fresh.apply(three_passes, (data, folder / "prepared", seen, benchmark.batch))
-    kept = ours(part, seen, benchmark.batch, memory=2**32)
+        start, memory = fresh.apply(three_passes, (data, folder / "prepared", resized, benchmark.batch))
+    cached = pipeline_batches(part, resized, benchmark.batch, memory=2**32)
     for _ in range(len(part) // benchmark.batch):  # the first pass decodes
-        next(kept)
-    sides = {
-        "decoding": lambda: ours(part, seen, benchmark.batch, memory=0),
-        "kept": lambda: kept,
-        "theirs": lambda: theirs(folder, seen, benchmark.batch),
+        next(cached)
+    readers = {
+        "decoding": lambda: pipeline_batches(part, resized, benchmark.batch, memory=0),
+        "cached": lambda: cached,
+        "DataLoader": lambda: loader_batches(folder, resized, benchmark.batch),
     }
-    rates: dict[str, list[float]] = {name: [] for name in sides}
+    rates: dict[str, list[float]] = {name: [] for name in readers}
     for _ in range(benchmark.rounds):
-        for name, begin in sides.items():
-            rates[name].append(rate(begin(), benchmark))
-            gc.collect()  # ends the threads or processes that read ahead, and would do so in the other's turn
+        for name, read in readers.items():
+            rates[name].append(rate(read(), benchmark))
+            gc.collect()  # ends the threads or processes of a reader that would prefetch during the next turn
     return rates, start, memory
 
 
 def three_passes(data: Folder, data_dir: Path, size: tuple[int, int], batch: int) -> tuple[float, list[int]]:
-    """Seconds from a prepared set to its first batch, and the largest resident size after each pass."""
+    """Return seconds from a prepared set to its first batch, and the peak resident set after each pass."""
     begin = time.perf_counter()
     part = prepare(data, data_dir=data_dir).parts["train"]
-    batches = ours(part, size, batch, memory=2**32)
+    batches = pipeline_batches(part, size, batch, memory=2**32)
     next(batches)
     start = time.perf_counter() - begin
     memory = []
@@ -109,7 +111,7 @@ def three_passes(data: Folder, data_dir: Path, size: tuple[int, int], batch: int
 
 
 def rate(batches: Iterator[Any], benchmark: Benchmark) -> float:
-    """Images a second, from the second batch on."""
+    """Return images per second, from the second batch on."""
     next(batches)
     begin, count = time.perf_counter(), 0
     while time.perf_counter() - begin < benchmark.seconds:
@@ -118,11 +120,11 @@ def rate(batches: Iterator[Any], benchmark: Benchmark) -> float:
     return count / (time.perf_counter() - begin)
 
 
-def paint(folder: Path, size: tuple[int, int], images: int) -> None:
-    """Grain under a slope of light, with a square of a defect; most of the files are links to a few."""
+def write_photographs(folder: Path, size: tuple[int, int], images: int) -> None:
+    """Write noise on a brightness gradient, half of the images with a square defect."""
     rng = np.random.default_rng(0)
-    drawn = images // 16
-    for k in range(drawn):
+    generated = images // 16
+    for k in range(generated):
         light = np.linspace(60, 190, size[1]) + rng.normal(0, 12, size)
         label = np.zeros(size, np.uint8)
         label[20:60, 30:80] = k % 2
@@ -130,18 +132,18 @@ def paint(folder: Path, size: tuple[int, int], images: int) -> None:
             path = folder / kind / f"{k}.{ending}"
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
-            for copy in range(k + drawn, images, drawn):
+            for copy in range(k + generated, images, generated):
                 path.with_stem(f"{copy}").hardlink_to(path)
 
 
-def ours(part: Part, size: tuple[int, int], batch: int, memory: int) -> Iterator[Any]:
-    """Batches as `fit` takes them, without end."""
+def pipeline_batches(part: Part, size: tuple[int, int], batch: int, memory: int) -> Iterator[Any]:
+    """Iterate without end over batches as `fit` reads them."""
     crop = (size[0] - 8, size[1] - 8)
     return training_batches(part, size=size, crop=crop, batch_size=batch, passes=10**6, seed=0, memory=memory)
 
 
-def theirs(folder: Path, size: tuple[int, int], batch: int) -> Iterator[Any]:
-    """The same by a DataLoader, without end."""
+def loader_batches(folder: Path, size: tuple[int, int], batch: int) -> Iterator[Any]:
+    """Iterate without end over batches of a DataLoader."""
     loader = torch.utils.data.DataLoader(
         Photographs(folder, size),
         batch_size=batch,
@@ -154,7 +156,7 @@ def theirs(folder: Path, size: tuple[int, int], batch: int) -> Iterator[Any]:
 
 
 class Photographs(torch.utils.data.Dataset):
-    """The files, decoded and resized by Pillow, cropped at random."""
+    """Files decoded and resized by Pillow, cropped at random."""
 
     def __init__(self, folder: Path, size: tuple[int, int]):
         self.images = sorted((folder / "images").iterdir())

@@ -1,9 +1,9 @@
-"""What the networks' time is made of: layers against PyTorch's, and 3x3 convolutions written otherwise.
+"""Time of single layers against PyTorch's, and of 3x3 convolutions in three formulations.
 
     python -m tests.benchmarks.layers [--rounds 9]
 
-Float32, batches of 8, the sizes of a U-Net of width 16 on 128x128. Times are medians in milliseconds, all in
-one process and in turn; PyTorch is in channels_last. Run it alone on an idle machine.
+Float32, batches of 8, the feature maps of a U-Net of width 16 on 128x128. Times are medians in milliseconds,
+interleaved in one process; PyTorch is in channels_last. Run this alone on an idle machine.
 """
 
 import statistics
@@ -21,15 +21,15 @@ from balanced_jax.models.layers import max_pool
 from tests.benchmarks.timing import Candidate, alternate
 
 SIZES = ((128, 16, 16), (128, 32, 16), (64, 32, 32), (32, 64, 64), (16, 128, 128), (8, 256, 256))
-"""Side of the map, channels in, channels out."""
+"""Height and width of the feature map, input channels, output channels."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Measures layers."""
+    """Time layers of the networks against PyTorch's."""
 
     rounds: int = 9
-    """Times that each measurement is repeated."""
+    """Number of times that each candidate is timed."""
 
 
 def main(benchmark: Benchmark) -> None:
@@ -49,7 +49,7 @@ def main(benchmark: Benchmark) -> None:
 
 
 def convolution(side: int, channels: int, features: int) -> dict[str, Candidate]:
-    """A convolution, its gradient by the input and by the weights, in three ways and by PyTorch."""
+    """Return a convolution and its two gradients, in three formulations and in PyTorch."""
     x, g = normal(8, side, side, channels), normal(8, side, side, features)
     w = normal(3, 3, channels, features)
     candidates: dict[str, Candidate] = {}
@@ -65,9 +65,9 @@ def convolution(side: int, channels: int, features: int) -> dict[str, Candidate]
     image, back = to_torch(x), to_torch(g)
     weights = torch.tensor(np.asarray(w)).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
 
-    def gradient(*expected: bool) -> Candidate:
+    def gradient(*mask: bool) -> Candidate:
         return lambda: torch.ops.aten.convolution_backward(
-            back, image, weights, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [*expected, False]
+            back, image, weights, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [*mask, False]
         )
 
     return candidates | {
@@ -91,14 +91,14 @@ def by_products(x: jax.Array, w: jax.Array) -> jax.Array:
 
 
 def shifted(x: jax.Array) -> list[jax.Array]:
-    """What each of the nine weights sees."""
+    """Return the input shifted to each of the nine taps of the kernel."""
     _, h, w, _ = x.shape
     padded = jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
     return [padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)]
 
 
 def norm(side: int, channels: int, features: int) -> dict[str, Candidate]:
-    """Batch norm and ReLU, with the gradient."""
+    """Return the gradients of batch norm and ReLU."""
     x, g = normal(8, side, side, features), normal(8, side, side, features)
 
     def layer(x, scale, bias):
@@ -107,23 +107,26 @@ def norm(side: int, channels: int, features: int) -> dict[str, Candidate]:
 
     ones, zeros = jnp.ones(features), jnp.zeros(features)
     torch_layer = torch.nn.Sequential(torch.nn.BatchNorm2d(features), torch.nn.ReLU())
-    return both(jax.jit(lambda x, g: jax.vjp(layer, x, ones, zeros)[1](g)), torch_layer, x, g)
+    return gradients(jax.jit(lambda x, g: jax.vjp(layer, x, ones, zeros)[1](g)), torch_layer, x, g)
 
 
 def pooling(side: int, channels: int, features: int) -> dict[str, Candidate]:
-    """2x2 max pooling, with the gradient."""
+    """Return the gradients of 2x2 max pooling."""
     x, g = normal(8, side, side, features), normal(8, side // 2, side // 2, features)
-    return both(jax.jit(lambda x, g: jax.vjp(max_pool, x)[1](g)), torch.nn.MaxPool2d(2), x, g)
+    return gradients(jax.jit(lambda x, g: jax.vjp(max_pool, x)[1](g)), torch.nn.MaxPool2d(2), x, g)
 
 
-def both(ours: Callable[..., Any], theirs: Any, x: jax.Array, g: jax.Array) -> dict[str, Candidate]:
+def gradients(
+    in_jax: Callable[..., Any], torch_layer: Any, x: jax.Array, g: jax.Array
+) -> dict[str, Candidate]:
+    """Return the gradient of a layer at input `x` and cotangent `g`, in JAX and in PyTorch."""
     leaf, back = to_torch(x).requires_grad_(), to_torch(g)
 
     def in_torch() -> None:
         leaf.grad = None
-        theirs(leaf).backward(back)
+        torch_layer(leaf).backward(back)
 
-    return {"ours": lambda: ours(x, g), "PyTorch": in_torch}
+    return {"balanced_jax": lambda: in_jax(x, g), "PyTorch": in_torch}
 
 
 def normal(*shape: int) -> jax.Array:

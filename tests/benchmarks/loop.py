@@ -1,12 +1,12 @@
-"""What `fit` adds to the bare step, and how long its first step takes to come.
+"""Overhead of `fit` over the compiled training step, and its startup time.
 
     python -m tests.benchmarks.loop [--config configs/quickstart.py] [--epochs 31]
 
-After each epoch of a run of `fit` the bare compiled step takes as many steps on one batch, so both see the
-same machine. An epoch counts with all that belongs to it but the look at the validation part: reading images,
-fetching losses, the progress line, the line of metrics.jsonl and the checkpoint. The first step is timed from
-the start of the command to its end, in new processes: with the data to be painted, with the data there, and
-with the compiled programs there, too. Run it alone on an idle machine.
+After each epoch of a run of `fit`, the compiled step alone takes as many steps on one batch, so that both run
+at the same speed of the machine. The time of an epoch includes everything but validation: reading images,
+fetching losses, the progress line, the line of metrics.jsonl and the checkpoint. Startup is the time from the
+start of the command to the end of the first step, in new processes: with the data still to be generated, with
+prepared data, and with cached compilation as well. Run this alone on an idle machine.
 """
 
 import dataclasses
@@ -48,14 +48,14 @@ main(sys.argv[1:])
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Measures the loop."""
+    """Time the training loop and its startup."""
 
     config: Path = Path("configs/quickstart.py")
-    """What is trained."""
+    """Config file that is trained."""
     epochs: int = 31
-    """Of the run; the first is not counted."""
+    """Epochs of the run; the first is not counted."""
     starts: int = 3
-    """How often each start is timed."""
+    """Number of times that each startup is timed."""
 
 
 def main(benchmark: Benchmark) -> None:
@@ -64,16 +64,16 @@ def main(benchmark: Benchmark) -> None:
         for name, seconds in starts(benchmark, Path(folder)):
             print(f"| {name} | {statistics.median(seconds):.1f} |", flush=True)
         whole, saving, bare = epochs(benchmark, Path(folder))
-    print("\n| a step of | ms |\n|---|---|")
+    print("\n| step | ms |\n|---|---|")
     print(f"| `fit` | {1e3 * statistics.median(whole):.1f} |")
-    print(f"| of that the checkpoint | {1e3 * statistics.median(saving):.1f} |")
-    print(f"| the bare step | {1e3 * statistics.median(bare):.1f} |")
+    print(f"| checkpoint, included in `fit` | {1e3 * statistics.median(saving):.1f} |")
+    print(f"| compiled step alone | {1e3 * statistics.median(bare):.1f} |")
     ratios = [a / b for a, b in zip(whole, bare, strict=True)]
     print(f"| ratio, median of {len(ratios)} epochs | {statistics.median(ratios):.3f} |")
 
 
 def starts(benchmark: Benchmark, folder: Path) -> Iterator[tuple[str, list[float]]]:
-    """Seconds from the start of the command to the end of the first step."""
+    """Yield each kind of startup with its seconds until the end of the first step."""
 
     def first_step(prepared: Path, *options: str) -> float:
         run = Path(tempfile.mkdtemp(dir=folder))
@@ -82,16 +82,19 @@ def starts(benchmark: Benchmark, folder: Path) -> Iterator[tuple[str, list[float
         subprocess.run([sys.executable, "-c", FIRST_STEP, *command], check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - begin
 
-    yield "the data to be painted", [first_step(folder / f"{k}") for k in range(benchmark.starts)]
+    yield "data to be generated", [first_step(folder / f"{k}") for k in range(benchmark.starts)]
     copy_folder = folder / "0"
-    yield "the data there", [first_step(copy_folder) for _ in range(benchmark.starts)]
+    yield "prepared data", [first_step(copy_folder) for _ in range(benchmark.starts)]
     cache = ["--compilation-cache", str(folder / "cache")]
     first_step(copy_folder, *cache)
-    yield "compiled programs there, too", [first_step(copy_folder, *cache) for _ in range(benchmark.starts)]
+    yield (
+        "prepared data, cached compilation",
+        [first_step(copy_folder, *cache) for _ in range(benchmark.starts)],
+    )
 
 
 def epochs(benchmark: Benchmark, folder: Path) -> tuple[list[float], list[float], list[float]]:
-    """Seconds a step, by epoch but the first: of all that `fit` does, of its checkpoint, of the bare step."""
+    """Return seconds per step of `fit`, of its checkpoint and of the step alone, from the second epoch on."""
     config_file = ConfigFile(benchmark.config, None)
     config = dataclasses.replace(config_file.load(), epochs=benchmark.epochs)
     experiment, data = set_up(config, data_dir=folder / "0", source=None)
@@ -100,7 +103,7 @@ def epochs(benchmark: Benchmark, folder: Path) -> tuple[list[float], list[float]
     step, state = map_training(experiment.train_step()), replicate(experiment.random_state())
 
     def bare_steps() -> float:
-        nonlocal state  # its memory is reused by the next
+        nonlocal state  # its memory is donated to the next step
         begin = time.perf_counter()
         for _ in range(steps):
             state, _ = step(state, batch)

@@ -1,11 +1,11 @@
-"""Losses and masks against what others offer: time and memory of a value and its gradient.
+"""Losses and masks against other libraries: time and memory of a value and its gradient.
 
     python -m tests.benchmarks.losses [--rounds 9] [--dtype bfloat16] [--out tests/benchmarks/losses.md]
 
-Needs optax, OpenCV (`pip install '.[bench]'`) and PyTorch. Everything runs under `jit`, in turn, in one
-process; a ratio is the median over the rounds, and PyTorch is taken with one thread or with all,
-whichever is faster. On a machine with a GPU and a PyTorch that sees it, PyTorch's side is compiled and runs
-there. The floor divided by the figure is the share of the memory's speed that is reached.
+Needs `pip install '.[bench]'` and PyTorch. Everything runs under `jit`, interleaved in one process; a ratio
+is the median over the rounds. PyTorch runs with one thread and with all, and the faster counts. On a machine
+with a GPU that PyTorch sees, it is compiled and runs there. The floor divided by the figure is the fraction
+of the memory bandwidth that is reached.
 """
 
 import functools
@@ -41,7 +41,6 @@ from balanced_jax.losses import (
 from balanced_jax.masks import balance_mask, confusion_mask
 from tests.benchmarks.timing import Candidate, alternate, ratio, temporary_bytes
 
-COMMAND = "python -m tests.benchmarks.losses"
 CLASSES = (2, 5, 12)
 SHAPE = (8, 512, 512)
 FLOAT32 = np.dtype(np.float32)
@@ -50,18 +49,18 @@ DEVICE = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() 
 
 @dataclass(frozen=True)
 class Options:
-    """What is run, and where the table goes."""
+    """Compare losses and masks with other libraries."""
 
     rounds: int = 9
-    """How often each candidate is timed."""
+    """Number of times that each candidate is timed."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the logits, on all sides."""
+    """Type of the logits, in all libraries."""
     out: Path | None = None
-    """A file for the table, besides the screen."""
+    """File for the table, which is printed as well."""
 
 
 class Figure(NamedTuple):
-    """One line of the table."""
+    """One row of the table."""
 
     what: str
     classes: int
@@ -69,16 +68,15 @@ class Figure(NamedTuple):
     value: float
     target: float | None = None
     floor: float | None = None
-    """What remains of the value if our side only read its inputs once and wrote its result."""
+    """The value if the library only read its inputs once and wrote its result."""
 
 
 def main(options: Options) -> None:
-    """Prints the table."""
+    """Print the table."""
     lines = [
         f"{jax.default_backend()}, {os.cpu_count()} cores, {platform.machine()}; jax {jax.__version__}, "
         f"PyTorch {torch.__version__}, {'x'.join(map(str, SHAPE))} pixels unless said otherwise, "
-        f"{options.dtype}, "
-        f"median of {options.rounds} rounds; load before the start {os.getloadavg()[0]:.1f}",
+        f"{options.dtype}, median of {options.rounds} rounds; load before the start {os.getloadavg()[0]:.1f}",
         "",
         "| what | C | against | figure | floor | target | |",
         "|---|---|---|---|---|---|---|",
@@ -91,11 +89,11 @@ def main(options: Options) -> None:
         lines.append(f"| {' | '.join(map(str, cells))} |")
         print(lines[-1], flush=True)
     if options.out:
-        options.out.write_text("\n".join([f"    {COMMAND}", "", *lines, ""]))
+        options.out.write_text("\n".join(["    python -m tests.benchmarks.losses", "", *lines, ""]))
 
 
 def figures(rounds: int, dtype: np.dtype) -> Iterator[Figure]:
-    """All lines of the table."""
+    """Yield all rows of the table."""
     for classes in CLASSES:
         yield from pixel_losses(classes, rounds, dtype)
     for classes in CLASSES:
@@ -110,7 +108,7 @@ def figures(rounds: int, dtype: np.dtype) -> Iterator[Figure]:
 def surfaces(
     classes: int, shape: tuple[int, ...] = SHAPE, dtype: np.dtype = FLOAT32
 ) -> tuple[jax.Array, jax.Array]:
-    """Logits of a network that is mostly right, and labels of small squares on a background."""
+    """Return logits that are mostly right, and labels of small rectangles on a background."""
     rng = np.random.default_rng(classes)
     labels = np.zeros(shape, np.int32)
     for image in labels:
@@ -124,12 +122,12 @@ def surfaces(
 
 
 def value_and_gradient(loss: Callable[..., jax.Array]) -> Callable[..., Any]:
-    """Of the mean of a map, with respect to its first argument."""
+    """Return a function that computes the mean of a map, and its gradient by the first argument."""
     return jax.value_and_grad(lambda logits, *others: jnp.mean(loss(logits, *others)))
 
 
 def pixel_losses(classes: int, rounds: int, dtype: np.dtype) -> Iterator[Figure]:
-    """The truncated and the balanced loss against weighted cross-entropy elsewhere, and the memory of all."""
+    """Compare truncated and balanced loss with weighted cross-entropy elsewhere, and measure memory."""
     logits, labels = surfaces(classes, dtype=dtype)
     mask = jax.jit(balance_mask, static_argnums=1)(labels, classes)
     pixels = labels.size
@@ -183,7 +181,7 @@ def pixel_losses(classes: int, rounds: int, dtype: np.dtype) -> Iterator[Figure]
 
 
 def naive_truncated(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
-    """The truncated loss written down plainly, its gradient left to autodiff."""
+    """Return the truncated loss in its plain formulation, for its gradient by automatic differentiation."""
     log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[..., None], axis=-1)[..., 0]
     error = -jnp.expm1(log_p)
     middle = -log_p + np.log(0.7)
@@ -192,29 +190,29 @@ def naive_truncated(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> ja
 
 
 def copying(logits: jax.Array, *maps: jax.Array) -> Candidate:
-    """What no loss can go below: each of its inputs read once, a gradient written."""
+    """Return the lower bound of every loss: each input read once, a gradient written."""
     step = jax.jit(lambda z, *maps: z * functools.reduce(jnp.add, maps)[..., None].astype(z.dtype))
     return lambda: step(logits, *maps)
 
 
 def region_losses(classes: int, rounds: int, dtype: np.dtype) -> Iterator[Figure]:
-    """Dice, IoU and Tversky against the usual PyTorch code."""
+    """Compare Dice, IoU and Tversky losses with the usual PyTorch code."""
     logits, labels = surfaces(classes, dtype=dtype)
-    ours = {"Dice": (dice_loss, 0.5), "IoU": (iou_loss, 1.0), "Tversky": (tversky_loss, 0.5)}
-    for name, (loss, penalty) in ours.items():
+    rows = {"Dice": (dice_loss, 0.5), "IoU": (iou_loss, 1.0), "Tversky": (tversky_loss, 0.5)}
+    for name, (loss, penalty) in rows.items():
         step = jax.jit(value_and_gradient(loss))
-        candidates: dict[str, Candidate] = {"ours": lambda step=step: step(logits, labels)}
+        candidates: dict[str, Candidate] = {"balanced_jax": lambda step=step: step(logits, labels)}
         candidates["floor"] = copying(logits, labels)
         candidates |= torch_candidates(torch_tversky(logits, labels, penalty))
         seconds = alternate(candidates, rounds)
-        ours, floor = (ratio(seconds, which, "torch 1", "torch n") for which in ("ours", "floor"))
-        yield Figure(name, classes, "PyTorch", ours, 0.8, floor)
+        value, floor = (ratio(seconds, side, "torch 1", "torch n") for side in ("balanced_jax", "floor"))
+        yield Figure(name, classes, "PyTorch", value, 0.8, floor)
         maps = temporary_bytes(value_and_gradient(loss), logits, labels) / (4 * labels.size)
         yield Figure(f"{name}, temporary memory", classes, "maps", maps, classes)
 
 
 def lovasz(classes: int, shape: tuple[int, ...], rounds: int, dtype: np.dtype) -> Iterator[Figure]:
-    """Lovász-softmax against the published algorithm, image by image."""
+    """Compare the Lovász-softmax loss with the published algorithm, image by image."""
     logits, labels = surfaces(classes, shape, dtype)
     mask = jnp.ones(shape)
     plain, weighted = (
@@ -222,58 +220,62 @@ def lovasz(classes: int, shape: tuple[int, ...], rounds: int, dtype: np.dtype) -
         jax.jit(value_and_gradient(lambda z, y, m: lovasz_softmax_loss(z, y, weights=m))),
     )
     candidates: dict[str, Candidate] = {
-        "ours": lambda: plain(logits, labels),
+        "unweighted": lambda: plain(logits, labels),
         "weighted": lambda: weighted(logits, labels, mask),
         "floor": copying(logits, labels),
         **torch_candidates(torch_lovasz(logits, labels)),
     }
     seconds = alternate(candidates, rounds)
     size = "x".join(map(str, shape))
-    given = {name: ratio(seconds, name, "torch 1", "torch n") for name in ("ours", "weighted", "floor")}
-    yield Figure(f"Lovász {size}", classes, "PyTorch", given["ours"], 1.2, given["floor"])
+    ratios = {
+        side: ratio(seconds, side, "torch 1", "torch n") for side in ("unweighted", "weighted", "floor")
+    }
+    yield Figure(f"Lovász {size}", classes, "PyTorch", ratios["unweighted"], 1.2, ratios["floor"])
     yield Figure(
-        f"Lovász {size}, weighted", classes, "PyTorch, without weights", given["weighted"],
-        floor=given["floor"],
+        f"Lovász {size}, weighted", classes, "PyTorch, without weights", ratios["weighted"],
+        floor=ratios["floor"],
     )  # fmt: skip
 
 
 def masks(classes: int, rounds: int) -> Iterator[Figure]:
-    """The confusion mask against OpenCV's box filter doing its counting alone."""
+    """Compare the confusion mask with OpenCV's box filter, which only counts the pixels of the windows."""
     _, labels = surfaces(classes)
     on_host = np.asarray(labels, np.uint8)
     mask = jax.jit(confusion_mask, static_argnames=("num_classes", "window"))
     copy = jax.jit(lambda labels: labels.astype(jnp.float32))
     candidates: dict[str, Candidate] = {"copy": lambda: copy(labels)}
     for window in (3, 7, 15):
-        candidates[f"ours {window}"] = lambda w=window: mask(labels, num_classes=classes, window=w)
+        candidates[f"balanced_jax {window}"] = lambda w=window: mask(labels, num_classes=classes, window=w)
         candidates[f"boxFilter {window}"] = lambda w=window: box_counts(on_host, classes, w)
     seconds = alternate(candidates, rounds)
     for window in (3, 7, 15):
-        ours, floor = (ratio(seconds, name, f"boxFilter {window}") for name in (f"ours {window}", "copy"))
+        sides = (f"balanced_jax {window}", "copy")
+        value, floor = (ratio(seconds, side, f"boxFilter {window}") for side in sides)
         what = f"confusion mask, window {window}"
-        yield Figure(what, classes, "OpenCV boxFilter, counting alone", ours, 1.0, floor)
-    yield Figure("confusion mask, window 15", classes, "window 3", ratio(seconds, "ours 15", "ours 3"), 1.5)
+        yield Figure(what, classes, "OpenCV boxFilter, counting alone", value, 1.0, floor)
+    growth = ratio(seconds, "balanced_jax 15", "balanced_jax 3")
+    yield Figure("confusion mask, window 15", classes, "window 3", growth, 1.5)
 
 
 def box_counts(labels: np.ndarray, classes: int, window: int) -> list[np.ndarray]:
-    """How many pixels of each class each window holds, by OpenCV."""
-    size, none = (window, window), cv2.BORDER_CONSTANT
+    """Return how many pixels of each class each window holds, by OpenCV."""
+    size, border = (window, window), cv2.BORDER_CONSTANT
     return [
-        cv2.boxFilter((image == k).astype(np.uint8), cv2.CV_16U, size, normalize=False, borderType=none)
+        cv2.boxFilter((image == k).astype(np.uint8), cv2.CV_16U, size, normalize=False, borderType=border)
         for image in labels
         for k in range(classes)
     ]
 
 
 def torch_candidates(run: Candidate) -> dict[str, Candidate]:
-    """A PyTorch computation with one thread and with as many as there are cores; on a GPU the same twice."""
+    """Return a PyTorch computation with one thread and with one per core; on a GPU, the same one twice."""
     if DEVICE == "cuda":
 
-        def there() -> None:
+        def synchronized() -> None:
             run()
             torch.cuda.synchronize()
 
-        return {"torch 1": there, "torch n": there}
+        return {"torch 1": synchronized, "torch n": synchronized}
 
     def with_threads(threads: int) -> Candidate:
         def timed() -> None:
@@ -286,7 +288,7 @@ def torch_candidates(run: Candidate) -> dict[str, Candidate]:
 
 
 def to_torch(logits: jax.Array, labels: jax.Array) -> tuple[torch.Tensor, torch.Tensor]:
-    """As PyTorch likes them: logits [N, C, H, W] with the classes last in memory, labels int64."""
+    """Return tensors: logits [n, c, h, w] in channels_last, labels int64."""
     leaf = torch.from_numpy(np.array(logits, np.float32)).to(getattr(torch, str(logits.dtype)))
     return (
         leaf.permute(0, 3, 1, 2).to(DEVICE).requires_grad_(),
@@ -295,12 +297,12 @@ def to_torch(logits: jax.Array, labels: jax.Array) -> tuple[torch.Tensor, torch.
 
 
 def compiled(loss: Callable[..., Any]) -> Callable[..., Any]:
-    """As PyTorch compiles it on a GPU; as it is on a CPU."""
+    """Return a loss compiled by PyTorch on a GPU, unchanged on a CPU."""
     return torch.compile(loss) if DEVICE == "cuda" else loss
 
 
 def torch_cross_entropy(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Candidate:
-    """Cross-entropy times a map, its mean and the gradient."""
+    """Return the gradient of the mean of cross-entropy times a map."""
     leaf, target = to_torch(logits, labels)
     weight = torch.from_numpy(np.array(mask)).to(DEVICE)
     loss = compiled(
@@ -315,7 +317,7 @@ def torch_cross_entropy(logits: jax.Array, labels: jax.Array, mask: jax.Array) -
 
 
 def torch_tversky(logits: jax.Array, labels: jax.Array, penalty: float) -> Candidate:
-    """The soft Tversky loss with equal penalties as it is usually written (.5: Dice; 1: IoU)."""
+    """Return the gradient of the usual soft Tversky loss with equal penalties (.5: Dice; 1: IoU)."""
     leaf, target = to_torch(logits, labels)
 
     @compiled
@@ -333,7 +335,7 @@ def torch_tversky(logits: jax.Array, labels: jax.Array, penalty: float) -> Candi
 
 
 def torch_lovasz(logits: jax.Array, labels: jax.Array) -> Candidate:
-    """Lovász-softmax, image by image over its classes: sorted errors times the increments of the Jaccard."""
+    """Return the gradient of the Lovász-softmax loss by its published algorithm, image by image."""
     leaf, target = to_torch(logits, labels)
 
     def of_class(p: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -341,8 +343,7 @@ def torch_lovasz(logits: jax.Array, labels: jax.Array) -> Candidate:
         y = y[order]
         union = y.sum() + (1 - y).cumsum(0)
         jaccard = 1 - (y.sum() - y.cumsum(0)) / union
-        jaccard[1:] = jaccard[1:] - jaccard[:-1].clone()
-        return torch.dot(errors, jaccard)
+        return torch.dot(errors, torch.diff(jaccard, prepend=jaccard.new_zeros(1)))
 
     def of_image(p: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         costs = [of_class(p[k].flatten(), (y == k).flatten().float()) for k in y.unique().tolist()]

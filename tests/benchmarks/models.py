@@ -1,13 +1,13 @@
-"""The five networks against PyTorch: parameters, differences, time, memory; a table in Markdown.
+"""The five networks against PyTorch: parameters, differences, time and memory, as a Markdown table.
 
     python -m tests.benchmarks.models [--network unet ...] [--rounds 11]
     python -m tests.benchmarks.models --width 64 --size 512 --dtype bfloat16   # on a GPU
 
-Both frameworks in one process, in turn: a step of training (Adam, cross-entropy, the auxiliary head's too)
-and inference on the same images, PyTorch in channels_last. Ratios are ours / PyTorch's, the median of the
-rounds; widths are reduced, dropout is off. Memory is what a compiled step takes beside its state. Where JAX
-and PyTorch both see a GPU, PyTorch runs there, compiled, and in bfloat16 under autocast. Run it alone on an
-idle machine. Needs `torch==2.13.0` and the extra `[test]`.
+A training step (Adam, cross-entropy, auxiliary head included) and inference on the same images, interleaved
+in one process, PyTorch in channels_last. Ratios are the time in JAX divided by that in PyTorch, medians over
+the rounds; widths are reduced, dropout is off. Memory is what a compiled step allocates beside its state.
+Where JAX and PyTorch both see a GPU, PyTorch runs there, compiled, and in bfloat16 under autocast. Run this
+alone on an idle machine. Needs `torch==2.13.0` and the extra `[test]`.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ from tests.references import networks, torch_networks
 from tests.references.networks import CASES, Case
 
 DEVICE = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
-"""Where PyTorch runs."""
+"""Device of PyTorch."""
 PUBLISHED: dict[str, tuple[nn.Module, int, str]] = {
     "unet": (UNet(num_classes=2), 1, "31.0 M (counted from figure 1)"),
     "fcn8s": (FCN8s(num_classes=21, norm="none"), 3, "134 M (arXiv:1511.00561, section 3)"),
@@ -40,25 +40,25 @@ PUBLISHED: dict[str, tuple[nn.Module, int, str]] = {
     "deeplabv3": (DeepLabV3(num_classes=21), 3, "42,004,074 (torchvision)"),
     "pspnet": (PSPNet(num_classes=19), 3, "48.98 M (MMSegmentation, deep stem: 19,232 more)"),
 }
-"""Networks as published, channels of their images, and what is said of their parameters."""
+"""Networks as published, channels of their images, and the published number of parameters."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Measures networks."""
+    """Compare networks with PyTorch."""
 
     network: tuple[str, ...] = field(default_factory=lambda: tuple(PUBLISHED))
-    """Which ones."""
+    """Networks to compare, by name."""
     rounds: int = 11
-    """Times that each measurement is repeated."""
+    """Number of times that each candidate is timed."""
     width: int = 16
     """Channels of the first stage."""
     size: int = 128
     """Height and width of the images."""
     batch: int = 8
-    """Images a step."""
+    """Images of a step."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the computation; parameters and logits are float32."""
+    """Type of the computation; parameters and logits are float32."""
 
 
 def main(benchmark: Benchmark) -> None:
@@ -72,43 +72,45 @@ def main(benchmark: Benchmark) -> None:
 
 
 def row(name: str, benchmark: Benchmark) -> list[str]:
-    """The cells of one network."""
+    """Return the cells of a network's row of the table."""
     case = at_size(CASES[name], benchmark)
-    twin, shapes = pytorch(case)
+    peer, shapes = pytorch(case)
     variables = jax.tree.map(jnp.asarray, networks.variables(case, shapes))
     case = dataclasses.replace(case, model=case.model.clone(dtype=benchmark.dtype))
-    there = functools.partial(torch.autocast, DEVICE, torch.bfloat16, enabled=benchmark.dtype == "bfloat16")
+    autocast = functools.partial(
+        torch.autocast, DEVICE, torch.bfloat16, enabled=benchmark.dtype == "bfloat16"
+    )
     images = networks.images(case)
     labels = np.random.default_rng(0).integers(0, 3, case.shape[:3])
 
     inference = jax.jit(functools.partial(case.model.apply, train=False))
-    their_images = torch.tensor(images).movedim(-1, 1).contiguous(memory_format=torch.channels_last)
-    their_images = their_images.to(DEVICE)
+    torch_images = torch.tensor(images).movedim(-1, 1).contiguous(memory_format=torch.channels_last)
+    torch_images = torch_images.to(DEVICE)
     with torch.no_grad():
-        expected = twin.eval()(their_images).movedim(1, -1).cpu().numpy()
-    run = torch.compile(twin) if DEVICE == "cuda" else twin
+        expected = peer.eval()(torch_images).movedim(1, -1).cpu().numpy()
+    run = torch.compile(peer) if DEVICE == "cuda" else peer
     difference = np.abs(np.asarray(inference(variables, images)) - expected).max() / np.ptp(expected)
 
-    def infer_there():
-        with torch.inference_mode(), there():
-            run(their_images)
+    def infer_in_torch():
+        with torch.inference_mode(), autocast():
+            run(torch_images)
         synchronize()
 
-    def timed(ours, theirs):
-        return alternate({"ours": ours, "theirs": theirs}, benchmark.rounds)
+    def timed(in_jax, in_torch):
+        return alternate({"JAX": in_jax, "PyTorch": in_torch}, benchmark.rounds)
 
-    inferring = ratio(timed(lambda: inference(variables, images), infer_there), "ours", "theirs")
+    inferring = ratio(timed(lambda: inference(variables, images), infer_in_torch), "JAX", "PyTorch")
     train, memory = step(case.model, variables, images, labels)
     _, memory_remat = step(case.model.clone(remat=True), variables, images, labels)
-    seconds = timed(train, step_there(twin, run, their_images, labels, there))
-    training = ratio(seconds, "ours", "theirs")
+    seconds = timed(train, torch_step(peer, run, torch_images, labels, autocast))
+    training = ratio(seconds, "JAX", "PyTorch")
     model, channels, published = PUBLISHED[name]
     return [
         f"{parameters(model, channels):,}",
         published,
         f"{difference:.0e}",
         f"{training:.2f}",
-        f"{benchmark.batch / statistics.median(seconds['ours']):.0f}",
+        f"{benchmark.batch / statistics.median(seconds['JAX']):.0f}",
         f"{inferring:.2f}",
         f"{memory / 2**20:.0f} MiB",
         f"{memory_remat / 2**20:.0f} MiB",
@@ -116,7 +118,7 @@ def row(name: str, benchmark: Benchmark) -> list[str]:
 
 
 def at_size(case: Case, benchmark: Benchmark) -> Case:
-    """A case of the tests with all its layers, and wider."""
+    """Return a case of the tests at its full depth, and at the width and image size of the benchmark."""
     arguments: dict[str, Any] = {**case.arguments, "width": benchmark.width}
     for name, value in {"depth": 4, "blocks": (3, 4, 6, 3)}.items():
         if name in arguments:
@@ -129,18 +131,18 @@ def at_size(case: Case, benchmark: Benchmark) -> Case:
 
 
 def pytorch(case: Case) -> tuple[Any, networks.Shapes]:
-    """The twin in channels_last with weights from the seed, and the shapes of what it holds."""
-    twin = getattr(torch_networks, case.twin)(classes=3, channels=case.shape[-1], **case.arguments)
-    shapes = {name: tuple(x.shape) for name, x in twin.state_dict().items() if x.ndim}
+    """Return the network of PyTorch in channels_last with random weights, and the shapes of its weights."""
+    peer = getattr(torch_networks, case.twin)(classes=3, channels=case.shape[-1], **case.arguments)
+    shapes = {name: tuple(x.shape) for name, x in peer.state_dict().items() if x.ndim}
     tensors = {name: torch.tensor(x) for name, x in networks.weights(shapes).items()}
-    twin.load_state_dict(tensors, strict=False)
-    return twin.to(DEVICE, memory_format=torch.channels_last), shapes
+    peer.load_state_dict(tensors, strict=False)
+    return peer.to(DEVICE, memory_format=torch.channels_last), shapes
 
 
 def step(
     model: nn.Module, variables: dict[str, Any], images: np.ndarray, labels: np.ndarray
 ) -> tuple[Callable[[], None], int]:
-    """One step of training by us, to be called again and again, and the bytes it takes beside its state."""
+    """Return a training step in JAX that keeps its state, and the bytes that the step allocates beside it."""
     optimizer = optax.adam(1e-4)
 
     def cost(logits):
@@ -173,25 +175,25 @@ def step(
 
 
 def synchronize() -> None:
-    """Waits for what PyTorch has begun."""
+    """Wait until PyTorch's device is done."""
     if DEVICE == "cuda":
         torch.cuda.synchronize()
 
 
-def step_there(
-    twin: Any, run: Any, images: Any, labels: np.ndarray, precision: Callable[[], Any]
+def torch_step(
+    peer: Any, run: Any, images: Any, labels: np.ndarray, precision: Callable[[], Any]
 ) -> Callable[[], None]:
-    """The same step by PyTorch; `run` is the twin, maybe compiled."""
-    optimizer = torch.optim.Adam(twin.parameters(), lr=1e-4)
+    """Return the training step in PyTorch; `run` is `peer`, compiled on a GPU."""
+    optimizer = torch.optim.Adam(peer.parameters(), lr=1e-4)
     cost, expected = torch.nn.functional.cross_entropy, torch.tensor(labels).to(DEVICE)
-    twin.train()
+    peer.train()
 
     def train():
         optimizer.zero_grad()
         with precision():
             loss = cost(run(images), expected)
-            if hasattr(twin, "auxiliary"):
-                loss = loss + 0.4 * cost(twin.auxiliary, expected)
+            if hasattr(peer, "auxiliary"):
+                loss = loss + 0.4 * cost(peer.auxiliary, expected)
         loss.backward()
         optimizer.step()
         synchronize()
@@ -200,7 +202,7 @@ def step_there(
 
 
 def parameters(model: nn.Module, channels: int) -> int:
-    """How many there are."""
+    """Return the number of parameters."""
     images = jnp.zeros((1, 64, 64, channels))
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))
     return sum(x.size for x in jax.tree.leaves(shapes["params"]))

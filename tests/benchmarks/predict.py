@@ -1,10 +1,10 @@
-"""Time and memory of a prediction in one large image, as a line of a table in Markdown.
+"""Time and peak memory of prediction on one large image, as a row of a Markdown table.
 
     python -m tests.benchmarks.predict [--side 4096] [--width 16] [--classes 4] [--tile 1024 1024]
 
-A gray image of noise goes through `python -m train predict` in a process of its own, whose largest resident
-set counts, imports and compilation included. The network is a U-Net with parameters of the seed, whose
-components are as many as noise has: more than any photograph's.
+`python -m train predict` runs on a gray image of noise in a new process. Memory is the peak resident set of
+the process, imports and compilation included. The network is an untrained U-Net, whose predictions on noise
+have more connected components than those on any photograph.
 """
 
 import os
@@ -40,38 +40,38 @@ sys.exit(status)
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Measures one prediction."""
+    """Measure one prediction."""
 
     side: int = 4096
     """Height and width of the image."""
     width: int = 16
-    """Channels of the network's first stage."""
+    """Channels of the first stage of the network."""
     classes: int = 4
-    """Of the network, background included."""
+    """Number of classes, background included."""
     tile: tuple[int, int] = (1024, 1024)
     """Height and width of a tile."""
     size: tuple[int, int] | None = None
-    """Height and width the network sees the image at; None for its own."""
+    """Height and width that the image is resized to before the network; None keeps its own."""
 
 
 class Measured(NamedTuple):
-    """What a command took."""
+    """Cost of a command."""
 
     seconds: float
     mebibytes: float
-    """Largest resident set."""
+    """Peak resident set."""
 
 
 def main(benchmark: Benchmark) -> None:
     with tempfile.TemporaryDirectory() as folder:
         result = measure(benchmark, Path(folder))
-    tile, size = ("x".join(map(str, sides or ("as it is",))) for sides in (benchmark.tile, benchmark.size))
+    tile, size = ("x".join(map(str, sides or ("not resized",))) for sides in (benchmark.tile, benchmark.size))
     print(f"| {benchmark.side} | {benchmark.width} | {benchmark.classes} | {tile} | {size} ", end="")
     print(f"| {result.seconds:.0f} s | {result.mebibytes:.0f} MiB |")
 
 
 def measure(benchmark: Benchmark, folder: Path) -> Measured:
-    """Predicts in one image, in a process of its own."""
+    """Predict one image in a new process, and return the cost."""
     run, image = folder / "run", folder / "image.png"
     classes = ("background", *(f"defect {k}" for k in range(1, benchmark.classes)))
     model = UNet(width=benchmark.width)
@@ -81,7 +81,7 @@ def measure(benchmark: Benchmark, folder: Path) -> Measured:
     Image.fromarray(pixels).save(image)
     command = ["predict", run, image, "--out", folder / "out", "--components", "--tile", *benchmark.tile]
     begin = time.monotonic()
-    # Without the flags of the tests, which make eight devices of a CPU, and so eight tiles at a time.
+    # Without the flags of the tests: they split the CPU into eight devices, which take eight tiles at a time.
     process = subprocess.run(
         [sys.executable, "-c", PREDICT, *map(str, command)],
         cwd=ROOT,

@@ -1,15 +1,16 @@
-"""What a step of training asks of 1 to 256 chips, on paper: tables in Markdown.
+"""Estimated scaling of a training step to 1 to 256 chips, as Markdown tables.
 
     python -m tests.benchmarks.scale [--data severstal] [--network unet ...] [--batch 1] [--chip.peak 197e12]
 
 No chip is needed. The step that `fit` runs is compiled for two CPU devices, with networks of their published
-width on images of the data's own size. The program says what it computes, moves and exchanges; the rest is
-arithmetic:
+width on images of their original size. XLA's analysis of the program gives its operations, its memory traffic
+and its all-reduces; times follow by arithmetic:
 
-- a chip's time is that of its operations at a share of its peak, or of its bytes, whichever is longer. The
-  bytes are those of a program for a CPU, all in float32: an upper bound; `--traffic 0` leaves them out;
-- gradients go round a ring, either after all else ("alone") or behind the computation ("hidden");
-- at each exchange, two or more a norm, all chips wait for the farthest one, and nothing hides that.
+- a chip takes the time of its operations at a fraction of its peak, or of its memory traffic, whichever is
+  longer. The traffic is that of a program for a CPU, all in float32, an upper bound; 0 as `--traffic` ignores
+  the traffic;
+- gradients are reduced over a ring, either after the computation ("alone") or overlapped with it ("hidden");
+- at every all-reduce, two or more per norm, all chips wait for the farthest one; this latency is not hidden.
 """
 
 import dataclasses
@@ -32,48 +33,48 @@ from train.training.experiment import Experiment
 
 NETWORKS = {kind.__name__.lower(): kind() for kind in (UNet, FCN8s, SegNet, DeepLabV3, PSPNet)}
 FEWEST_STEPS = 10
-"""Steps of an epoch, below which its learning rate, constant within one, moves in leaps: another recipe."""
+"""Minimum number of steps per epoch: with fewer, the rate, constant within an epoch, changes too coarsely."""
 
 
 @dataclass(frozen=True)
 class Chip:
-    """A kind of chip; the defaults are TPU v5e's.
+    """A kind of chip; the defaults are those of TPU v5e.
 
     References:
-        https://cloud.google.com/tpu/docs/v5e, all but `hop`, which is a rule of thumb.
+        https://cloud.google.com/tpu/docs/v5e; `hop` is a rule of thumb.
     """
 
     peak: float = 197e12
-    """Operations a second, in bfloat16, as which it multiplies float32, too, unless told otherwise."""
+    """Operations per second in bfloat16, which TPUs by default use for products of float32 as well."""
     bandwidth: float = 819e9
-    """Bytes a second from and to its memory."""
+    """Memory bandwidth in bytes per second."""
     ring: float = 100e9
-    """Bytes a second that it passes on along a ring: two links of 400 Gbit/s, of its four, one each way."""
+    """Bytes per second sent along a ring: two of the four links of 400 Gbit/s, one in each direction."""
     hop: float = 1e-6
-    """Seconds from a chip to its neighbor, however little is sent."""
+    """Latency in seconds between neighbors."""
     per_host: int = 8
-    """Chips that one host feeds."""
+    """Chips of one host."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """A data set, as far as it matters here."""
+    """Properties of a data set on which the estimates depend."""
 
     config: Config
-    """Its recipe."""
+    """Config that trains on the data set."""
     classes: int
     size: tuple[int, int]
-    """Height and width that the network sees."""
+    """Height and width of the input of the network."""
     images: int
-    """Of the training part."""
+    """Number of images of the training part."""
     bytes: float
-    """Of a compressed image, on average."""
+    """Mean size of an image file."""
     rate: float
-    """Images a second that a core reads, decodes and batches."""
+    """Images per second that a core reads, decodes and batches."""
 
 
-# Bytes: means over 42 and all 4470 of the originals' files. Rates: on one core of a busy machine, with the
-# made-up photographs of tests.benchmarks.input, neither resized nor cropped.
+# Bytes: means over 42 files of Severstal and all 4470 of NEU-Seg. Rates: on one core of a busy machine, with
+# the synthetic photographs of tests.benchmarks.input, neither resized nor cropped.
 DATA = {
     "severstal": Data(severstal.config, 5, (256, 1600), 7854, 98e3, 230),
     "neu_seg": Data(neu_seg.config, 4, (200, 200), 3267, 8.2e3, 500),
@@ -82,41 +83,41 @@ DATA = {
 
 @dataclass(frozen=True)
 class Scale:
-    """Estimates how training scales."""
+    """Estimate how training scales."""
 
     data: tuple[str, ...] = ("severstal", "neu_seg")
-    """Which data sets."""
+    """Data sets, by name."""
     network: tuple[str, ...] = field(default_factory=lambda: tuple(NETWORKS))
-    """Which networks."""
+    """Networks, by name."""
     batch: int = 4
-    """Images a chip and step."""
+    """Images per chip and step."""
     chips: tuple[int, ...] = (1, 4, 16, 64, 256)
-    """How many."""
-    share: float = 0.4
-    """Of the peak, that convolutions reach."""
+    """Numbers of chips."""
+    utilization: float = 0.4
+    """Fraction of the peak that convolutions reach."""
     traffic: float = 1.0
-    """What the chip moves of the bytes that the program for a CPU moves."""
+    """Memory traffic of the chip as a fraction of that of the program for a CPU."""
     chip: Chip = Chip()
-    """Its kind."""
+    """Kind of chip."""
 
 
 class Cost(NamedTuple):
-    """What a step costs each chip."""
+    """Cost of a step on each chip."""
 
     parameters: int
     operations: float
-    """A multiplication and an addition are two."""
+    """Floating-point operations: a multiplication and an addition count as two."""
     bytes: float
-    """From and to memory."""
+    """Memory traffic."""
     memory: float
     """Bytes of the state, the batch and all intermediate results."""
     exchanges: int
-    """All-reduces, that of the gradients included."""
+    """Number of all-reduces, that of the gradients included."""
 
 
 def main(scale: Scale) -> None:
     jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", 2)  # on one there would be nothing to exchange
+    jax.config.update("jax_num_cpu_devices", 2)  # a program for one device has no all-reduce
     for name in scale.data:
         data = DATA[name]
         print(f"\n**{name}**, images of {data.size[0]}x{data.size[1]}, {scale.batch} a chip\n")
@@ -126,7 +127,7 @@ def main(scale: Scale) -> None:
 
 
 def cost(model: nn.Module, data: Data, batch: int) -> Cost:
-    """Compiles the step for the devices at hand and reads its analysis; nothing is run."""
+    """Return the cost of a step as analyzed by XLA; the step is compiled, not run."""
     config = dataclasses.replace(data.config, model=model)
     classes = tuple(map(str, range(data.classes)))
     experiment = Experiment(config, DataFacts(classes, 1, data.images, data.images, ""))
@@ -147,72 +148,72 @@ def cost(model: nn.Module, data: Data, batch: int) -> Cost:
 
 
 def seconds(cost: Cost, scale: Scale) -> tuple[float, float]:
-    """Times of a chip's operations and of its memory; its own work takes the longer one."""
+    """Return the times of a chip's operations and of its memory traffic; the longer one bounds the step."""
     chip = scale.chip
-    return cost.operations / (scale.share * chip.peak), scale.traffic * cost.bytes / chip.bandwidth
+    return cost.operations / (scale.utilization * chip.peak), scale.traffic * cost.bytes / chip.bandwidth
 
 
 def ring_seconds(size: float, chips: int, chip: Chip) -> float:
-    """Time to add up `size` bytes over all chips: on a ring, each passes nearly all of them on twice."""
+    """Return the time of an all-reduce of `size` bytes on a ring: each chip sends almost twice that."""
     return 2 * (chips - 1) / chips * size / chip.ring
 
 
 def wait_seconds(exchanges: int, chips: int, chip: Chip) -> float:
-    """Time for word from corner to corner of a square of chips, and back, at each exchange."""
+    """Return the latency of all-reduces: hops between opposite corners of a square of chips, and back."""
     return exchanges * 2 * 2 * (math.sqrt(chips) - 1) * chip.hop
 
 
 def one_chip(costs: dict[str, Cost], scale: Scale) -> Iterator[str]:
-    """What the step costs a chip."""
+    """Yield the table of the costs of a step on one chip."""
     yield head(
         "network, parameters, operations, bytes, memory, exchanges, ms by operations, ms by bytes, images/s"
     )
     for network, cost in costs.items():
-        own = seconds(cost, scale)
+        compute = seconds(cost, scale)
         sizes = f"{cost.bytes / 1e9:.0f} GB", f"{cost.memory / 1e9:.1f} GB"
-        times = *(f"{1e3 * x:.1f}" for x in own), f"{scale.batch / max(own):.0f}"
+        times = *(f"{1e3 * x:.1f}" for x in compute), f"{scale.batch / max(compute):.0f}"
         counts = f"{cost.parameters / 1e6:.1f} M", f"{cost.operations / 1e12:.2f} T"
         yield row(network, *counts, *sizes, cost.exchanges, *times)
 
 
 def more_chips(costs: dict[str, Cost], data: Data, scale: Scale) -> Iterator[str]:
-    """What more of them make of it, each with as many images."""
+    """Yield the table of weak scaling: more chips, each with as many images."""
     yield head(
         "network, chips, MB of gradients, their ms, ms of waiting, ms a step alone, hidden, "
         "efficiency alone, hidden, images/s a host, MB/s a host, cores a host"
     )
     for network, cost in costs.items():
-        own, gradients = max(seconds(cost, scale)), 4 * cost.parameters
+        compute, gradients = max(seconds(cost, scale)), 4 * cost.parameters
         for chips in scale.chips:
             ring = ring_seconds(gradients, chips, scale.chip)
             wait = wait_seconds(cost.exchanges, chips, scale.chip)
-            steps = own + wait + ring, max(own + wait, ring)
-            times = *(f"{1e3 * x:.1f}" for x in (ring, wait, *steps)), *(f"{own / x:.2f}" for x in steps)
-            # A host has to keep up with the faster of the two.
-            fed = scale.batch * min(chips, scale.chip.per_host) / steps[1]
-            feeding = f"{fed:.0f}", f"{fed * data.bytes / 1e6:.1f}", f"{fed / data.rate:.1f}"
+            steps = compute + wait + ring, max(compute + wait, ring)
+            times = *(f"{1e3 * x:.1f}" for x in (ring, wait, *steps)), *(f"{compute / x:.2f}" for x in steps)
+            # A host has to keep up with the faster, overlapped step.
+            rate = scale.batch * min(chips, scale.chip.per_host) / steps[1]
+            feeding = f"{rate:.0f}", f"{rate * data.bytes / 1e6:.1f}", f"{rate / data.rate:.1f}"
             yield row(network, chips, f"{gradients / 1e6:.0f}", *times, *feeding)
 
 
 def recipe(data: Data, scale: Scale) -> Iterator[str]:
-    """What so many images a step make of the recipe."""
-    known, rate = data.config.batch_size, data.config.optimizer.learning_rate.initial
+    """Yield the table of batch sizes, steps per epoch and learning rates by number of chips."""
+    batch, rate = data.config.batch_size, data.config.optimizer.learning_rate.initial
     yield head("chips, images a step, steps an epoch, learning rate by the square root, ")
     for chips in scale.chips:
         images = chips * scale.batch
         steps = data.images // images
-        remark = "the recipe" if images == known else "too few steps" if steps < FEWEST_STEPS else ""
-        yield row(chips, images, steps, f"{rate * math.sqrt(images / known):.1e}", remark)
+        remark = "the recipe" if images == batch else "too few steps" if steps < FEWEST_STEPS else ""
+        yield row(chips, images, steps, f"{rate * math.sqrt(images / batch):.1e}", remark)
 
 
 def head(titles: str) -> str:
-    """The first two lines of a table."""
+    """Return the first two lines of a table."""
     names = titles.split(", ")
     return f"{row(*names)}\n{'|---' * len(names)}|"
 
 
 def row(*cells: object) -> str:
-    """A line of a table."""
+    """Return a row of a table."""
     return f"| {' | '.join(map(str, cells))} |"
 
 

@@ -1,10 +1,10 @@
-"""What a step of training spends on what is not the network: augmentation, masks, waiting for data.
+"""Fraction of a training step spent on augmentation, on masks and on waiting for data.
 
     python -m tests.benchmarks.step [--rounds 15]
 
-Steps of `configs/quickstart.py`, and of the same network on larger crops of larger pictures. Augmentation and
-the confusion mask are timed alone, on a batch as the step has it, beside the whole step, in turn; the waiting
-is the time that the loop of `fit` spends on its next batch, from the second pass on. Run it alone on an idle
+Steps of `configs/quickstart.py`, and of the same network on larger crops of larger images. Augmentation and
+the confusion mask are timed alone on a batch of the step, interleaved with the whole step; waiting is the
+time for which the loop of `fit` waits for its next batch, from the second pass on. Run this alone on an idle
 machine.
 """
 
@@ -37,15 +37,15 @@ from train.training.experiment import Experiment
 from train.training.loop import take_steps
 
 WINDOW = 7
-"""Of the confusion mask: the paper's."""
+"""Window of the confusion mask in the paper."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Measures the step."""
+    """Time the parts of a training step."""
 
     rounds: int = 9
-    """How often each part is timed."""
+    """Number of times that each part is timed."""
     steps: int = 60
     """Steps of the loop whose waiting is measured."""
 
@@ -77,7 +77,7 @@ def main(benchmark: Benchmark) -> None:
 
 
 def candidates(experiment: Experiment, data: Prepared) -> dict[str, Candidate]:
-    """The whole step, and parts of it alone."""
+    """Return the whole step, and the parts that are timed alone."""
     config = experiment.config
     batch = next(batches(experiment, data))
     step, sharded = map_training(experiment.train_step()), shard(batch)
@@ -88,7 +88,7 @@ def candidates(experiment: Experiment, data: Prepared) -> dict[str, Candidate]:
     mask = jax.jit(functools.partial(confusion_mask, num_classes=len(data.classes), window=WINDOW))
 
     def whole() -> Any:
-        nonlocal state  # its memory is reused by the next
+        nonlocal state  # its memory is donated to the next step
         state, report = step(state, sharded)
         return state.params, report
 
@@ -100,7 +100,7 @@ def candidates(experiment: Experiment, data: Prepared) -> dict[str, Candidate]:
 
 
 def batches(experiment: Experiment, data: Prepared) -> Iterator[Any]:
-    """The stream of `fit`."""
+    """Iterate over the batches that `fit` trains on."""
     config = experiment.config
     return training_batches(
         data.parts["train"],
@@ -114,7 +114,7 @@ def batches(experiment: Experiment, data: Prepared) -> Iterator[Any]:
 
 
 def waiting_fraction(experiment: Experiment, data: Prepared, steps: int) -> float:
-    """Of the time of the loop, what passes until the next batch is there."""
+    """Return the fraction of the loop's time spent on waiting for the next batch."""
     stream = batches(experiment, data)
     step: Callable = map_training(experiment.train_step())
     warm_up = itertools.islice(stream, experiment.steps_per_epoch)

@@ -1,4 +1,4 @@
-"""Memory of a prediction, as the README states it."""
+"""Peak memory of prediction, as stated in the README."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The arithmetic of `tests.benchmarks.scale`, against counts by hand."""
+"""The arithmetic of `tests.benchmarks.scale` against counts by hand."""
 
 import dataclasses
 from typing import Any
@@ -18,7 +18,7 @@ COST = Cost(parameters=10**6, operations=4e12, bytes=8e9, memory=1e9, exchanges=
 
 
 def taps(*sides: int) -> int:
-    """Taps of a 3x3 kernel on a map that do not fall on its padding, which the compiler leaves out."""
+    """Return the taps of a 3x3 kernel inside a feature map; the compiler does not count taps on padding."""
     height, width = sides
     return (3 * height - 2) * (3 * width - 2)
 
@@ -60,13 +60,13 @@ def test_word_crosses_a_square_of_sixteen_chips_in_six_hops_and_comes_back():
 
 def test_operations_take_their_time_at_the_share_of_the_peak_and_bytes_at_full_bandwidth():
     chip = Chip(peak=1e14, bandwidth=1e12)
-    assert scale.seconds(COST, Scale(share=0.4, chip=chip)) == pytest.approx((0.1, 0.008))
+    assert scale.seconds(COST, Scale(utilization=0.4, chip=chip)) == pytest.approx((0.1, 0.008))
     assert scale.seconds(COST, Scale(traffic=0, chip=chip))[1] == 0
 
 
 def test_a_host_is_asked_for_what_its_own_chips_take():
     chip = Chip(peak=1e14, bandwidth=1e12, per_host=8)
-    options = Scale(share=0.4, chips=(4, 16), batch=5, chip=chip)
+    options = Scale(utilization=0.4, chips=(4, 16), batch=5, chip=chip)
     rows = list(scale.more_chips({"any": COST}, scale.DATA["severstal"], options))[1:]
     asked = [float(row.split("|")[-4]) for row in rows]
     assert asked == pytest.approx([4 * 5 / 0.1, 8 * 5 / 0.1], rel=0.01)

@@ -1,7 +1,7 @@
-"""Timing side by side: candidates take turns in one process, and ratios are taken round by round.
+"""Interleaved timing: candidates take turns in one process, and ratios are computed round by round.
 
-A machine's speed drifts with its temperature and its other jobs; two calls a moment apart see the same
-machine, so their ratio holds still where times do not.
+The speed of a machine drifts with its temperature and its other jobs. Two calls a moment apart run at the
+same speed, so their ratio is stable where their times are not.
 """
 
 import random
@@ -16,18 +16,18 @@ Candidate = Callable[[], Any]
 
 
 def alternate(candidates: Mapping[str, Candidate], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each candidate in each round; every one is called once before, to compile.
+    """Return the seconds of each candidate in each round, after one call of each that compiles it.
 
     Args:
-        candidates: by name; each computes something and returns it, as JAX arrays or as anything that is
-            there when the call returns.
-        rounds: how often each is timed.
+        candidates: by name; each returns its result, as JAX arrays or as anything that is complete when the
+            call returns.
+        rounds: number of times that each candidate is timed.
     """
     for run in candidates.values():
         jax.block_until_ready(run())
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(rounds):
-        # In changing order: after one ends its threads may still be spinning, and its memory be given back.
+        # Shuffled, because the threads and the freed memory of a candidate slow down the next one.
         for name in random.Random(turn).sample(list(candidates), len(candidates)):
             start = time.perf_counter()
             jax.block_until_ready(candidates[name]())
@@ -35,14 +35,14 @@ def alternate(candidates: Mapping[str, Candidate], rounds: int) -> dict[str, lis
     return seconds
 
 
-def ratio(seconds: Mapping[str, list[float]], ours: str, *peers: str) -> float:
-    """Median over the rounds of our time to that of the peer which is faster by its own median."""
-    peer = min(peers, key=lambda name: statistics.median(seconds[name]))
-    return statistics.median(a / b for a, b in zip(seconds[ours], seconds[peer], strict=True))
+def ratio(seconds: Mapping[str, list[float]], name: str, *peers: str) -> float:
+    """Return the median over rounds of a candidate's time divided by the time of its fastest peer."""
+    fastest = min(peers, key=lambda peer: statistics.median(seconds[peer]))
+    return statistics.median(a / b for a, b in zip(seconds[name], seconds[fastest], strict=True))
 
 
 def temporary_bytes(function: Callable, *arguments: Any) -> int:
-    """Memory that a compiled function takes for its own intermediate results."""
+    """Return the bytes that a compiled function allocates for intermediate results."""
     analysis = jax.jit(function).lower(*arguments).compile().memory_analysis()
     assert analysis is not None, "this platform does not analyse its memory"
     return analysis.temp_size_in_bytes

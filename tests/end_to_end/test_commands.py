@@ -68,7 +68,7 @@ def test_a_run_leaves_all_it_should(run):
     names = {path.name for path in run.iterdir() if not path.name.startswith(".")}
     assert names == {
         "config.py", "config.json", "metrics.jsonl", "muting.json", "checkpoints", "evaluation.json",
-        "report.html", "log.txt",
+        "image_counts.csv", "label_maps", "report.html", "log.txt",
     }  # fmt: skip
     assert [row["epoch"] for row in rows(run)] == [1, 2, 3]
     for row in rows(run):

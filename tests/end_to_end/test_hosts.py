@@ -13,24 +13,12 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from tests.end_to_end.runs import rows, wait_until
-from tests.tiny import TINY
+from tests.end_to_end.runs import command, rows, wait_until
 from train.__main__ import main
 from train.run.files import read_json
 
 ROOT = Path(__file__).parents[2]
 DEVICES = 2  # of each process
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    place = tmp_path_factory.mktemp("prepared")
-    assert main(["prepare", str(TINY), "--data-dir", str(place)]) == 0
-    return place
-
-
-def command(run: Path, prepared: Path, *options: str) -> list[str]:
-    return ["fit", str(TINY), "--run-dir", str(run), "--data-dir", str(prepared), *options]
 
 
 @contextlib.contextmanager

@@ -13,8 +13,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
+from tests.end_to_end import runs
 from tests.end_to_end.runs import rows, wait_until
-from tests.tiny import TINY
 from train.__main__ import main
 from train.run.checkpoints import Checkpoints
 
@@ -24,13 +24,7 @@ KILLS = 18
 
 
 def command(run: Path, prepared: Path) -> list[str]:
-    arguments = ["fit", str(TINY), "--run-dir", str(run), "--data-dir", str(prepared)]
-    return [*arguments, "--epochs", str(EPOCHS)]
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    return tmp_path_factory.mktemp("prepared")
+    return runs.command(run, prepared, "--epochs", str(EPOCHS))
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +70,6 @@ def test_a_run_killed_twice_ends_in_the_same_bits(seed, undisturbed, prepared, t
         kill(tmp_path / "run", prepared, moment)
     assert main(command(tmp_path / "run", prepared)) == 0
     *figures, state = left(tmp_path / "run")
-    *wanted_figures, expected = left(undisturbed)
-    assert figures == wanted_figures
-    assert jax.tree.all(jax.tree.map(np.array_equal, state, expected))
+    *expected_figures, expected_state = left(undisturbed)
+    assert figures == expected_figures
+    assert jax.tree.all(jax.tree.map(np.array_equal, state, expected_state))

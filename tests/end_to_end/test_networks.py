@@ -50,12 +50,12 @@ def test_training_starts_from_the_pretrained_weights_and_keeps_them(resnet, tmp_
     experiment = Experiment(config, DataFacts(("background", "defect"), 1, 50, 20, "abc"))
     check_initial(experiment, tmp_path)
     state, random = first_state(experiment, tmp_path), experiment.random_state()
-    theirs = encoder("deeplabv3")
+    pretrained = encoder("deeplabv3")
     stem = state.params["backbone"]["stem"]
-    expected = theirs["conv1.weight"].transpose(2, 3, 1, 0).sum(2, keepdims=True)
+    expected = pretrained["conv1.weight"].transpose(2, 3, 1, 0).sum(2, keepdims=True)
     np.testing.assert_allclose(stem["conv"]["kernel"], expected, atol=1e-6)
     np.testing.assert_array_equal(
-        state.collections["batch_stats"]["backbone"]["stem"]["norm"]["mean"], theirs["bn1.running_mean"]
+        state.collections["batch_stats"]["backbone"]["stem"]["norm"]["mean"], pretrained["bn1.running_mean"]
     )
     np.testing.assert_array_equal(state.params["logits"]["kernel"], random.params["logits"]["kernel"])
     resnet.unlink()

@@ -70,9 +70,9 @@ def test_without_clipping_the_optimizer_is_adam_with_a_penalty_to_the_bit():
         optax.scale_by_adam(),
         optax.scale_by_learning_rate(CosineDecay(0.1).schedule(EPOCHS, STEPS)),
     )
-    ours = recipe.transformation(EPOCHS, STEPS)
+    adam = recipe.transformation(EPOCHS, STEPS)
     chex.assert_trees_all_equal(
-        ours.update(GRADIENT, ours.init(PARAMETERS), PARAMETERS),
+        adam.update(GRADIENT, adam.init(PARAMETERS), PARAMETERS),
         plain.update(GRADIENT, plain.init(PARAMETERS), PARAMETERS),
     )
 

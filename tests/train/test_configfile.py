@@ -18,6 +18,7 @@ from balanced_jax.masks import balance_mask
 from balanced_jax.models import UNet
 from configs.objectives import OBJECTIVES
 from train import configfile
+from train.comparison.definition import cells
 from train.config import Config, Ramp, Term
 from train.configfile import ConfigFile
 from train.data.sets import Generated
@@ -27,8 +28,13 @@ from train.training.objective import check_objective
 CONFIGS = sorted(
     path
     for path in (Path(__file__).parents[2] / "configs").glob("*.py")
-    if path.stem != "objectives"  # what configs share
+    if path.stem not in ("objectives", "paper")  # what configs share; comparisons
 )
+COMPARISONS = ConfigFile(CONFIGS[0].with_name("paper.py"), None).named("comparison") | {
+    path.stem: ConfigFile(path, None).variables()["comparison"]
+    for path in CONFIGS
+    if "comparison" in ConfigFile(path, None).variables()
+}
 
 OWN = """
 from balanced_jax.losses import softmax_cross_entropy
@@ -57,6 +63,13 @@ def example() -> Config:
             ),
         },
     )
+
+
+@pytest.mark.parametrize("comparison", COMPARISONS.values(), ids=COMPARISONS)
+def test_every_cell_of_the_projects_comparisons_survives_json_and_has_an_objective(comparison):
+    for cell in cells(comparison):
+        assert there_and_back(cell.config) == cell.config
+        check_objective(cell.config.objective)
 
 
 def there_and_back(config: Config, own_file: Path = Path("config.py")) -> Config:
@@ -177,11 +190,12 @@ ADDRESSES = {
     balanced_jax.masks: list(balanced_jax.masks.__all__),
     balanced_jax.models: ["DeepLabV3", "FCN8s", "PSPNet", "SegNet", "UNet"],
     train.config: [
-        "Adam", "Augmentation", "Config", "CosineDecay", "ExponentialDecay", "Input", "Ramp", "Sampling",
-        "Term",
+        "Adam", "Augmentation", "Config", "CosineDecay", "ExponentialDecay", "ImageRatio", "Input",
+        "PixelRatio", "Ramp", "Sampling", "Term",
     ],
     train.data.sets: [
         "Folder", "Generated", "KolektorSDD", "KolektorSDD2", "MagneticTile", "NeuSeg", "Severstal",
+        "TopoMortar",
     ],
 }  # fmt: skip
 """What a config.json may name, by the public module that it is named by: moving a file must not change it."""

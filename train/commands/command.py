@@ -12,6 +12,7 @@ from train.config import Config
 from train.configfile import ConfigFile
 from train.errors import UserError
 from train.run.checkpoints import Choice
+from train.run.directory import is_run, read_run
 
 
 class Command(ABC):
@@ -25,7 +26,7 @@ class Command(ABC):
     @classmethod
     @abstractmethod
     def parse(cls, name: str, arguments: list[str]) -> Self:
-        """Return the command that the arguments after its name make; a wrong argument exits with 2."""
+        """Return the command for the arguments after its name; a wrong argument exits with 2."""
 
     @abstractmethod
     def run(self) -> None:
@@ -48,14 +49,23 @@ class ConfigCommand(Command):
         """Read the config file that is the first argument, and the flags that follow."""
         if not arguments or arguments[0].startswith("-"):
             raise UserError(f"{name}: needs a config file first, such as configs/quickstart.py")
-        config_file = ConfigFile.parse(arguments[0])
         return tyro.cli(
             cls,
-            default=cls(config=config_file.load(), config_file=config_file),
+            default=cls.default(arguments[0]),
             args=arguments[1:],
             prog=f"python -m train {name} {arguments[0]}",
             config=(tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed),
         )
+
+    @classmethod
+    def default(cls, argument: str) -> Self:
+        """Return the command without flags on a config file, or on the config of a run directory."""
+        run_dir = epath.Path(argument)
+        if is_run(run_dir):
+            config, _ = read_run(run_dir)
+            return cls(config=config, config_file=ConfigFile(run_dir / "config.py", None))
+        config_file = ConfigFile.parse(argument)
+        return cls(config=config_file.load(), config_file=config_file)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ from train.run.checkpoints import Checkpoints, Choice
 from train.run.directory import check_data, read_run
 from train.run.files import read_record, read_rows, write_json
 from train.run.log import console
+from train.run.results import ImageCounts, pictured, remove_label_maps, write_image_counts, write_label_map
 from train.setup import set_up
 from train.training.experiment import Experiment
 from train.training.initial import first_state
@@ -90,10 +91,14 @@ def evaluate(
 
     most_probable, decided = BreakdownCounts(len(data.classes)), BreakdownCounts(len(data.classes))
     scores = []
-    for image in classify(state, examples):
+    kept = pictured(examples.present)
+    remove_label_maps(run_dir)
+    for position, image in enumerate(classify(state, examples)):
         most_probable.add(image.classes, image.label, image.boundary)
         decided.add(without_small(image.decided, minimum_areas), image.label, image.boundary)
         scores.append(image.scores)
+        if position in kept:
+            write_label_map(run_dir, position, image.classes)
     defects = data.classes[1:]
     evaluation = Evaluation(
         **vars(most_probable.breakdown(examples.groups, data.classes)),
@@ -107,6 +112,10 @@ def evaluate(
             minimum_areas=dict(zip(defects, minimum_areas, strict=True)),
         ),
     )
+    counts = ImageCounts(
+        examples.names(), examples.groups, data.classes, stack(most_probable.counts), stack(decided.counts)
+    )
+    write_image_counts(run_dir, counts)
     write_json(run_dir / "evaluation.json", evaluation)
 
     ious = [image_iou(counts) for counts in most_probable.counts]

@@ -115,20 +115,20 @@ class Export(RunCommand):
 
 
 def _check_folder(out: Path) -> None:
-    """Refuse a folder that holds anything: files of two runs must not stand side by side.
+    """Refuse a folder that holds anything, because files of two runs must not be mixed.
 
     Raises:
-        UserError: names it.
+        UserError: names the folder.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: is not an empty folder; give another --out, or remove it")
 
 
 def _check_packages() -> None:
-    """Refuse to convert without the packages of the extra.
+    """Refuse to write model.onnx without the packages of the extra `[export]`.
 
     Raises:
-        UserError: says how to install it.
+        UserError: names the missing package, and how to install it.
     """
     for name in ("jax2onnx", "onnxruntime"):
         if importlib.util.find_spec(name) is None:
@@ -165,9 +165,8 @@ def _onnx_size(size: Size | None, resized: Size | None) -> Size:
 def probability_network(experiment: Experiment, state: State) -> Network:
     """Return the trained network, from the pixels of a file to probabilities.
 
-    It computes in float32 even if the run did not: onnxruntime has no bfloat16 on a CPU, and both files
-        should
-    agree.
+    The network computes in float32 even if the run did not: onnxruntime has no bfloat16 on a CPU, and both
+    files should agree.
     """
     fields = {"dtype": "float32", "remat": False}
     model = experiment.model

@@ -1,10 +1,11 @@
 """`python -m train fit`: train a run, or resume it, and evaluate it."""
 
 import contextlib
+import dataclasses
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import jax
 from etils import epath
@@ -25,6 +26,7 @@ from train.run.files import write_json
 from train.run.interrupt import interruption
 from train.run.log import LogFile, console, log, log_to, quiet
 from train.setup import set_up
+from train.training.class_ratios import ratio_numbers
 from train.training.experiment import Experiment
 from train.training.initial import check_initial
 from train.training.loop import load_progress, train
@@ -35,7 +37,7 @@ from train.training.objective import find_option
 class Fit(ConfigCommand):
     """Train, evaluate the best checkpoint on the test part and write the report.
 
-    An interrupted run is resumed when the same command is given again.
+    An interrupted run is resumed when the same command is given again, or its run directory as CONFIG.
     """
 
     usage: ClassVar[str] = "CONFIG [--run-dir DIR] [--section.field value ...]"
@@ -62,6 +64,13 @@ class Fit(ConfigCommand):
     process_id: int | None = None
     """Number of this process, from 0."""
 
+    @classmethod
+    def default(cls, argument: str) -> Self:
+        """Return the command without flags; on a run directory, that of the run itself."""
+        command = super().default(argument)
+        run_dir = epath.Path(argument)
+        return dataclasses.replace(command, run_dir=run_dir) if directory.is_run(run_dir) else command
+
     def run(self) -> None:
         """Train and evaluate."""
         process = Process(self.coordinator, self.num_processes, self.process_id)
@@ -84,11 +93,14 @@ class Fit(ConfigCommand):
                 check_initial(experiment, run_dir)
                 stack.enter_context(directory.claim(run_dir))
                 stack.enter_context(log_to(LogFile(run_dir / "log.txt")))
+                class_weights = ratio_numbers(config.objective, experiment.config.objective)
                 for note in directory.begin_or_resume(
-                    run_dir, config, self.config_file.path, experiment.facts
+                    run_dir, config, self.config_file.path, experiment.facts, class_weights
                 ):
                     log.info("note: %s", note)
             log.info("run directory: %s", run_dir)
+            for address, numbers in class_weights.items():
+                log.info("objective.%s: %s", address, ", ".join(f"{number:.4g}" for number in numbers))
             _report_muting(config, data, run_dir)
             self._train(experiment, data, run_dir)
             evaluate(experiment, data, run_dir, part="test", checkpoint="best")
@@ -125,7 +137,7 @@ def _report_muting(config: Config, data: Prepared, run_dir: AnyPath) -> None:
     windows = {find_option(term, "window") for term in config.objective.values()} - {None}
     size = config.input.size
     resize = (lambda label: label) if size is None else functools.partial(resized_label, size=size)
-    labels = (resize(example["label"]) for example in data.parts["train"])
+    labels = map(resize, data.parts["train"].labels())
     muting = measure_muting(labels, data.classes, max(windows, default=None))
     write_json(file, muting)
     console.print(muting_table(muting))

@@ -34,7 +34,7 @@ _BLOCK = 2**16
 """Pixels that are classified at once."""
 
 Read = Callable[[Path], tuple[np.ndarray, bytes | None]]
-"""Reads the pixels of a file, uint8 [h, w, c], and something else."""
+"""Reads an image file, as `read_pixels` does."""
 
 
 @dataclass(frozen=True, kw_only=True)

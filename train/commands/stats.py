@@ -17,7 +17,7 @@ from train.run.log import console
 class Stats(ConfigCommand):
     """Measure class ratios, sizes, boundaries and masks of the labels, and recommend options.
 
-    Tables on the screen, and the same as statistics.json and statistics.png.
+    The tables are printed; statistics.json holds their figures, and statistics.png draws them.
     """
 
     usage: ClassVar[str] = "CONFIG [--out DIR] [--section.field value ...]"

@@ -1,1 +1,1 @@
-"""Data: one TFDS builder a file, over array_record, and the pipeline that reads the prepared sets."""
+"""Data: data sets with their TFDS builders, and the pipeline that reads prepared sets."""

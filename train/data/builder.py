@@ -4,7 +4,6 @@ A prepared set holds encoded bytes: TFDS writes files to array_record without Te
 """
 
 import abc
-import functools
 import hashlib
 import io
 import json
@@ -53,11 +52,6 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         self.classes = tuple(classes)
         super().__init__(data_dir=data_dir)
 
-    @functools.cached_property
-    def plan(self) -> Items:
-        """The result of `items`, computed once."""
-        return self.items()
-
     @abc.abstractmethod
     def items(self) -> Items:
         """Return the items of every part, each part sorted by the names of its examples."""
@@ -90,7 +84,7 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
         """Print nothing: no data set is downloaded."""
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
-        items = self.plan
+        items = self.items()
         if empty := [part for part in PARTS if not items[part]]:
             number = sum(map(len, items.values()))
             raise UserError(

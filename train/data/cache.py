@@ -47,7 +47,7 @@ class ExampleCache(Sequence[Batch]):
 
         Args:
             examples: with labels.
-            size: height and width that examples are resized to; None keeps theirs.
+            size: height and width that examples are resized to; None keeps their own.
             masks: the functions of the precomputed masks, by the names of their terms.
             memory: bytes that cached arrays may take; examples beyond are made anew each time.
         """

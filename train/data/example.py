@@ -1,14 +1,9 @@
-"""Terms used everywhere: the parts of the data, the void label, an example, a data set."""
+"""Terms used everywhere: the parts of the data, the void label, an example."""
 
-import abc
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from train.data.builder import SegmentationBuilder
 
 PARTS = ("train", "validation", "test")
 Size = tuple[int, int]
@@ -43,21 +38,3 @@ class Decoding:
 
 
 DEFAULT_DECODING = Decoding()
-
-
-class DataSet(abc.ABC):
-    """A data set that a config names; subclasses are frozen dataclasses of plain fields."""
-
-    @abc.abstractmethod
-    def builder(self, *, data_dir: Path, source: Path | None) -> "SegmentationBuilder":
-        """Return the builder of this set, prepared or not, under `data_dir`.
-
-        Args:
-            data_dir: folder of prepared data.
-            source: folder of an unpacked archive; None where there is none or the set is prepared.
-        """
-
-    @property
-    def decoding(self) -> Decoding:
-        """The options that read the images of this set, and similar images."""
-        return DEFAULT_DECODING

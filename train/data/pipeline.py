@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import grain
+import jax
 import numpy as np
 
 from train.data.builder import THREADS
@@ -42,7 +43,7 @@ def training_batches(
 
     Args:
         examples: with labels.
-        size: height and width that examples are resized to; None keeps theirs.
+        size: height and width that examples are resized to; None keeps their own.
         crop: height and width of a random window of each example; None takes whole examples, which must then
             be of one size.
         centered: probability that a window is centered on a pixel of a defect, in images that show one.
@@ -59,7 +60,7 @@ def training_batches(
             time.
 
     Yields:
-        `image` uint8 [batch, h, w, c]; `label` uint8 [batch, h, w]; `masks`, each float16 [batch, h, w];
+        `image` uint8 [batch, h, w, c]; `label` uint8 [batch, h, w]; `masks`, each float32 [batch, h, w];
         `example` int32 [batch], the index in `examples`; `index` int32 [batch], the index in the stream of
         the whole run.
     """
@@ -78,7 +79,12 @@ def training_batches(
 
 
 def evaluation_batches(
-    examples: Examples, *, size: Size | None, batch_size: int, canvas: Size
+    examples: Examples,
+    *,
+    size: Size | None,
+    batch_size: int,
+    canvas: Size,
+    masks: Mapping[str, MaskFunction] | None = None,
 ) -> Iterator[Batch]:
     """Iterate over batches of all examples in their order; the last batch is filled up with void examples.
 
@@ -87,22 +93,31 @@ def evaluation_batches(
         size: height and width that images are resized to; None pads them to the canvas.
         batch_size: images of a batch.
         canvas: height and width that hold the largest image.
+        masks: the functions of the precomputed masks, by the names of their terms.
 
     Yields:
         `image` uint8 [batch, h, w, c]; `label` uint8 [batch, *canvas], each label at its own size in the top
         left corner, void elsewhere; `input_label` uint8 [batch, h, w], the label at the size of `image`, void
-        in the padding; `extent` float32 [batch, 2], height and width of `image` without padding; `size`
-        float32 [batch, 2], height and width of the label; `real` bool [batch], false for added examples.
+        in the padding; `masks`, each float32 [batch, h, w], of `input_label`; `extent` float32 [batch, 2],
+        height and width of `image` without padding; `size` float32 [batch, 2], height and width of the label;
+        `real` bool [batch], false for added examples.
     """
+
+    masks = masks or {}
 
     def prepare(example: Mapping[str, Any]) -> Batch:
         image = example["image"]
         shape = image.shape[:2]
         label = example.get("label", np.full(shape, VOID, np.uint8))
+        input_label = label if size is None else resized_label(label, size)
+        input_canvas = size or canvas
         return {
             "image": padded(image, canvas, 0) if size is None else resized_image(image, size),
             "label": padded(label, canvas, VOID),
-            "input_label": padded(label, canvas, VOID) if size is None else resized_label(label, size),
+            "input_label": padded(input_label, input_canvas, VOID),
+            "masks": {
+                name: padded(mask(input_label), input_canvas, 0) for name, mask in (masks or {}).items()
+            },
             "extent": np.array(shape if size is None else size, np.float32),
             "size": np.array(shape, np.float32),
             "real": np.array(True),
@@ -141,7 +156,7 @@ def _order(count: int, defective: Sequence[bool] | None, seed: int) -> grain.Map
 def _filled_up(batch: Batch, size: int) -> Batch:
     """Repeat the last example of a batch, as void, up to `size` examples."""
     missing = size - len(batch["real"])
-    filled = {key: np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) for key, x in batch.items()}
+    filled = jax.tree.map(lambda x: np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]), batch)
     if missing:
         for key in ("label", "input_label"):
             filled[key][-missing:] = VOID

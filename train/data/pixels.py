@@ -1,4 +1,4 @@
-"""Images in memory and in files: JPEG or not, gray or not, as PNG, reduced to visible channels."""
+"""Images in memory and in files: JPEG or not, gray or not, as PNG, reduced to displayed channels."""
 
 import io
 
@@ -25,7 +25,7 @@ def png_bytes(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def visible(pixels: np.ndarray) -> np.ndarray:
-    """Return the channels to display, [h, w, 1 or 3]: the first of two, the first three of more."""
+def channels_to_display(pixels: np.ndarray) -> np.ndarray:
+    """Return the displayed channels, [h, w, 1 or 3]: of two the first, of four and more the first three."""
     channels = pixels.shape[-1]
     return pixels if channels in (1, 3) else pixels[..., : 3 if channels > 3 else 1]

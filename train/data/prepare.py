@@ -15,7 +15,8 @@ from array_record.python.array_record_module import ArrayRecordReader
 from PIL import Image
 
 from train.data.builder import REBUILD, SegmentationBuilder, refuse_incomplete
-from train.data.example import PARTS, DataSet
+from train.data.data_set import DataSet
+from train.data.example import PARTS
 from train.errors import UserError, writing
 from train.run.lock import locked
 
@@ -63,15 +64,26 @@ class Part(Sequence[Record]):
 
     def __getitem__(self, index: Any) -> Any:
         """Return the record at an index from 0 on."""
+        encoded = self._encoded(index)
+        return {
+            "image": decode(encoded["image"], self.channels),
+            "label": decode(encoded["label"], 1)[..., 0],
+            "name": encoded["name"].decode(),
+        }
+
+    def names(self) -> tuple[str, ...]:
+        """Return the name of each example; nothing is decoded."""
+        return tuple(self._encoded(index)["name"].decode() for index in range(len(self)))
+
+    def labels(self) -> Iterator[np.ndarray]:
+        """Iterate over the labels, uint8 [h, w] each, without decoding the images."""
+        return (decode(self._encoded(index)["label"], 1)[..., 0] for index in range(len(self)))
+
+    def _encoded(self, index: int) -> Mapping[str, Any]:
         try:
-            record = self._records[index]
+            return self._records[index]
         except RuntimeError as error:  # from the checksums of array_record
             raise UserError(f"{self.directory}: its {self.part} part is damaged; {REBUILD}") from error
-        return {
-            "image": decode(record["image"], self.channels),
-            "label": decode(record["label"], 1)[..., 0],
-            "name": record["name"].decode(),
-        }
 
     def __iter__(self) -> Iterator[Record]:
         return (self[index] for index in range(len(self)))

@@ -1,6 +1,7 @@
 """Numbers as text, on the screen and in the report alike; a dash stands for a missing number."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ def figure(value: float | None, places: int = 3) -> str:
 
 
 def significant(value: float | None, digits: int) -> str:
-    """Format a number with so many significant digits at most, without an exponent."""
+    """Format a number with at most `digits` significant digits, without an exponent."""
     if value is None or math.isnan(value):
         return _DASH
     return np.format_float_positional(value, precision=digits, fractional=False, trim="-")
@@ -39,6 +40,22 @@ def percent(fraction: float | None, digits: int | None = None) -> str:
 def interval(ends: Sequence[float] | None) -> str:
     """Format the two ends of an interval with two decimal places each."""
     return _DASH if ends is None else _DASH.join(figure(end, 2) for end in ends)
+
+
+def drop_zeros(text: str) -> str:
+    """Remove the zero before each decimal point of a text."""
+    return re.sub(r"(?<!\d)0(?=\.)", "", text)
+
+
+def signed(value: float | None, places: int = 3) -> str:
+    """Format a difference with its sign, unless it rounds to 0, and a fixed number of decimal places."""
+    rounded = None if value is None else round(value, places) or 0.0
+    return f"+{figure(rounded, places)}" if rounded is not None and rounded > 0 else figure(rounded, places)
+
+
+def signed_interval(ends: Sequence[float] | None) -> str:
+    """Format the two ends of the interval of a difference with three decimal places each."""
+    return _DASH if ends is None else " to ".join(map(signed, ends))
 
 
 def dimensions(size: Sequence[float]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter
 
 from train.data.example import VOID
-from train.data.pixels import visible
+from train.data.pixels import channels_to_display
 
 # The palette of Okabe and Ito without black, which color-blind people can tell apart.
 _PALETTE = np.array(
@@ -85,7 +85,8 @@ def overlay(image: np.ndarray, label: np.ndarray) -> np.ndarray:
     """
     layer = class_layer(label).astype(np.uint16)
     opacity = layer[..., 3:]
-    return ((opacity * layer[..., :3] + (255 - opacity) * visible(image) + 127) // 255).astype(np.uint8)
+    blended = opacity * layer[..., :3] + (255 - opacity) * channels_to_display(image)
+    return ((blended + 127) // 255).astype(np.uint8)
 
 
 def heatmap(cost: np.ndarray) -> np.ndarray:

@@ -6,8 +6,8 @@
     components.csv           if wanted, one line per connected defect; both tables as .jsonl, if wanted
     NAME_probabilities.npz   if wanted, the probability of each class
 
-All but the tables stand below the folder in which the image stood. An image is done when its line is in
-images.csv; interruptions leave finished images as they are.
+The tables lie in the output folder itself, the other files in the subfolder of their image. An image is done
+when its line is in images.csv; interruptions leave finished images as they are.
 """
 
 import contextlib

@@ -24,7 +24,7 @@ def evaluation_tables(evaluation: Evaluation) -> list[Table]:
 
 
 def muting_table(muting: Muting) -> Table:
-    """Return the table of the training labels under the confusion mask; without a mask, of their numbers."""
+    """Return the table of the training labels under the confusion mask, or of their frequency alone."""
     masked = muting.window is not None
     title = f"training labels, {muting.images} images"
     if masked:

@@ -24,7 +24,8 @@ from train.measures.ranking import image_scores
 from train.training.objective import total_cost
 from train.training.state import State, variables_of
 
-Batch = Mapping[str, jax.Array]
+Batch = Mapping[str, Any]
+"""Arrays by name; the precomputed masks in a dictionary of their own."""
 
 
 def logits_step(state: State, batch: Batch, *, model: nn.Module, input: Input) -> Any:
@@ -117,7 +118,7 @@ def validation_step(
     classes = _most_probable(_at_image_size(logits, batch, canvas))
     counts = confusion_counts(classes, batch["label"], logits.shape[-1])
     labels = batch["input_label"].astype(jnp.int32)
-    return counts, loss_share_sums(objective, logits, labels, state.step / steps)
+    return counts, loss_share_sums(objective, logits, labels, state.step / steps, batch["masks"])
 
 
 def cost_step(
@@ -131,7 +132,8 @@ def cost_step(
 ) -> jax.Array:
     """Return the cost of each pixel in the objective, [b, h, w], evaluated as in `validation_step`."""
     logits = logits_step(state, batch, model=model, input=input)
-    return total_cost(objective, logits, batch["input_label"].astype(jnp.int32), state.step / steps)
+    labels = batch["input_label"].astype(jnp.int32)
+    return total_cost(objective, logits, labels, state.step / steps, batch["masks"])
 
 
 def _at_image_size(logits: jax.Array, batch: Batch, canvas: Size) -> jax.Array:

@@ -69,7 +69,7 @@ class Tile(NamedTuple):
 
 
 class _Work(NamedTuple):
-    """What a batch entry of the network is for."""
+    """Origin of a batch entry: the image, the tile and the flip."""
 
     number: int
     """Position of the image in the stream."""

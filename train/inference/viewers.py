@@ -4,13 +4,13 @@ A `canvas` is the height and width that hold the largest of the images.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from train.data.cache import Batch, Examples, Subset
+from train.data.cache import Batch, Examples, MaskFunction, Subset
 from train.data.example import Size
 from train.data.pipeline import evaluation_batches
 from train.inference.steps import classification_step, cost_step, threshold_step, validation_step
@@ -28,6 +28,7 @@ from train.parallel import (
     unshard,
 )
 from train.training.experiment import Experiment
+from train.training.precomputed_masks import precomputed_masks
 from train.training.state import State, inference_state
 
 
@@ -74,11 +75,11 @@ def validator(
 ) -> Callable[[State, Examples], tuple[Figures, LossShares]]:
     """Return a function that computes the figures and the loss shares of a part.
 
-    Each host takes its share of the examples and receives the results of the others.
+    Each host evaluates a part of the examples and receives the results of the other hosts.
     """
     classes, objective = experiment.facts.classes, experiment.config.objective
     step = functools.partial(validation_step, canvas=canvas, objective=objective, steps=experiment.steps)
-    view = _viewer(experiment, step, canvas)
+    view = _viewer(experiment, step, canvas, _masks(experiment, canvas))
 
     def validate(state: State, examples: Examples) -> tuple[Figures, LossShares]:
         local = Subset(examples, local_positions(len(examples)))
@@ -95,7 +96,7 @@ def cost_viewer(experiment: Experiment, canvas: Size) -> Callable[[State, Exampl
     The objective is evaluated at the state's fraction of the run; void pixels are NaN.
     """
     step = functools.partial(cost_step, objective=experiment.config.objective, steps=experiment.steps)
-    view = _viewer(experiment, step, canvas)
+    view = _viewer(experiment, step, canvas, _masks(experiment, canvas))
 
     def costs(state: State, examples: Examples) -> Iterator[np.ndarray]:
         for example, cost in view(state, examples):
@@ -106,8 +107,14 @@ def cost_viewer(experiment: Experiment, canvas: Size) -> Callable[[State, Exampl
     return costs
 
 
+def _masks(experiment: Experiment, canvas: Size) -> dict[str, MaskFunction]:
+    """Return the functions of the precomputed masks, at the size of the network's input."""
+    config, classes = experiment.config, experiment.facts.classes
+    return precomputed_masks(config.objective, len(classes), config.input.size or canvas)
+
+
 def _viewer(
-    experiment: Experiment, step: Callable, canvas: Size
+    experiment: Experiment, step: Callable, canvas: Size, masks: Mapping[str, MaskFunction] | None = None
 ) -> Callable[[State, Examples], Iterator[tuple[Batch, Any]]]:
     """Return a function that yields each example, as the batch holds it, and the output of a step for it."""
     config = experiment.config
@@ -117,7 +124,7 @@ def _viewer(
         state = replicate_locally(inference_state(state))
         batch_size = local_batch_size(config.batch_size)
         for batch in evaluation_batches(
-            examples, size=config.input.size, batch_size=batch_size, canvas=canvas
+            examples, size=config.input.size, batch_size=batch_size, canvas=canvas, masks=masks
         ):
             outputs = unshard(mapped(state, shard(batch)))
             for i in np.flatnonzero(batch["real"]):

@@ -13,9 +13,9 @@ from balanced_jax.masks import class_weight_mask, confusion_mask
 from train.data.example import VOID
 
 Mask = Callable[[jax.Array, int], jax.Array]
-"""A weight map made of `(labels, num_classes)`."""
+"""A function `(labels, num_classes)` that returns a weight map."""
 _PIXELS_PER_BATCH = 2**18
-"""A batch that fits the cache of a CPU core is counted several times as fast as a larger one."""
+"""Pixels of a batch: it fits the cache of a CPU core and is counted several times as fast as a larger one."""
 
 
 @cache

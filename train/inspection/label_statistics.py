@@ -26,7 +26,7 @@ from train.training.objective import find_option
 
 _BETAS = (0.0, 0.5, 0.75, 0.9, 0.99, 0.999)
 _LARGEST_WEIGHT = 4.0
-"""Largest mean weight of a class under a recommended beta: more recall costs more precision."""
+"""Largest mean weight of a class under a recommended beta; a larger one would cost precision."""
 _WINDOWS = (3, 5, 7, 9, 15)
 _WHOLE_FRACTION = 0.95
 """Fraction of the components that a recommended crop holds whole."""
@@ -65,8 +65,8 @@ class ComponentStatistics:
     number: int
     area: Percentiles
     width: Percentiles
-    """Twice the largest distance to the outside, less one: the thickness of a line, one less if that is
-    even."""
+    """Twice the largest distance to the outside, less one: the thickness of a line if that is odd, else the
+    thickness less one."""
     extent: Percentiles
     """The longer side of the bounding box."""
 
@@ -108,9 +108,9 @@ class InputStatistics:
     size: Size | None
     """Height and width; None for the size of the files."""
     beta: float | None
-    """Of the config; None where it has none."""
+    """Beta of the config; None where the config has no single beta."""
     window: int | None
-    """Of the config; None where it has none."""
+    """Window of the config; None where the config has none."""
     classes: dict[str, ClassWeighting]
 
 
@@ -177,7 +177,8 @@ class _Measurements:
     extents: list[int] = dataclasses.field(default_factory=list)
 
     def add(self, component: Component) -> None:
-        # Padded, so that beyond the image is outside: a component cut by its frame is as wide as shown.
+        # Padded, so that the outside begins at the edges of the box: a component that the frame of the image
+        # cuts is as wide as shown.
         depth: Any = ndimage.distance_transform_edt(np.pad(component.pixels, 1))
         self.areas.append(component.area)
         self.widths.append(2 * float(depth.max()) - 1)
@@ -271,12 +272,13 @@ def _configured(terms: Iterable[Term], name: str) -> Any:
 
 def _recommend_beta(weight: Mapping[float, np.ndarray], classes: Sequence[str]) -> Recommendation[float]:
     """Recommend the largest beta under which no defect has a mean weight above `_LARGEST_WEIGHT`."""
-    # Under .75 a class below one percent weighs exactly 4, up to rounding.
+    # Under a beta of 0.75 a class below one percent weighs exactly 4, up to rounding.
     bound = _LARGEST_WEIGHT * (1 + 1e-6)
-    value = max(beta for beta, mean in weight.items() if not (mean[1:] > bound).any())  # 0 weights all alike
+    # Not empty: under a beta of 0 all classes weigh 1.
+    value = max(beta for beta, mean in weight.items() if not (mean[1:] > bound).any())
     larger = [beta for beta in weight if beta > value]
     if not larger:
-        reason = f"even under it no class weighs more than {_LARGEST_WEIGHT:g} on average"
+        reason = f"even under this beta no class weighs more than {_LARGEST_WEIGHT:g} on average"
         return Recommendation(value, reason)
     over = weight[larger[0]]
     k = int(np.nanargmax(over[1:])) + 1
@@ -296,7 +298,7 @@ def _recommend_window(rescaled: Mapping[int, np.ndarray], classes: Sequence[str]
                 return Recommendation(min(rescaled), reason + remedy)
             return Recommendation(value, reason)
         value = window
-    return Recommendation(max(rescaled), f"even under it no class has a rescaled mask below {MUTED}")
+    return Recommendation(max(rescaled), f"even under this window no class has a rescaled mask below {MUTED}")
 
 
 def _recommend_crop(extents: Sequence[int], canvas: Size) -> Recommendation[Size]:
@@ -315,7 +317,7 @@ def _labels(data: Prepared, parts: Iterable[str], size: Size | None) -> Iterator
 
 
 def _on_boundary(label: np.ndarray) -> np.ndarray:
-    """`balanced_jax.masks.boundary_mask` in NumPy: labels of many sizes would each compile the library's."""
+    """Compute `balanced_jax.masks.boundary_mask` in NumPy; JAX would compile it for each size of labels."""
     boundary = np.zeros(label.shape, bool)
     for pixels, neighbors in (
         ((slice(1, None),), (slice(None, -1),)),

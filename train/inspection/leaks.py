@@ -1,4 +1,4 @@
-"""Leaks: images of different parts of a data set that show the same, so that a test measures memory."""
+"""Leaks: photographs that stand in two parts of a data set, so that a test measures memorization."""
 
 import csv
 import hashlib
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from train.data.example import PARTS
-from train.data.pixels import visible
+from train.data.pixels import channels_to_display
 from train.data.prepare import Part, Prepared, Record
 from train.run.log import progress
 
@@ -20,13 +20,13 @@ _BLOCKS = 20
 _MIN_BLOCK_CORRELATION = 0.995
 """Correlation of block means above which two images are compared in detail."""
 _MIN_DETAIL_CORRELATION = 0.5
-"""Correlation without the block means above which two images show the same; for others it is about 0."""
+"""Correlation of details above which two images are one photograph; that of other pairs is about 0."""
 _CHUNK = 1024
 """Images of a part that are compared with another part in one matrix product."""
 
 
 class Leak(NamedTuple):
-    """Two images of different parts that show the same, even if rotated, mirrored or compressed again."""
+    """Two images of different parts that are one photograph, also rotated, mirrored or compressed again."""
 
     part: str
     name: str
@@ -42,7 +42,7 @@ class _Image(NamedTuple):
 
 
 def find_leaks(data: Prepared) -> list[Leak]:
-    """Return all pairs of images of different parts that show the same, ordered by part.
+    """Return all pairs of images of different parts that are one photograph, ordered by part.
 
     Found are images with equal pixels, and images that differ by rotations of 90 degrees, a reflection and
     compression. Two photographs of one item are not found: these need a table of groups.
@@ -131,7 +131,7 @@ def _detail(image: np.ndarray) -> np.ndarray:
 
 
 def _gray(image: np.ndarray) -> Image.Image:
-    image = visible(image)
+    image = channels_to_display(image)
     return Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).convert("L")
 
 

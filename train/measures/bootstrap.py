@@ -17,7 +17,7 @@ _PERCENTILES = (2.5, 97.5)
 
 
 def resample_weights(groups: Sequence[str]) -> np.ndarray:
-    """Return how often each resample holds each image, float64 [resamples, images]; the draws are fixed."""
+    """Return how often each resample holds each image, float64 [resamples, images]; the seed is fixed."""
     names, group = np.unique(np.asarray(groups), return_inverse=True)
     drawn = np.random.default_rng(0).integers(len(names) or 1, size=(RESAMPLES, len(names)))
     times = [np.bincount(draw, minlength=len(names)) for draw in drawn]
@@ -34,17 +34,38 @@ def iou_intervals(counts: ConfusionCounts, groups: Sequence[str], classes: Seque
         groups: of each image.
         classes: names, the background first.
     """
-    per_image = np.stack(counts).astype(float)
-    true_positives, false_positives, false_negatives = resample_weights(groups) @ per_image
-    union = true_positives + false_positives + false_negatives
-    ious = np.divide(true_positives, union, out=np.full_like(union, np.nan), where=union > 0)
-    headline = np.ma.masked_invalid(ious[:, 1:]).mean(1).filled(np.nan)
-    shown = np.greater(per_image.sum(0), 0)
+    ious = resampled_ious(counts, resample_weights(groups))
+    shown = images_that_show(counts)
     return IoUIntervals(
         groups=len(set(groups)),
-        headline=interval(headline, groups, shown[:, 1:].any(1)),
+        headline=interval(defect_mean(ious), groups, np.any(shown[:, 1:], axis=1)),
         classes={name: interval(ious[:, k], groups, shown[:, k]) for k, name in enumerate(classes)},
     )
+
+
+def resampled_ious(counts: ConfusionCounts, weights: np.ndarray) -> np.ndarray:
+    """Return the data-set IoU of each class in each resample, float64 [resamples, classes].
+
+    Args:
+        counts: int [images, classes] each.
+        weights: of `resample_weights`.
+
+    Returns:
+        NaN where a resample shows no pixel of the class, labeled or predicted.
+    """
+    true_positives, false_positives, false_negatives = weights @ np.stack(counts).astype(float)
+    union = true_positives + false_positives + false_negatives
+    return np.divide(true_positives, union, out=np.full_like(union, np.nan), where=union > 0)
+
+
+def defect_mean(ious: np.ndarray) -> np.ndarray:
+    """Return the mean over the defect classes that have an IoU, [resamples]; NaN without any."""
+    return np.ma.masked_invalid(ious[:, 1:]).mean(1).filled(np.nan)
+
+
+def images_that_show(counts: ConfusionCounts) -> np.ndarray:
+    """Return which images show each class, labeled or predicted, bool [images, classes]."""
+    return np.any(np.stack(counts), axis=0)
 
 
 def interval(resampled: np.ndarray, groups: Sequence[str], shown: np.ndarray) -> Interval | None:

@@ -11,7 +11,7 @@ from balanced_jax.diagnostics import Diagnostics, GroupSums, densities, diagnose
 from train.config import Term
 from train.measures.figures import or_none
 from train.measures.records import DensityRatio, GroupShares, HistogramShares, LossShares, LossThresholds
-from train.training.objective import branch_thresholds, term_mask, total_cost
+from train.training.objective import Masks, branch_thresholds, term_mask, total_cost
 
 _BRANCHES = ("easy", "critical", "hard")
 
@@ -24,7 +24,9 @@ class LossShareSums(NamedTuple):
     """By term that has a mask: its sum over the pixels of each class, [images, classes]."""
 
 
-def loss_share_sums(objective: Mapping[str, Term], logits, labels, progress) -> LossShareSums:
+def loss_share_sums(
+    objective: Mapping[str, Term], logits, labels, progress, masks: Masks | None = None
+) -> LossShareSums:
     """Return the sums of the cost, its gradient and the masks over groups of pixels.
 
     Args:
@@ -32,15 +34,19 @@ def loss_share_sums(objective: Mapping[str, Term], logits, labels, progress) -> 
         logits: [images, height, width, classes].
         labels: [images, height, width]; outside the classes void.
         progress: fraction of the run that is done, 0 to 1; may be traced.
+        masks: precomputed masks; None where no term has one.
     """
-    num_classes = logits.shape[-1]
-    masks = {name: term_mask(term, labels, num_classes, progress) for name, term in objective.items()}
+    num_classes, masks = logits.shape[-1], masks or {}
+    weights = {
+        name: term_mask(term, labels, num_classes, progress, masks.get(name))
+        for name, term in objective.items()
+    }
     _, eps_inf, eps_sup = branch_thresholds(objective, progress)
-    loss = functools.partial(total_cost, objective, progress=progress)
+    loss = functools.partial(total_cost, objective, progress=progress, masks=masks)
     classes = jax.nn.one_hot(labels, num_classes, dtype=bool)
     return LossShareSums(
         diagnose(loss, logits, labels, eps_inf=eps_inf, eps_sup=eps_sup),
-        {name: group_sums(mask, classes) for name, mask in masks.items() if mask is not None},
+        {name: group_sums(mask, classes) for name, mask in weights.items() if mask is not None},
     )
 
 
@@ -52,7 +58,7 @@ def loss_shares(
     Args:
         sums: of any number of images, as NumPy arrays [images, groups].
         classes: names of the classes.
-        objective, progress: as the sums were made with.
+        objective, progress: those of `loss_share_sums`.
     """
     term, *eps = branch_thresholds(objective, progress)
     eps_inf, eps_sup = (round(float(value), 6) for value in eps)  # as given, not as float32 has them

@@ -1,6 +1,6 @@
 """The typed records of an evaluation and of an epoch: what evaluation.json and metrics.jsonl hold.
 
-A figure is None where no image bears on it. Dictionaries are keyed by class name.
+A figure is None where no image contributes to it. Dictionaries are keyed by class name.
 """
 
 from dataclasses import dataclass
@@ -140,7 +140,7 @@ class LossThresholds:
     """The errors that divide easy, critical and hard pixels."""
 
     term: str | None
-    """The term of the objective that sets the thresholds; None for the paper's."""
+    """The term of the objective that sets the thresholds; None for the thresholds of the paper."""
     eps_inf: float
     eps_sup: float
 
@@ -201,7 +201,7 @@ class EpochRecord:
     terms: dict[str, float]
     """Mean of each term, by name."""
     learning_rate: float
-    """Of the last step."""
+    """Learning rate of the last step."""
     seconds: float
     """Duration of the training steps."""
     images_per_second: float

@@ -1,22 +1,27 @@
 """A run directory: what one experiment leaves on disk, and how it is found again.
 
     config.py         the config file as it was
-    config.json       format number, complete config, facts about the data, versions
+    config.json       format number, complete config, class weights counted for it, facts about the data,
+                      versions, commit, time
     metrics.jsonl     one line per epoch
     muting.json       how far the confusion mask mutes the classes of the training labels
     initial/          variables before the first step, where they do not follow from the seed
     checkpoints/      the latest and the best state
     evaluation.json   the last evaluation
-    report.html       all of this to look at
+    image_counts.csv  its confusion counts of each image
+    label_maps/       its predictions on a few images
+    report.html       the history and the evaluation as a page
     log.txt           what was printed
 
 Of several hosts the first alone writes, but for checkpoints and initial variables, which orbax writes.
 """
 
 import contextlib
+import datetime
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +44,10 @@ time."""
 _PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
 
 
+class InUse(UserError):
+    """Another process works in a run directory."""
+
+
 def default_path(config: Config, title: str) -> epath.Path:
     """Return the default path of a run, `runs/<title>-<digest of the config>`."""
     return epath.Path("runs") / f"{title}-{configfile.digest(config)}"
@@ -49,7 +58,8 @@ def claim(run_dir: AnyPath) -> Iterator[None]:
     """Make the directory and keep other runs out of it for the duration of the context.
 
     Raises:
-        UserError: another process works in the directory, or it cannot be written.
+        InUse: another process works in the directory.
+        UserError: the directory cannot be written.
     """
     if not is_first_host():
         yield
@@ -59,20 +69,27 @@ def claim(run_dir: AnyPath) -> Iterator[None]:
             try:
                 stack.enter_context(locked(run_dir, wait=False))
             except BlockingIOError as error:
-                raise UserError(
+                raise InUse(
                     f"{run_dir}: another run is at work here; wait for it or give another --run-dir"
                 ) from error
         yield
 
 
-def begin_or_resume(run_dir: AnyPath, config: Config, config_file: Path, facts: DataFacts) -> list[str]:
+def begin_or_resume(
+    run_dir: AnyPath,
+    config: Config,
+    config_file: AnyPath,
+    facts: DataFacts,
+    class_weights: Mapping[str, Sequence[float]] | None = None,
+) -> list[str]:
     """Write the config of a new run; check that an existing run has the same.
 
     Args:
         run_dir: the run directory.
-        config: the resolved config.
+        config: with the ratios of the objective as they were written.
         config_file: the file that the config came from.
         facts: about the data.
+        class_weights: the numbers in place of the ratios, by address, for those who read config.json.
 
     Returns:
         Notes on differences that do not prevent resuming: other versions, another text with equal fields.
@@ -81,10 +98,17 @@ def begin_or_resume(run_dir: AnyPath, config: Config, config_file: Path, facts: 
         UserError: the directory belongs to another config, to data of another fingerprint, or has another
             format.
     """
-    new = {"format": FORMAT, "config": configfile.to_json(config), "data": facts, "versions": _versions()}
-    if not (run_dir / "config.json").exists():
+    new = {
+        "format": FORMAT,
+        "config": configfile.to_json(config),
+        **({"class_weights": class_weights} if class_weights else {}),
+        "data": facts,
+        "versions": _versions(),
+    }
+    if not is_run(run_dir):
         write_text(run_dir / "config.py", config_file.read_text(encoding="utf-8"))
-        write_json(run_dir / "config.json", new)
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        write_json(run_dir / "config.json", {**new, "commit": _commit(), "started": started})
         return []
     old = _read_config_json(run_dir)
     if changed := configfile.differences(old["config"], new["config"]):
@@ -112,6 +136,11 @@ def check_data(run_dir: AnyPath, facts: DataFacts) -> None:
         )
 
 
+def is_run(run_dir: AnyPath) -> bool:
+    """Return whether a directory is that of a run."""
+    return (run_dir / "config.json").is_file()
+
+
 def read_run(run_dir: AnyPath) -> tuple[Config, DataFacts]:
     """Return the config of a run and the facts about its data.
 
@@ -133,12 +162,11 @@ def read_decision(run_dir: AnyPath, step: int) -> DecidedBreakdown | None:
 
 
 def _read_config_json(run_dir: AnyPath) -> dict[str, Any]:
-    file = run_dir / "config.json"
-    if not file.is_file():
+    if not is_run(run_dir):
         raise UserError(
             f"{run_dir}: not a run directory (no config.json); `fit` makes one and prints its path"
         )
-    content = read_json(file)
+    content = read_json(run_dir / "config.json")
     number = content.get("format", 1)
     if number != FORMAT:
         age = "an earlier" if number < FORMAT else "a later"
@@ -153,3 +181,16 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {
         package: importlib.metadata.version(package) for package in _PACKAGES
     }
+
+
+def _commit() -> str | None:
+    """Return the commit of this code, with "+" if files differ from it; None outside a git checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

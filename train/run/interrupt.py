@@ -13,8 +13,8 @@ from jax.experimental import multihost_utils
 def interruption() -> Iterator[Callable[[int], bool]]:
     """Yield a function of the number of steps taken: whether the run is to stop before the next step.
 
-    In the context SIGTERM sets a flag, which that function reads; outside, SIGTERM kills the process. Several
-    hosts agree on the step by jax's preemption service, whichever of them received the signal.
+    In the context, SIGTERM sets a flag, which the yielded function reads; outside, SIGTERM kills the process.
+    Several hosts agree on the step by jax's preemption service, whichever of them received the signal.
     """
     if jax.process_count() > 1:
         yield multihost_utils.reached_preemption_sync_point

@@ -34,3 +34,12 @@ def locked(directory: AnyPath, *, wait: bool) -> Iterator[None]:
                 "note: %s: cannot be locked (%s); keep other processes away", directory, error.strerror
             )
         yield
+
+
+def is_locked(directory: AnyPath) -> bool:
+    """Return whether another process has locked a directory."""
+    try:
+        with locked(directory, wait=False):
+            return False
+    except BlockingIOError:
+        return True

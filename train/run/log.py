@@ -1,6 +1,8 @@
 """What a command prints: log lines, tables and progress, on one console."""
 
+import codecs
 import contextlib
+import io
 import logging
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,12 +16,35 @@ from train.errors import UserError
 from train.paths import AnyPath
 
 console = Console()
-"""Where all commands print; `quiet` for a quiet run."""
+"""The console that all commands print on; `quiet` silences it."""
 
 log = logging.getLogger("train")
 log.setLevel(logging.INFO)
 log.propagate = False  # some libraries give the root logger a handler, which would print each line again
 _with_time = logging.Formatter("%(asctime)s %(message)s")
+
+
+_HYPHENS = str.maketrans("\N{EN DASH}\N{MINUS SIGN}", "--")
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Return what replaces characters that cannot be encoded: hyphens for dashes, else escape sequences."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end].translate(_HYPHENS)
+    return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
+
+
+codecs.register_error("train.escape", _escape)
+
+
+def escape_unencodable() -> None:
+    """Make stdout replace characters that its encoding lacks, instead of raising UnicodeEncodeError.
+
+    stderr does so by default. stdout may be ASCII under LC_ALL=C, and a file name may hold bytes that are no
+    text.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="train.escape")
 
 
 @contextlib.contextmanager

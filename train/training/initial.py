@@ -26,19 +26,19 @@ def first_state(experiment: Experiment, run_dir: AnyPath) -> State:
     resuming or evaluating the run needs neither the weights file nor the other run.
 
     Raises:
-        UserError: the initial variables cannot be read or do not fit the network; says which do not.
+        UserError: the initial variables cannot be read or do not fit the network; names those that do not.
     """
     state = experiment.random_state()
     if not _is_given(experiment):
         return state
     variables = variables_of(state)
     with ocp.StandardCheckpointer() as checkpointer:
-        if not _stored_at(run_dir).exists():
+        if not _variables_path(run_dir).exists():
             initial, origin = _read_initial(experiment, variables)
-            checkpointer.save(_stored_at(run_dir), jax.device_get(initial))
+            checkpointer.save(_variables_path(run_dir), jax.device_get(initial))
             checkpointer.wait_until_finished()
             log.info("starting from %s", origin)
-        variables = checkpointer.restore(_stored_at(run_dir), jax.eval_shape(lambda: variables))
+        variables = checkpointer.restore(_variables_path(run_dir), jax.eval_shape(lambda: variables))
     return state_from_variables(variables, experiment.transformation, experiment.config.ema)
 
 
@@ -46,11 +46,11 @@ def check_initial(experiment: Experiment, run_dir: AnyPath) -> None:
     """Refuse initial variables that cannot be read or do not fit the network, before anything is compiled.
 
     Raises:
-        UserError: says which do not.
+        UserError: names the variables that do not fit.
     """
     if experiment.config.pretrained is not None and experiment.config.init_from is not None:
         raise UserError("init_from: a run starts from this or from pretrained; leave one out")
-    if _is_given(experiment) and not _stored_at(run_dir).exists():
+    if _is_given(experiment) and not _variables_path(run_dir).exists():
         _read_initial(experiment, variables_of(jax.eval_shape(experiment.random_state)))
 
 
@@ -58,7 +58,7 @@ def _is_given(experiment: Experiment) -> bool:
     return experiment.config.pretrained is not None or experiment.config.init_from is not None
 
 
-def _stored_at(run_dir: AnyPath) -> AnyPath:
+def _variables_path(run_dir: AnyPath) -> AnyPath:
     return absolute(run_dir) / "initial"
 
 
@@ -88,7 +88,7 @@ def _variables_of_run(
         classes: names of the classes of the network.
 
     Raises:
-        UserError: this is no run with a checkpoint, or the network differs; names the first difference.
+        UserError: `run_dir` is no run with a checkpoint, or its network differs; names the first difference.
     """
     try:
         config, facts = read_run(run_dir)

@@ -76,7 +76,7 @@ def train(
         progress: the epochs and steps that are done.
         memory: bytes for decoded training images that are cached.
         validate: computes the figures and loss shares of a state on a part.
-        interrupted: whether to stop after so many steps.
+        interrupted: takes the number of steps taken, and returns whether to stop.
         on_epoch: is called after each epoch.
         profile: whether to trace a few steps for jax's profiler.
 
@@ -142,7 +142,7 @@ def train(
 def _training_batches(
     experiment: Experiment, data: Prepared, *, first_step: int, memory: int
 ) -> Iterator[Batch]:
-    """This host's batches of the run from a step on."""
+    """Iterate over this host's batches of the run, from a step on."""
     config, training = experiment.config, data.parts["train"]
     canvas = config.input.size or data.canvas("train")
     return training_batches(
@@ -165,7 +165,7 @@ def _training_batches(
 def _until_interrupted(
     batches: Iterator[Batch], first: int, last: int, interrupted: Callable[[int], bool]
 ) -> Iterator[Batch]:
-    """The batches of the steps after `first` up to `last`, or fewer if the run is interrupted."""
+    """Yield the batches of the steps after `first` up to `last`, or fewer if the run is interrupted."""
     for step in range(first, last):
         if interrupted(step):
             return
@@ -173,7 +173,7 @@ def _until_interrupted(
 
 
 def _profiled(batches: Iterator[Batch], out: AnyPath) -> Iterator[Batch]:
-    """The same batches; jax's profiler traces the work on the second `_PROFILED_STEPS` of them."""
+    """Yield the batches; jax's profiler traces the work on the second `_PROFILED_STEPS` of them."""
     yield from itertools.islice(batches, _PROFILED_STEPS)  # the first of these compiles the step
     with jax.profiler.trace(out):
         yield from itertools.islice(batches, _PROFILED_STEPS)
@@ -181,7 +181,7 @@ def _profiled(batches: Iterator[Batch], out: AnyPath) -> Iterator[Batch]:
 
 
 class _Failure(NamedTuple):
-    """A non-finite step, after as many as may be skipped."""
+    """A non-finite step beyond the number that may be skipped."""
 
     terms: dict[str, float]
     gradient_norm: float

@@ -72,6 +72,6 @@ def test_identity(name):
             results.append((value, back(cotangent)[0]))
         return results
 
-    (value, gradient), (expected, wanted_gradient) = both(logits)
+    (value, gradient), (expected, expected_gradient) = both(logits)
     assert_close(value, expected, logits)
-    assert_close(gradient, wanted_gradient, logits)
+    assert_close(gradient, expected_gradient, logits)

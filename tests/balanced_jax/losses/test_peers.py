@@ -1,4 +1,4 @@
-"""Defects measured in other libraries, by their number in the survey of peers: none may be true of ours.
+"""Defects measured in other libraries, by their number in the survey of peers: none may be true of this one.
 
 Numbers that are missing are about things that we do not have (11, label smoothing; 28, resizing inside a
 loss), or hold for the whole battery, which calls every loss with its defaults (29) and bytes as labels (34).
@@ -274,12 +274,12 @@ def test_peers_24_focal_loss_with_gamma_0_is_cross_entropy_and_no_part_of_it(nam
     (unfocused,) = (case for case in CASES if case.row is ROW[name] and case.options == {"gamma": 0})
     logits, labels, _, cotangent = example(ROW[name])
     if name == "softmax_focal_loss":
-        wanted = ROW["softmax_cross_entropy"].formula
+        reference = ROW["softmax_cross_entropy"].formula
     else:
-        wanted = functools.partial(ROW["sigmoid_truncated_cross_entropy"].formula, eps_inf=0, eps_sup=1)
+        reference = functools.partial(ROW["sigmoid_truncated_cross_entropy"].formula, eps_inf=0, eps_sup=1)
     value, _ = unfocused.both(logits, labels, ONES, cotangent)
     images = zip(logits.astype(float), labels, strict=True)
-    assert_close(value, np.stack([wanted(z, y) for z, y in images]), logits)
+    assert_close(value, np.stack([reference(z, y) for z, y in images]), logits)
 
 
 @pixel_losses

@@ -212,11 +212,11 @@ def test_sums_and_costs_by_planes_are_the_plain_ones_with_all_their_gradients(nu
 
     with jax.enable_x64(True):
         arguments = logits, weights, *tables[:2]
-        ours = jax.jit(functools.partial(twice, _region.soft_confusion_sums, _region.expected_cost))(
+        custom = jax.jit(functools.partial(twice, _region.soft_confusion_sums, _region.expected_cost))(
             *arguments
         )
         plain = jax.jit(functools.partial(twice, plain_sums, plain_cost))(*arguments)
-        for actual, expected in zip(jax.tree.leaves(ours), jax.tree.leaves(plain), strict=True):
+        for actual, expected in zip(jax.tree.leaves(custom), jax.tree.leaves(plain), strict=True):
             assert_close(actual, expected, unit=1e-13)
 
 

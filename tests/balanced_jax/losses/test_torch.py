@@ -28,7 +28,7 @@ def of_classes(arrays, num_classes):
 sources = pytest.mark.parametrize("source", [checked_in, pytest.param(references, marks=pytest.mark.torch)])
 class_numbers = pytest.mark.parametrize("num_classes", [2, 3, 5])
 
-# By the name of the reference: ours, and whether its labels are flags of the classes.
+# By the name of the reference: the loss of this library, and whether its labels are one flag per class.
 MAPS = {
     "cross_entropy": (losses.softmax_cross_entropy, False),
     "binary": (functools.partial(losses.sigmoid_truncated_cross_entropy, eps_inf=0, eps_sup=1), True),

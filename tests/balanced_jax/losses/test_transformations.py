@@ -42,8 +42,8 @@ def test_jit_vmap_and_a_loop_are_the_eager_call(row):
         [value[0] for value in row.both(*(a[None] for a in arguments))],
     ]
     for other in others:
-        for actual, wanted in zip(other, eager, strict=True):
-            assert_close(actual, wanted, arguments[0])
+        for actual, reference in zip(other, eager, strict=True):
+            assert_close(actual, reference, arguments[0])
 
 
 @few_losses
@@ -78,8 +78,8 @@ def test_shards_of_a_batch_are_the_whole(row):
         jax.shard_map(both, mesh=mesh, in_specs=(batch,) * 4 + (everywhere,), out_specs=(batch, batch))
     )
     arguments = logits, labels, weights, cotangent, numbers
-    for actual, wanted in zip(sharded(*arguments), jax.jit(both)(*arguments), strict=True):
-        assert_close(actual, wanted, logits)
+    for actual, reference in zip(sharded(*arguments), jax.jit(both)(*arguments), strict=True):
+        assert_close(actual, reference, logits)
 
 
 @every_loss
@@ -138,12 +138,12 @@ def test_a_traced_number_is_the_python_number_without_a_second_trace_and_under_v
         traces.append(number)
         return both(number)
 
-    wanted = [both(number) for number in row.numbers[name]]
+    references = [both(number) for number in row.numbers[name]]
     numbers = jnp.asarray(row.numbers[name], jnp.float32)
     together = zip(*jax.jit(jax.vmap(both))(numbers), strict=True)
-    for number, by_hand, mapped in zip(numbers, wanted, together, strict=True):
-        for actual, eager in zip((*traced(number), *mapped), by_hand * 2, strict=True):
-            assert_close(actual, eager, logits)
+    for number, eager, mapped in zip(numbers, references, together, strict=True):
+        for actual, reference in zip((*traced(number), *mapped), eager * 2, strict=True):
+            assert_close(actual, reference, logits)
     assert len(traces) == 1
 
 

@@ -38,6 +38,12 @@ def equation_7(error, eps_inf, eps_sup):
     return (error - eps_sup) / (1 - eps_sup) + t_sup - t_inf, 1 / (1 - eps_sup)
 
 
+def errors_near_thresholds(eps_inf, eps_sup):
+    """Errors just below and just above both thresholds, between 0 and 1."""
+    near = np.add.outer([eps_inf, eps_sup], [-1e-5, 1e-5]).ravel()
+    return near[(near > 0) & (near < 1)]
+
+
 def logits_of(error):
     """Two classes, the first one labeled with the probability 1 - error."""
     return np.stack([np.log(1 - error), np.log(error)], -1)
@@ -46,8 +52,8 @@ def logits_of(error):
 @thresholds
 @traced
 def test_the_function_of_the_error_is_equation_7(eps_inf, eps_sup, given):
-    near = np.add.outer([eps_inf, eps_sup], [-1e-5, 1e-5]).ravel()
-    errors = np.concatenate([np.linspace(0, 0.999, 97), near[(near > 0) & (near < 1)]]).astype(np.float32)
+    near = errors_near_thresholds(eps_inf, eps_sup)
+    errors = np.concatenate([np.linspace(0, 0.999, 97), near]).astype(np.float32)
 
     def both(inf, sup):
         value, back = jax.vjp(lambda e: truncated_cross_entropy(e, inf, sup), errors)
@@ -103,8 +109,8 @@ def test_errors_of_half_precision_are_read_as_they_are(dtype):
 @thresholds
 @traced
 def test_the_pieces_meet_at_the_logits_as_in_the_error(eps_inf, eps_sup, given):
-    near = np.add.outer([eps_inf, eps_sup], [-1e-5, 1e-5]).ravel()
-    errors = np.concatenate([near[(near > 0) & (near < 1)], [0.05, 0.2, 0.5, 0.8, 0.99]])[None]
+    near = errors_near_thresholds(eps_inf, eps_sup)
+    errors = np.concatenate([near, [0.05, 0.2, 0.5, 0.8, 0.99]])[None]
     logits, labels = logits_of(errors).astype(np.float32), np.zeros(errors.shape, np.uint8)
     cotangent = np.linspace(-1, 2, errors.size, dtype=np.float32)[None]
 
@@ -193,8 +199,8 @@ def test_forward_mode_is_refused_and_reverse_over_reverse_works():
 @thresholds
 @traced
 def test_the_pieces_of_the_other_links_meet_where_those_of_softmax_do(eps_inf, eps_sup, given):
-    near = np.add.outer([eps_inf, eps_sup], [-1e-5, 1e-5]).ravel()
-    errors = np.concatenate([near[(near > 0) & (near < 1)], [0.05, 0.2, 0.5, 0.8, 0.99]])[None]
+    near = errors_near_thresholds(eps_inf, eps_sup)
+    errors = np.concatenate([near, [0.05, 0.2, 0.5, 0.8, 0.99]])[None]
     logits, labels = logits_of(errors).astype(np.float32), np.zeros(errors.shape, np.uint8)
     margin = (logits[..., :1] - logits[..., 1:]).astype(np.float32)
 

@@ -118,13 +118,13 @@ def test_a_window_of_one_class_weighs_1_also_at_the_border_and_beside_void(num_c
     )  # one rounding of the share, one of the sum
 
 
-def test_the_printed_equation_9_takes_the_border_for_a_mixture_and_is_ours_inside():
+def test_the_printed_equation_9_takes_the_border_for_a_mixture_and_is_the_mask_inside():
     labels = blobs(2, (16, 16))
     labels[labels == 255] = 1
     labels[labels == -1] = 0
-    ours = confusion_mask(labels, 2)
+    mask = confusion_mask(labels, 2)
     printed = formulas.confusion_mask(labels, 2, divide_by_area=True)
-    assert_close(ours[3:-3, 3:-3], printed[3:-3, 3:-3])
+    assert_close(mask[3:-3, 3:-3], printed[3:-3, 3:-3])
     clean = formulas.confusion_mask(np.zeros((16, 16), int), 2, divide_by_area=True)
     assert clean[0, 0] == pytest.approx(0.47, abs=0.005)
     assert clean[0, 8] == pytest.approx(0.54, abs=0.005)

@@ -13,6 +13,7 @@ from balanced_jax.masks import (
     boundary_mask,
     class_weight_mask,
     confusion_mask,
+    fixed_class_weights,
     inverse_weight_mask,
     valid_mask,
 )
@@ -20,7 +21,17 @@ from tests.balanced_jax import formulas
 from tests.balanced_jax.blobs import blobs, by_image
 from tests.balanced_jax.tolerance import assert_close
 
-MASKS = [getattr(masks, name) for name in masks.__all__ if name != "inverse_weight_mask"]  # host: see below
+
+def falling_class_weights(labels, num_classes):
+    """The mask that has an option without default."""
+    return fixed_class_weights(labels, num_classes, values=np.linspace(2, 1, num_classes))
+
+
+MASKS = [
+    falling_class_weights if name == "fixed_class_weights" else getattr(masks, name)
+    for name in masks.__all__
+    if name != "inverse_weight_mask"  # host: see below
+]
 every_mask = pytest.mark.parametrize("mask", MASKS, ids=lambda mask: mask.__name__)
 
 
@@ -188,6 +199,38 @@ def test_weights_that_relax_go_from_the_papers_to_none():
     half = class_weight_mask(labels, 3, power=0.5)
     assert_close(half, np.sqrt(full))
     np.testing.assert_array_equal(class_weight_mask(labels, 3, power=0.0) > 0, valid_mask(labels, 3))
+
+
+# Given class weights
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 5])
+@pytest.mark.parametrize("as_type", [list, tuple, np.array, jnp.array], ids=lambda f: f.__name__)
+def test_given_weights_are_looked_up_by_the_label(num_classes, as_type):
+    labels = blobs(num_classes)
+    values = [3.5, 0, 1e4, 0.25, 7][:num_classes]
+    actual = fixed_class_weights(labels, num_classes, values=as_type(values))
+    assert actual.dtype == jnp.float32
+    np.testing.assert_array_equal(
+        actual, by_image(formulas.fixed_class_weights, labels, num_classes, values=values)
+    )
+
+
+def test_given_weights_may_be_traced_and_have_no_gradient():
+    labels = blobs(3)
+    traces = []
+
+    @jax.jit
+    def mask(values):
+        traces.append(values)
+        return fixed_class_weights(labels, 3, values=values)
+
+    for values in ((1.0, 2.0, 3.0), (4.0, 0.5, 0.0)):
+        np.testing.assert_array_equal(mask(values), fixed_class_weights(labels, 3, values=values))
+    assert len(traces) == 1
+    assert jax.grad(lambda values: mask(values).sum())((1.0, 2.0, 3.0)) == (0, 0, 0)
+    of_array = jax.grad(lambda values: fixed_class_weights(labels, 3, values=values).sum())
+    np.testing.assert_array_equal(of_array(jnp.ones(3)), np.zeros(3))
 
 
 # Both

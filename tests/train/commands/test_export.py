@@ -1,5 +1,6 @@
 """Exported networks: equal to the trained one, readable without this project, or refused."""
 
+import functools
 import json
 import re
 import subprocess
@@ -17,6 +18,7 @@ from PIL import Image
 
 from balanced_jax.models import DeepLabV3, UNet
 from tests.tiny import NETWORKS, TINY, config
+from tests.train.commands import refusal
 from train.__main__ import main
 from train.commands import export as module
 from train.commands.export import (
@@ -33,6 +35,7 @@ from train.errors import UserError
 from train.training.experiment import Experiment
 
 ROOT = Path(__file__).parents[3]
+refused = functools.partial(refusal.refused, "export")
 FACTS = DataFacts(("background", "scratch", "pit"), 3, 16, 8, "abc")
 MODELS = {
     "unet": UNet(width=4, depth=2),
@@ -81,11 +84,11 @@ def session(file):
 
 @each_model
 def test_stablehlo_takes_any_number_of_images_of_any_size(name):
-    ours = network(MODELS[name])
-    exported = jax.export.deserialize(bytearray(to_stablehlo(ours, 3)))
+    original = network(MODELS[name])
+    exported = jax.export.deserialize(bytearray(to_stablehlo(original, 3)))
     assert exported.platforms == ("cpu", "cuda", "tpu")
     for shape in ((1, 48, 96), (3, 50, 37)):
-        result, expected = (quickly(f)(images(*shape)) for f in (exported.call, ours))
+        result, expected = (quickly(f)(images(*shape)) for f in (exported.call, original))
         # Rounding: seen 2e-6.
         np.testing.assert_allclose(result, expected, rtol=0, atol=2e-5)
 
@@ -95,11 +98,11 @@ def test_stablehlo_takes_any_number_of_images_of_any_size(name):
 def test_onnx_takes_any_number_of_images_of_its_size(name, size):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("jax2onnx")
-    ours = network(MODELS[name])
-    file = to_onnx(ours, (*size, 3), {})
+    original = network(MODELS[name])
+    file = to_onnx(original, (*size, 3), {})
     onnx.checker.check_model(file, full_check=True)
     shown = images(3, *size)
-    expected = quickly(ours)(shown)
+    expected = quickly(original)(shown)
     for batch in (1, 3):
         (result,) = session(file).run(None, {"images": shown[:batch]})
         assert (result.dtype, result.shape) == (np.float32, (batch, *size, 3))
@@ -195,14 +198,6 @@ def test_onnx_can_be_left_out(run, tmp_path, monkeypatch, capsys):
 def installed(monkeypatch):
     """As if the packages were there: what is refused before they are used."""
     monkeypatch.setattr(module, "_check_packages", lambda: None)
-
-
-def refused(arguments, capsys):
-    assert main(["export", *map(str, arguments)]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    return error
 
 
 @pytest.mark.usefixtures("installed")

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 from typing import Any
@@ -14,6 +15,7 @@ from scipy import ndimage
 
 from balanced_jax.models import UNet
 from tests.tiny import config as tiny
+from tests.train.commands import refusal
 from tests.train.records import evaluation
 from tests.untrained import gray_facts, make_run
 from train.__main__ import main
@@ -26,6 +28,7 @@ from train.run.files import write_json
 from train.training.experiment import Experiment
 
 CLASSES = ("background", "scratch", "spot", "pit")
+refused = functools.partial(refusal.refused, "predict")
 SIZES = {"one": (40, 30), "deep/two": (25, 33), "three": (100, 70)}
 
 
@@ -68,14 +71,6 @@ def folder(tmp_path):
 def predicted(run, source, out, *options):
     assert main(["predict", str(run), str(source), "--out", str(out), *map(str, options)]) == 0
     return out
-
-
-def refused(arguments, capsys):
-    assert main(["predict", *map(str, arguments)]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    return error
 
 
 def array(path):

@@ -210,7 +210,8 @@ def test_resizing_a_label_makes_no_new_classes():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_evaluation_batches_hold_every_example_once_with_the_label_at_its_size(channels):
     mixed = examples(3, 8, 6, channels) + examples(2, 5, 9, channels)
-    run = list(evaluation_batches(mixed, size=(4, 4), batch_size=2, canvas=(8, 9)))
+    masks = {"x": lambda label: label / np.float32(4)}
+    run = list(evaluation_batches(mixed, size=(4, 4), batch_size=2, canvas=(8, 9), masks=masks))
     assert len(run) == 3
     real = np.concatenate([batch["real"] for batch in run])
     assert (real == [1, 1, 1, 1, 1, 0]).all()
@@ -226,13 +227,19 @@ def test_evaluation_batches_hold_every_example_once_with_the_label_at_its_size(c
     for example, label in zip(mixed, seen, strict=False):
         assert (label == resized_label(example["label"], (4, 4))).all()
     assert (seen[-1] == VOID).all()
+    masked = np.concatenate([batch["masks"]["x"] for batch in run])
+    assert masked.dtype == np.float32
+    assert (masked[:-1] == seen[:-1] / 4).all()
 
 
 def test_without_a_size_images_are_padded_to_the_canvas():
-    (batch,) = evaluation_batches(examples(2), size=None, batch_size=2, canvas=(10, 12))
+    masks = {"x": lambda label: label + np.float32(1)}
+    (batch,) = evaluation_batches(examples(2), size=None, batch_size=2, canvas=(10, 12), masks=masks)
     assert batch["image"].shape == (2, 10, 12, 1)
     assert (batch["extent"] == [8, 8]).all()
     assert (batch["input_label"] == batch["label"]).all()
+    inside = batch["label"] != VOID
+    assert (batch["masks"]["x"] == np.where(inside, batch["label"] + np.float32(1), 0)).all()
 
 
 def test_a_missing_label_is_void():

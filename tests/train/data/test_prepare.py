@@ -12,9 +12,9 @@ from rich.console import Console
 
 from train.data.builder import THREADS, map_in_threads
 from train.data.example import Example
-from train.data.prepare import open_prepared, prepare
+from train.data.prepare import decode, open_prepared, prepare
 from train.data.sets import generated
-from train.data.sets.generated import Generated, GeneratedSurfaces
+from train.data.sets.generated import Generated, GeneratedBuilder
 from train.errors import UserError
 from train.run import log
 
@@ -62,10 +62,24 @@ def test_the_classes_of_each_example_are_known_without_decoding_it(tiny, tmp_pat
         part, index = item
         return Example(f"{part}/{index}", b"", np.zeros((32, 32, 1), np.uint8), labels[index])
 
-    monkeypatch.setattr(GeneratedSurfaces, "example", example)
+    monkeypatch.setattr(GeneratedBuilder, "example", example)
     part = prepare(TINY, data_dir=tmp_path).parts["train"]
     assert part.present == ((), (0,), (0, 3), (0,))
     assert part.defective == [False, False, True, False]
+
+
+def test_labels_are_read_without_decoding_the_images(tiny, monkeypatch):
+    part = tiny.parts["train"]
+    expected = [record["label"] for record in part]
+    decoded = []
+
+    def counting(encoded, channels):
+        decoded.append(encoded)
+        return decode(encoded, channels)
+
+    monkeypatch.setattr("train.data.prepare.decode", counting)
+    np.testing.assert_array_equal(list(part.labels()), expected)
+    assert len(decoded) == len(part)
 
 
 def test_an_image_without_a_group_is_a_group_of_its_own(tiny):
@@ -97,7 +111,7 @@ def test_a_pickled_part_leaves_out_open_files(tiny):
 
 
 def test_a_prepared_set_is_opened_and_not_built_again(tiny, monkeypatch):
-    monkeypatch.setattr(GeneratedSurfaces, "items", None)
+    monkeypatch.setattr(GeneratedBuilder, "items", None)
     data_dir = tiny.parts["train"].directory.parents[2]
     assert prepare(TINY, data_dir=data_dir) == tiny
 
@@ -212,7 +226,7 @@ def test_a_full_disk_is_a_user_error_and_another_failure_is_not(tmp_path, monkey
         def prepare(self, **options):
             raise RuntimeError(text)
 
-        monkeypatch.setattr(GeneratedSurfaces, "download_and_prepare", prepare)
+        monkeypatch.setattr(GeneratedBuilder, "download_and_prepare", prepare)
 
     fail("write() failed: No space left on device; writing x")
     with pytest.raises(UserError, match=r"\(No space left on device\); .*make room"):

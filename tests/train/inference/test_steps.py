@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import chex
 import jax
@@ -76,7 +77,7 @@ def test_a_window_shows_probabilities_of_its_part_of_an_image(corner):
     np.testing.assert_allclose(result[:, :, : expected.shape[2]], expected, rtol=0, atol=1e-5)
 
 
-def evaluation_batch() -> dict[str, np.ndarray]:
+def evaluation_batch() -> dict[str, Any]:
     """A batch for evaluation: images of 16 by 16, labels of 24 by 20 seen by the network at 16 by 16."""
     own_label = np.full((16, 24, 24), VOID, np.uint8)
     own_label[..., :20] = np.random.default_rng(0).integers(0, 3, (16, 24, 20))
@@ -84,6 +85,7 @@ def evaluation_batch() -> dict[str, np.ndarray]:
         "image": batch(0)["image"],
         "label": own_label,
         "input_label": batch(0)["label"],
+        "masks": {},
         "extent": np.full((16, 2), 16, np.float32),
         "size": np.tile(np.array([24, 20], np.float32), (16, 1)),
     }

@@ -99,8 +99,8 @@ def test_each_area_counts_as_if_the_smaller_components_were_background(seed):
     assert len({*counts.false_positives[:, 2].tolist()}) > 3
     for i, area in enumerate(_AREAS):
         kept = without_small(predicted, [int(area)] * 3)
-        for ours, expected in zip(counts, confusion_counts(kept, label, 4), strict=True):
-            np.testing.assert_array_equal(ours[i, 1:], expected[1:])
+        for actual, expected in zip(counts, confusion_counts(kept, label, 4), strict=True):
+            np.testing.assert_array_equal(actual[i, 1:], expected[1:])
 
 
 def test_a_map_without_a_labeled_pixel_counts_nothing():

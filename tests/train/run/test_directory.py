@@ -10,9 +10,10 @@ import sys
 import pytest
 
 from balanced_jax.losses import softmax_cross_entropy
+from balanced_jax.masks import fixed_class_weights
 from balanced_jax.models import UNet
 from tests.train.records import evaluation
-from train.config import Config, Term
+from train.config import Config, ImageRatio, Term
 from train.data.facts import DataFacts
 from train.data.sets import Generated
 from train.errors import UserError
@@ -44,6 +45,17 @@ def test_a_run_is_found_again(tmp_path, config_file):
     assert directory.begin_or_resume(tmp_path, CONFIG, config_file, FACTS) == []
     assert directory.read_run(tmp_path) == (CONFIG, FACTS)
     assert directory.begin_or_resume(tmp_path, CONFIG, config_file, FACTS) == []
+
+
+def test_counted_class_weights_stand_beside_the_config_as_it_was_written(tmp_path, config_file):
+    weights = {"weights": fixed_class_weights, "weights_options": {"values": ImageRatio()}}
+    config = dataclasses.replace(CONFIG, objective={"ce": Term(softmax_cross_entropy, **weights)})
+    counted = {"ce.weights_options.values": (1.0, 1.5)}
+    for _ in range(2):
+        assert directory.begin_or_resume(tmp_path, config, config_file, FACTS, counted) == []
+    content = json.loads((tmp_path / "config.json").read_text())
+    assert content["class_weights"] == {"ce.weights_options.values": [1.0, 1.5]}
+    assert directory.read_run(tmp_path) == (config, FACTS)
 
 
 def test_another_text_with_equal_fields_is_noted(tmp_path, config_file):

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from balanced_jax.losses import balanced_loss, masked_mean, softmax_cross_entropy, softmax_focal_loss
-from balanced_jax.masks import balance_mask, class_weight_mask, confusion_mask, valid_mask
-from train.config import Ramp, Term
+from balanced_jax.masks import (
+    balance_mask,
+    class_weight_mask,
+    confusion_mask,
+    fixed_class_weights,
+    inverse_weight_mask,
+    valid_mask,
+)
+from train.config import ImageRatio, PixelRatio, Ramp, Term
 from train.errors import UserError
 from train.training.objective import (
     _term_weights,
@@ -84,6 +91,22 @@ def test_a_ramp_is_constant_before_and_after():
             ),
             r"objective\.term\.precomputed_options: minimum is a Ramp, but .*; use weights for it",
         ),
+        (
+            Term(softmax_cross_entropy, weights=inverse_weight_mask),
+            r"^objective\.term\.weights: inverse_weight_mask runs on the host .*; give it as precomputed, ",
+        ),
+        (
+            Term(softmax_cross_entropy, precomputed=inverse_weight_mask, precomputed_options={"minimum": -1}),
+            r"^objective\.term: minimum must be in \[0, maximum\], got minimum=-1",
+        ),
+        (
+            Term(softmax_cross_entropy, precomputed=confusion_mask, precomputed_options={"window": 4}),
+            r"^objective\.term: window must be odd",
+        ),
+        (
+            Term(softmax_cross_entropy, precomputed=lambda labels, num_classes: labels.sum()),
+            r"^objective\.term: <lambda> must return weights of the shape of the labels, .* got \(\)$",
+        ),
         (Term(masked_mean), "objective"),
         (Term(lambda logits, labels, weights=None: jnp.float32(0)), r"must return a map .* got \(\)"),
         (Term(lambda logits, labels, weights=None: logits), r"must return a map .* got \(1, 16, 16, 2\)"),
@@ -92,6 +115,27 @@ def test_a_ramp_is_constant_before_and_after():
 def test_a_wrong_term_is_refused_before_any_work(term, message):
     with pytest.raises(UserError, match=message):
         check_objective({"term": term})
+
+
+def test_numbers_for_each_class_are_checked_once_their_number_is_known():
+    weights = {"weights": fixed_class_weights, "weights_options": {"values": (1.0, 9.0, 9.0)}}
+    objective = {"a": Term(softmax_focal_loss, options={"alpha": (1, 9, 9)}, **weights)}
+    check_objective(objective)
+    check_objective(objective, 3)
+    with pytest.raises(UserError, match=r"^objective\.a: values must have shape \(4,\), .* got \(3,\)$"):
+        check_objective(objective, 4)
+
+
+@pytest.mark.parametrize("ratio", [ImageRatio(), PixelRatio()])
+def test_ratios_are_checked_before_the_data_is_known(ratio):
+    options = {"weights": fixed_class_weights, "weights_options": {"values": ratio}}
+    check_objective({"a": Term(softmax_focal_loss, options={"alpha": ratio}, **options)})
+    wrong = Term(softmax_focal_loss, options={"alpha": ratio, "gamma": -1.0}, **options)
+    with pytest.raises(UserError, match=r"^objective\.a: gamma must be at least 0"):
+        check_objective({"a": wrong})
+    misplaced = Term(softmax_focal_loss, options={"gamma": ratio})
+    with pytest.raises(UserError, match=r"^objective\.a: .*gamma"):
+        check_objective({"a": misplaced})
 
 
 def test_an_empty_objective_is_refused():
@@ -118,8 +162,8 @@ def test_the_maps_of_all_terms_add_up_with_their_scales():
         "ce": Term(softmax_cross_entropy, scale=Ramp(0.0, 2.0)),
         "focal": Term(softmax_focal_loss, scale=3.0),
     }
-    wanted = softmax_cross_entropy(logits, labels) + 3 * softmax_focal_loss(logits, labels)
-    np.testing.assert_allclose(total_cost(objective, logits, labels, 0.5), wanted, rtol=1e-6)
+    expected = softmax_cross_entropy(logits, labels) + 3 * softmax_focal_loss(logits, labels)
+    np.testing.assert_allclose(total_cost(objective, logits, labels, 0.5), expected, rtol=1e-6)
 
 
 def test_the_mask_of_a_term_holds_what_balanced_loss_makes_itself():
@@ -137,7 +181,7 @@ def test_the_mask_of_a_term_holds_what_balanced_loss_makes_itself():
     assert term_mask(Term(softmax_cross_entropy), labels, 3, 0.5) is None
 
 
-def test_a_precomputed_mask_is_used_where_given_and_made_where_it_is_not():
+def test_a_precomputed_mask_multiplies_the_weights():
     _, labels = example()
     term = Term(
         softmax_cross_entropy,
@@ -145,11 +189,10 @@ def test_a_precomputed_mask_is_used_where_given_and_made_where_it_is_not():
         precomputed=confusion_mask,
         precomputed_options={"window": 3},
     )
+    precomputed = confusion_mask(labels, 3, window=3)
     both = np.asarray(balance_mask(labels, 3, window=3))
-    np.testing.assert_allclose(np.asarray(_term_weights(term, labels, 3, 0.5)), both, rtol=1e-6)
-    given = np.full(labels.shape, 0.25, np.float16)
-    quarter = 0.25 * np.asarray(class_weight_mask(labels, 3))
-    np.testing.assert_allclose(np.asarray(_term_weights(term, labels, 3, 0.5, given)), quarter, rtol=1e-6)
+    for weights in (_term_weights, term_mask):
+        np.testing.assert_allclose(np.asarray(weights(term, labels, 3, 0.5, precomputed)), both, rtol=1e-6)
     assert find_option(term, "window") == 3
 
 

@@ -1,7 +1,7 @@
 """PNG and TIFF files beyond 8-bit gray and RGB: 16 bits per channel in color, and any number of channels.
 
 Pillow narrows such files silently: it drops the lower 8 bits of a color, and the channels after the third.
-libpng and libtiff, through imagecodecs, read all of them.
+Here tifffile reads the layout of a TIFF, and libpng and libtiff, through imagecodecs, decode all samples.
 """
 
 import io

@@ -24,6 +24,8 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 # Without a list, Pillow tries all its formats, and one of them runs Ghostscript on the file.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+_BIG_ENDIAN_BIGTIFF = b"MM\x00+"
+"""First bytes of big-endian BigTIFF, which Pillow does not identify; only `read_samples` reads it."""
 _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 """Last bytes of complete files."""
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
@@ -61,7 +63,7 @@ def read_image(path: Path, decoding: Decoding = DEFAULT_DECODING) -> tuple[np.nd
         path: of the file.
         decoding: with `levels`, values between them become 1 to 254 in even steps; without, images of more
             than 8 bits are refused, because cameras use 10, 12 or 16 of 16 bits. With `channels`, the file
-            must have that number, where alpha is one and each page of a TIFF is one; without, it must be gray
+            must have that number, where alpha and each page of a TIFF count as one; without, it must be gray
             or RGB.
 
     Returns:
@@ -188,6 +190,10 @@ def _refuse_damage(path: Path, encoded: bytes) -> Iterator[None]:
         ) from error
     # Decoders raise OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error and more.
     except Exception as error:
+        if isinstance(error, UnidentifiedImageError) and encoded.startswith(_BIG_ENDIAN_BIGTIFF):
+            raise UserError(
+                f"{path}: is a big-endian BigTIFF of a kind that is not read; save it as TIFF"
+            ) from error
         raise UserError(f"{path}: {_describe_damage(encoded, error)}; replace or remove it") from error
 
 

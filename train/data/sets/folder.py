@@ -15,7 +15,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder, read_example, short_digest
-from train.data.example import VOID, DataSet, Decoding, Example
+from train.data.data_set import DataSet
+from train.data.example import VOID, Decoding, Example
 from train.data.formats.images import SUFFIXES, read_bytes
 from train.data.formats.label_images import read_colors, read_ids, read_threshold
 from train.data.formats.polygons import Coco, read_labelme
@@ -44,7 +45,7 @@ class Folder(DataSet):
     masks: str | None = None
     """Folder of label images, laid out like the images, or a COCO file; None if beside the images."""
     mask_suffix: str = ""
-    """What follows the image's name in a label image's: _mask for a_mask.png; .png with the extension."""
+    """End of the names of label images: _mask for a_mask.png; with a dot, it includes the extension."""
     classes: tuple[str, ...] = ("background", "defect")
     """Names by class id; the first is the background."""
     void: int | None = 255
@@ -56,7 +57,7 @@ class Folder(DataSet):
     levels: tuple[int, int] | None = None
     """Values that are black and white in images with more than 8 bits: 0 4095 for 12 bits."""
     channels: int | None = None
-    """Number of channels of images that are not gray or RGB; alpha is one, and each page of a TIFF is one."""
+    """Number of channels of images that are not gray or RGB; alpha and each page of a TIFF count as one."""
     groups: str | None = None
     """CSV file with columns name and group: images of one group, such as of one item, stay in one part."""
     validation: float = 0.15
@@ -89,9 +90,9 @@ class Folder(DataSet):
             return
         raise UserError(problem)
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> "FolderSurfaces":
+    def builder(self, *, data_dir: Path, source: Path | None) -> "FolderBuilder":
         """Return the builder for the present files of the folder; `source` is not used."""
-        return FolderSurfaces(self, data_dir=data_dir)
+        return FolderBuilder(self, data_dir=data_dir)
 
     @property
     def decoding(self) -> Decoding:
@@ -107,7 +108,7 @@ class _Pair(NamedTuple):
     label_image: Path
 
 
-class FolderSurfaces(SegmentationBuilder):
+class FolderBuilder(SegmentationBuilder):
     """Writes the images of a folder, to a directory that changes with the options and with any file."""
 
     VERSION = tfds.core.Version("1.3.0")
@@ -271,7 +272,7 @@ def _by_name(root: Path, files: Iterable[Path], suffix: str) -> dict[str, Path]:
 
 
 def _file_state(path: Path) -> tuple[int, int]:
-    """Return size and modification time, which tell an edited file.
+    """Return size and modification time, which change when a file is edited.
 
     Raises:
         UserError: the file cannot be found, for instance behind a broken link.

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder, short_digest
-from train.data.example import PARTS, DataSet, Example
+from train.data.data_set import DataSet
+from train.data.example import PARTS, Example
 from train.data.pixels import png_bytes
 from train.data.sets.surface import paint
 from train.errors import UserError
@@ -35,12 +36,12 @@ class Generated(DataSet):
                 f"data: {self} cannot be painted; every part takes at least 1 image and size at least 32"
             )
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> "GeneratedSurfaces":
+    def builder(self, *, data_dir: Path, source: Path | None) -> "GeneratedBuilder":
         """Return the builder of these images; `source` is not used."""
-        return GeneratedSurfaces(self, data_dir=data_dir)
+        return GeneratedBuilder(self, data_dir=data_dir)
 
 
-class GeneratedSurfaces(SegmentationBuilder):
+class GeneratedBuilder(SegmentationBuilder):
     """Writes the images of `surface.paint`."""
 
     VERSION = tfds.core.Version("1.2.0")

@@ -12,7 +12,8 @@ from typing import Literal
 import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder, read_example
-from train.data.example import DataSet, Example
+from train.data.data_set import DataSet
+from train.data.example import Example
 from train.data.formats.label_images import read_threshold
 from train.data.sets.archive import Archive, check_pairs
 from train.data.sets.split import Traits, draw
@@ -44,12 +45,12 @@ class KolektorSDD(DataSet):
     fold: Literal[0, 1, 2] = 0
     """The third of the items that is the test part."""
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> "KolektorSDDSurfaces":
+    def builder(self, *, data_dir: Path, source: Path | None) -> "KolektorSDDBuilder":
         """Return the builder of this fold; the archive is read only if the fold is not prepared."""
-        return KolektorSDDSurfaces(self.split, self.fold, data_dir=data_dir, source=source)
+        return KolektorSDDBuilder(self.split, self.fold, data_dir=data_dir, source=source)
 
 
-class KolektorSDDSurfaces(SegmentationBuilder):
+class KolektorSDDBuilder(SegmentationBuilder):
     """Writes the images of the archive, named "kos01/Part0"; a copy may lack some of them."""
 
     VERSION = tfds.core.Version("1.1.0")

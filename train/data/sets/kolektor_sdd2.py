@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder, read_example
-from train.data.example import DataSet, Example
+from train.data.data_set import DataSet
+from train.data.example import Example
 from train.data.formats.label_images import read_threshold
 from train.data.sets.archive import Archive, check_pairs
 from train.data.sets.split import label_traits, three_parts
@@ -29,12 +30,12 @@ _PUBLISHED = re.compile(r"\d{5}(_GT)?")
 class KolektorSDD2(DataSet):
     """Surfaces of a production line with scratches and spots (KolektorSDD2); takes --source."""
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> "KolektorSDD2Surfaces":
+    def builder(self, *, data_dir: Path, source: Path | None) -> "KolektorSDD2Builder":
         """Return the builder of the set; the archive is read only if the set is not prepared."""
-        return KolektorSDD2Surfaces(data_dir=data_dir, source=source)
+        return KolektorSDD2Builder(data_dir=data_dir, source=source)
 
 
-class KolektorSDD2Surfaces(SegmentationBuilder):
+class KolektorSDD2Builder(SegmentationBuilder):
     """Writes the images of the archive, named "train/10000" even where they are drawn for validation."""
 
     VERSION = tfds.core.Version("1.1.0")

@@ -12,7 +12,8 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder, read_example
-from train.data.example import DataSet, Example
+from train.data.data_set import DataSet
+from train.data.example import Example
 from train.data.formats.label_images import read_threshold
 from train.data.sets.archive import Archive, missing_file, read_group_table
 from train.data.sets.split import Traits, draw, three_parts
@@ -35,12 +36,12 @@ _ARCHIVE = Archive(
 class MagneticTile(DataSet):
     """Magnetic tiles with blowholes, breaks, cracks, fray and uneven faces; takes --source."""
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> "MagneticTileSurfaces":
+    def builder(self, *, data_dir: Path, source: Path | None) -> "MagneticTileBuilder":
         """Return the builder of the set; the archive is read only if the set is not prepared."""
-        return MagneticTileSurfaces(read_tiles(), data_dir=data_dir, source=source)
+        return MagneticTileBuilder(read_tiles(), data_dir=data_dir, source=source)
 
 
-class MagneticTileSurfaces(SegmentationBuilder):
+class MagneticTileBuilder(SegmentationBuilder):
     """Writes the images of the archive, named "MT_Crack/exp4_num_85602".
 
     Copies that lack some images of MT_Free are in use; a tile is in the same part in all copies.

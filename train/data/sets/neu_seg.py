@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder, read_example
-from train.data.example import DataSet, Example
+from train.data.data_set import DataSet
+from train.data.example import Example
 from train.data.formats.label_images import read_ids
 from train.data.sets.archive import Archive, missing_file, read_group_table
 from train.data.sets.split import draw, label_traits, three_parts
@@ -38,12 +39,12 @@ class NeuSeg(DataSet):
     split: Literal["grouped", "official"] = "grouped"
     """"grouped" keeps each photograph in one part; "official" leaks, and compares with published figures."""
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> "NeuSegSurfaces":
+    def builder(self, *, data_dir: Path, source: Path | None) -> "NeuSegBuilder":
         """Return the builder of this split; the archive is read only if the split is not prepared."""
-        return NeuSegSurfaces(self.split, read_photographs(), data_dir=data_dir, source=source)
+        return NeuSegBuilder(self.split, read_photographs(), data_dir=data_dir, source=source)
 
 
-class NeuSegSurfaces(SegmentationBuilder):
+class NeuSegBuilder(SegmentationBuilder):
     """Writes the images of the archive, named "training/000201", as file names occur in both its folders."""
 
     VERSION = tfds.core.Version("1.2.0")

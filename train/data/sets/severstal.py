@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from train.data.builder import Items, SegmentationBuilder
-from train.data.example import DataSet, Example
+from train.data.data_set import DataSet
+from train.data.example import Example
 from train.data.formats.images import read_bytes, read_image
 from train.data.sets.archive import Archive
 from train.data.sets.split import Traits, draw, three_parts
@@ -41,12 +42,12 @@ class Severstal(DataSet):
     seed: int = 0
     """Seed of the division into parts."""
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> "SeverstalSurfaces":
+    def builder(self, *, data_dir: Path, source: Path | None) -> "SeverstalBuilder":
         """Return the builder of this division; the archive is read only if the division is not prepared."""
-        return SeverstalSurfaces(self.seed, data_dir=data_dir, source=source)
+        return SeverstalBuilder(self.seed, data_dir=data_dir, source=source)
 
 
-class SeverstalSurfaces(SegmentationBuilder):
+class SeverstalBuilder(SegmentationBuilder):
     """Writes the training images of the archive, named as their files.
 
     An image without a row in the table shows no defect. A copy may lack images, whose rows are then ignored;

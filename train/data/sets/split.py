@@ -23,7 +23,7 @@ def label_traits(group: str, label: np.ndarray) -> Traits:
 
 
 def draw(images: Mapping[str, Traits], fraction: float, seed: int) -> set[str]:
-    """Return the names of about `fraction` of the images: whole groups, with classes as frequent as in all.
+    """Return the names of about `fraction` of the images: whole groups, stratified by classes.
 
     Groups are sorted by their classes, at random among equals, and taken at even distances: every group adds
     its fraction to a balance and is drawn when the balance reaches half of the group.

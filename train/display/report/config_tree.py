@@ -28,7 +28,7 @@ def config_tree(name: str, value: Any) -> Node:
     if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         return Node(name, "", children=[config_tree(str(i), item) for i, item in enumerate(value)])
     if not isinstance(value, dict):
-        return Node(name, f"{value:.6g}" if isinstance(value, float) else str(value))
+        return Node(name, _text(value))
     if "@partial" in value:
         function = config_tree(name, value["@partial"])
         arguments = dict(enumerate(value["args"])) | value["keywords"]
@@ -36,3 +36,9 @@ def config_tree(name: str, value: Any) -> Node:
     module, _, text = value.get("@type", value.get("@function", "")).rpartition(":")
     children = [config_tree(key, item) for key, item in value.items() if not key.startswith("@")]
     return Node(name, text if text or children else "none", module, children)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 
-from train.display.report.charts import DASHES, INK, Chart, Line, draw_chart
+from train.display.pages.charts import DASHES, INK, Chart, Line, draw_chart
 from train.measures.figures import defect_means
 from train.measures.records import ClassFigures, EpochRecord, GroupShares
 
@@ -73,14 +73,16 @@ def loss_share_curves(epochs: Sequence[EpochRecord], colors: Sequence[str]) -> l
 
 
 def _histograms(epochs: Sequence[EpochRecord]) -> list[Chart]:
-    """Draw the loss over the error, first and last epoch, and cumulative shares at the last epoch."""
+    """Draw the loss over the error at the first, middle and last epoch, and cumulative shares at the last."""
     last = epochs[-1]
-    ends = [(epochs[0], DASHES[1]), (last, _SOLID)] if len(epochs) > 1 else [(last, DASHES[1])]
+    moments = dict.fromkeys([0, (len(epochs) - 1) // 2, len(epochs) - 1])
+    dashes = (_SOLID, DASHES[0], DASHES[1])[: len(moments)][::-1]
     histogram = last.loss_shares.histogram
     ranges = len(histogram.loss)
     upper_ends = [(i + 1) / ranges for i in range(ranges)]
     by_epoch = [
-        Line(f"epoch {epoch.epoch}", epoch.loss_shares.histogram.loss, dash=dash) for epoch, dash in ends
+        Line(f"epoch {epochs[i].epoch}", epochs[i].loss_shares.histogram.loss, dash=dash)
+        for i, dash in zip(moments, dashes, strict=True)
     ]
     cumulative = [
         Line("pixels", _cumulative(histogram.pixels), dash=DASHES[1]),

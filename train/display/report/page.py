@@ -1,18 +1,17 @@
-"""The page of the report: one HTML file without external resources, for screens of any width."""
+"""The page of the report."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import numpy as np
 
 from train.data.example import VOID
 from train.display.breakdown_rows import component_rows, confusion_rows
-from train.display.formatting import duration, figure, interval, percent, significant
+from train.display.pages.colors import hex_colors
+from train.display.pages.rendering import render_page
 from train.display.pictures import HEAT_TICKS, class_colors, heat_colors
-from train.display.report.charts import INK
 from train.display.report.config_tree import config_tree
 from train.display.report.curves import learning_curves, loss_share_curves
 from train.display.report.images import CostPicture, Picture, cost_frame, picture_frame
@@ -62,18 +61,10 @@ def write_report(
         cost_pictures: images of the evaluated part.
         predicted_per_second: images per second from decoded pixels to classes.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    formatters = (duration, figure, interval, percent, significant)
-    environment.filters |= {formatter.__name__: formatter for formatter in formatters}
-    colors = _hex_colors(class_colors(len(evaluation.classes)))
+    colors = hex_colors(class_colors(len(evaluation.classes)))
     heat_scale = heat_colors(np.geomspace(HEAT_TICKS[0], HEAT_TICKS[-1], _HEAT_COLORS))
-    page = environment.get_template("report.html.jinja").render(
+    page = render_page(
+        Path(__file__).with_name("report.html.jinja"),
         title=title,
         evaluation=evaluation,
         defects=list(evaluation.classes)[1:],
@@ -88,9 +79,8 @@ def write_report(
         loss_share_curves=loss_share_curves(epochs, colors),
         loss_shares=epochs[-1].loss_shares if epochs else None,
         costs=list(map(cost_frame, cost_pictures)),
-        heat_scale=_hex_colors(heat_scale),
+        heat_scale=hex_colors(heat_scale),
         heat_ticks=HEAT_TICKS,
-        ink=INK,
         muting=muting,
         muted=MUTED,
         warnings=muting_warnings(muting),
@@ -114,7 +104,3 @@ def training_time(epochs: Sequence[EpochRecord]) -> Timing | None:
         seconds_per_epoch=statistics.median(seconds),
         images_per_second=statistics.median(epoch.images_per_second for epoch in epochs),
     )
-
-
-def _hex_colors(colors: np.ndarray) -> list[str]:
-    return ["#{:02x}{:02x}{:02x}".format(*color) for color in colors.tolist()]

@@ -101,6 +101,18 @@ def test_a_bigtiff_is_read_like_a_tiff(tmp_path, order, planes):
     np.testing.assert_array_equal(pixels, values)
 
 
+@pytest.mark.parametrize("channels", [None, 1, 2])
+def test_a_gray_bigtiff_is_read_if_little_endian_and_else_refused_by_its_kind(tmp_path, channels):
+    path, values = tmp_path / "a.tif", random(1)
+    tifffile.imwrite(path, values[..., 0], bigtiff=True, byteorder="<", metadata=None)
+    np.testing.assert_array_equal(read_image(path)[0], values)
+    tifffile.imwrite(path, values[..., 0], bigtiff=True, byteorder=">", metadata=None)
+    with pytest.raises(UserError, match=r"a\.tif: is a big-endian BigTIFF of a kind .*; save it as TIFF"):
+        read_image(path, Decoding(channels=channels))
+    with pytest.raises(UserError, match="save it as TIFF"):
+        read_ids(path, ("background", "defect"), 255)
+
+
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 @pytest.mark.parametrize("form", ["png", "tiff"])
 def test_alpha_is_a_channel_if_channels_are_given(tmp_path, mode, form):

@@ -83,7 +83,7 @@ def damaged(content: bytes, data: st.DataObject) -> bytes:
 
 def check(builder: SegmentationBuilder) -> None:
     """Read a whole set, as building does."""
-    for items in builder.plan.values():
+    for items in builder.items().values():
         for item in items:
             example = builder.example(item)
             assert example.pixels.dtype == example.label.dtype == np.uint8

@@ -51,13 +51,13 @@ def test_every_image_is_prepared_and_both_kinds_of_label_images_are_read(archive
     data = prepared(archive)
     assert data.classes == ("background", "defect")
     assert data.channels == 1
-    expected = {f"kos{item:02}/Part{part}" for item in ITEMS for part in range(PARTS)}
-    assert set.union(*(names(data, part) for part in data.parts)) == expected
+    expected_names = {f"kos{item:02}/Part{part}" for item in ITEMS for part in range(PARTS)}
+    assert set.union(*(names(data, part) for part in data.parts)) == expected_names
     for part in data.parts.values():
         for record in part:
-            wanted = np.zeros(record["label"].shape, int)
-            wanted[:3, :5] = record["name"].endswith("Part0")
-            np.testing.assert_array_equal(record["label"], wanted)
+            expected = np.zeros(record["label"].shape, int)
+            expected[:3, :5] = record["name"].endswith("Part0")
+            np.testing.assert_array_equal(record["label"], expected)
 
 
 def test_every_palette_color_but_black_is_the_defect(archive):

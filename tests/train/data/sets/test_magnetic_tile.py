@@ -14,7 +14,7 @@ from train.data.sets.magnetic_tile import (
     FOLDERS,
     TILES,
     MagneticTile,
-    MagneticTileSurfaces,
+    MagneticTileBuilder,
     class_id,
     divide,
     read_tiles,
@@ -35,8 +35,8 @@ TABLE |= {"MT_Crack/exp3_num_3003": "in two folders", "MT_Free/exp4_num_3004": "
 class Miniature(MagneticTile):
     """Magnetic tile with a table of 86 images, two of them of one tile that lies in two folders."""
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> MagneticTileSurfaces:
-        return MagneticTileSurfaces(TABLE, data_dir=data_dir, source=source)
+    def builder(self, *, data_dir: Path, source: Path | None) -> MagneticTileBuilder:
+        return MagneticTileBuilder(TABLE, data_dir=data_dir, source=source)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from tests.train.data.prepared import check_groups, names
 from train.data.prepare import Prepared, prepare
-from train.data.sets.neu_seg import NeuSeg, NeuSegSurfaces, read_photographs
+from train.data.sets.neu_seg import NeuSeg, NeuSegBuilder, read_photographs
 from train.errors import UserError
 
 TABLE = {f"training/{n:06d}": f"photograph {n // 4}" for n in range(1, 40)}
@@ -18,8 +18,8 @@ TABLE |= {f"test/{n:06d}": f"photograph {n}" for n in range(1, 9)}
 class Miniature(NeuSeg):
     """NEU-Seg with a table of 47 files, the first eight photographs in both splits."""
 
-    def builder(self, *, data_dir: Path, source: Path | None) -> NeuSegSurfaces:
-        return NeuSegSurfaces(self.split, TABLE, data_dir=data_dir, source=source)
+    def builder(self, *, data_dir: Path, source: Path | None) -> NeuSegBuilder:
+        return NeuSegBuilder(self.split, TABLE, data_dir=data_dir, source=source)
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from PIL import Image
 from tests.train.data.image_files import pages, save, tiff
 from train.data.builder import SegmentationBuilder
 from train.data.sets.folder import Folder
-from train.data.sets.kolektor_sdd import KolektorSDDSurfaces
-from train.data.sets.kolektor_sdd2 import KolektorSDD2Surfaces
-from train.data.sets.magnetic_tile import FOLDERS, MagneticTileSurfaces
-from train.data.sets.neu_seg import NeuSegSurfaces
-from train.data.sets.severstal import SeverstalSurfaces
+from train.data.sets.kolektor_sdd import KolektorSDDBuilder
+from train.data.sets.kolektor_sdd2 import KolektorSDD2Builder
+from train.data.sets.magnetic_tile import FOLDERS, MagneticTileBuilder
+from train.data.sets.neu_seg import NeuSegBuilder
+from train.data.sets.severstal import SeverstalBuilder
+from train.data.sets.topomortar import TopoMortarBuilder
 
 HEIGHT, WIDTH = 6, 8
 LABEL = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -113,7 +114,7 @@ def neu_seg(root: Path) -> Open:
     for seed, name in enumerate(table):
         save_photograph(root / f"NEU_Seg/images/{name}.jpg", seed)
         save(Image.fromarray(LABEL * (seed % 4)), root / f"NEU_Seg/annotations/{name}.png")
-    return lambda: NeuSegSurfaces("grouped", table, data_dir=root / "prepared", source=root)
+    return lambda: NeuSegBuilder("grouped", table, data_dir=root / "prepared", source=root)
 
 
 def magnetic_tile(root: Path) -> Open:
@@ -122,7 +123,7 @@ def magnetic_tile(root: Path) -> Open:
         path = root / "Magnetic-tile-defect-datasets." / name.replace("/", "/Imgs/")
         save_photograph(path.with_suffix(".jpg"), k)
         save(Image.fromarray(LABEL * (255 if k else 0)), path.with_suffix(".png"))
-    return lambda: MagneticTileSurfaces(table, data_dir=root / "prepared", source=root)
+    return lambda: MagneticTileBuilder(table, data_dir=root / "prepared", source=root)
 
 
 def kolektor_sdd(root: Path) -> Open:
@@ -130,7 +131,7 @@ def kolektor_sdd(root: Path) -> Open:
         save_photograph(root / f"KolektorSDD/kos{item:02}/Part0.jpg", item)
         save(Image.fromarray(LABEL * 255), root / f"KolektorSDD/kos{item:02}/Part0_label.bmp")
     with_pickles(root / "KolektorSDD")
-    return lambda: KolektorSDDSurfaces("grouped", 0, data_dir=root / "prepared", source=root)
+    return lambda: KolektorSDDBuilder("grouped", 0, data_dir=root / "prepared", source=root)
 
 
 def kolektor_sdd2(root: Path) -> Open:
@@ -139,7 +140,7 @@ def kolektor_sdd2(root: Path) -> Open:
         save_photograph(root / f"{name}.png", number, color=True)
         save(Image.fromarray(LABEL * 255), root / f"{name}_GT.png")
     with_pickles(root / "KolektorSDD2")
-    return lambda: KolektorSDD2Surfaces(data_dir=root / "prepared", source=root)
+    return lambda: KolektorSDD2Builder(data_dir=root / "prepared", source=root)
 
 
 def severstal(root: Path) -> Open:
@@ -154,12 +155,23 @@ def severstal(root: Path) -> Open:
     ]
     with (source / "train.csv").open("w") as file:
         csv.writer(file).writerows(rows)
-    return lambda: SeverstalSurfaces(0, data_dir=root / "prepared", source=root)
+    return lambda: SeverstalBuilder(0, data_dir=root / "prepared", source=root)
+
+
+def topomortar(root: Path) -> Open:
+    names = {"train": ["train/001", "train/002"], "validation": ["val/051"], "test": ["test/071"]}
+    for part, images in names.items():
+        for seed, name in enumerate(images):
+            save_photograph(root / f"topomortar/images/{name}.jpg", seed, color=True)
+            kind = "noisy" if part == "train" else "accurate"
+            save(Image.fromarray(LABEL > 0), root / f"topomortar/{kind}/{name}.png")
+    return lambda: TopoMortarBuilder("noisy", "accurate", names, data_dir=root / "prepared", source=root)
 
 
 SETS = (
     folder_of_ids, folder_of_black_and_white, folder_of_colors, folder_of_labelme, folder_of_coco,
     folder_of_many_channels, neu_seg, magnetic_tile, kolektor_sdd, kolektor_sdd2, severstal,
+    topomortar,
 )  # fmt: skip
 
 

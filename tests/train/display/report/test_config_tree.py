@@ -15,6 +15,11 @@ def test_a_list_of_objects_is_shown_item_by_item():
     assert node == Node("stages", "", children=[Node("0", "B", "a", [Node("x", "1")]), Node("1", "2")])
 
 
+def test_numbers_are_rounded_in_lists_too():
+    assert config_tree("values", [1.0, 65 / 9, 3]) == Node("values", "[1, 7.22222, 3]")
+    assert config_tree("crop", [64, 32]) == Node("crop", "[64, 32]")
+
+
 def test_an_empty_mapping_is_none():
     assert config_tree("options", {}) == Node("options", "none", "", [])
 

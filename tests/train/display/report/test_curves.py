@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tests.train.records import CLASSES, epoch_record, figures, loss_shares
-from train.display.report.charts import INK, Line, draw_chart
+from train.display.pages.charts import INK
 from train.display.report.curves import learning_curves, loss_share_curves
 
 COLORS = ("#d55e00", "#56b4e9")
@@ -39,7 +39,7 @@ def test_one_term_and_one_defect_class_need_no_sum_and_no_mean():
 def test_loss_share_curves_show_error_class_and_boundary():
     charts = loss_share_curves([epoch_record(epoch) for epoch in (1, 2, 3)], COLORS)
     assert legends(charts) == {
-        "Share of the loss, over the error": ["epoch 1", "epoch 3"],
+        "Share of the loss, over the error": ["epoch 1", "epoch 2", "epoch 3"],
         "Cumulative shares over the error, epoch 3": ["pixels", "loss", "gradient"],
         "Share of the pixels, by error": ["easy", "critical", "hard"],
         "Share of the loss, by error": ["easy", "critical", "hard"],
@@ -75,13 +75,3 @@ def test_without_an_epoch_there_are_no_charts():
 def test_charts_are_drawn_for_any_history(epochs):
     for chart in (*learning_curves(epochs, COLORS), *loss_share_curves(epochs, COLORS)):
         assert chart.drawing.startswith("<svg viewBox=")
-
-
-def test_a_chart_takes_the_color_of_the_text():
-    drawing = draw_chart(
-        "title", "epoch", [1, 2], [Line("a", [0.1, None]), Line("b", [0.2, 0.3], dash="6 2")]
-    )
-    assert "currentColor" in drawing.drawing
-    assert INK not in drawing.drawing
-    assert "#000000" not in drawing.drawing
-    assert "<style" not in drawing.drawing

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from tests.train.display.pages.reading import links, words
 from tests.train.display.report.pictures import cost_picture, picture
 from tests.train.records import (
     CLASSES,
@@ -20,12 +21,6 @@ from train.display.report.page import training_time
 from train.measures.records import ImageLevel, IoUIntervals, LossThresholds, RankingFigures
 
 DASH = "\N{EN DASH}"
-
-
-def words(page: str) -> str:
-    """The text of a page, with single spaces."""
-    page = re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL)
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
 
 
 def test_the_page_opens_with_the_headline_and_its_meaning(report):
@@ -70,9 +65,8 @@ def test_one_group_of_images_has_no_interval(report):
 
 def test_the_page_loads_no_external_resource(report):
     page = report(epochs=[epoch_record(1)])
-    links = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]*)|url\(["']?([^)"']*)""", page)
-    assert len(links) > 5
-    assert all("".join(link).startswith(("data:", "#")) for link in links)
+    assert len(links(page)) > 5
+    assert all(link.startswith(("data:", "#")) for link in links(page))
     assert not re.search(r"https?:|<script|<link|@import", page)
 
 

@@ -1,0 +1,67 @@
+"""What a reader, or a browser, finds on a page."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_browser = pytest.mark.skipif(_CHROMIUM is None, reason="no Chromium is installed")
+
+_MEASURE = """<script>
+function measure(frame) {
+  const page = frame.contentDocument, root = page.documentElement;
+  const seen = [...page.images].filter(image => image.complete && image.naturalWidth > 0);
+  const styles = [...page.querySelectorAll(".view")].map(view => frame.contentWindow.getComputedStyle(view));
+  document.title = JSON.stringify({
+    overflow: root.scrollWidth - frame.clientWidth, height: root.scrollHeight,
+    images: page.images.length, decoded: seen.length,
+    cells: page.querySelectorAll(".confusion td, .heatmap td").length,
+    narrowest: Math.min(...styles.map(style => parseFloat(style.width))),
+    pixelated: styles.every(style => style.imageRendering == "pixelated"),
+  });
+}
+</script>"""
+
+
+def words(page: str) -> str:
+    """Return the text of a page, with single spaces."""
+    page = re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
+
+
+def links(page: str) -> list[str]:
+    """Return all addresses on a page."""
+    found = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]*)|url\(["']?([^)"']*)""", page)
+    return ["".join(link) for link in found]
+
+
+def measure(page: str, width: int, directory: Path) -> dict[str, Any]:
+    """Return what Chromium measures on a page in a window of some width.
+
+    Args:
+        page: text of the HTML file.
+        width: in pixels.
+        directory: for temporary files.
+    """
+    frame = (
+        f'<iframe width={width} height=800 frameborder=0 onload="measure(this)" srcdoc="{html.escape(page)}">'
+    )
+    (directory / "frame.html").write_text(f"<!doctype html>{_MEASURE}{frame}</iframe>", encoding="utf-8")
+    quiet = ["background-networking", "component-update", "sync", "quic", "gpu"]
+    options = ["headless", "no-sandbox", "no-first-run", "enable-logging=stderr"]
+    options += [f"disable-{service}" for service in quiet]
+    command = [_CHROMIUM, *(f"--{option}" for option in (*options, f"user-data-dir={directory / 'profile'}"))]
+    address = f"file://{directory / 'frame.html'}"
+    browser = subprocess.run(
+        [*command, "--dump-dom", address], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "CONSOLE" not in browser.stderr
+    title = re.search("<title>(.*?)</title>", browser.stdout)
+    assert title is not None
+    return json.loads(html.unescape(title[1]))

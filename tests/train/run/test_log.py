@@ -1,0 +1,43 @@
+"""What commands print, on streams of any encoding."""
+
+import io
+import sys
+
+import pytest
+
+import train.__main__
+from tests.train.records import evaluation
+from train.commands.command import Command
+from train.display.tables import evaluation_tables
+from train.run.log import console, log
+
+
+class _Show(Command):
+    """Print tables, and file names in log lines."""
+
+    usage = ""
+
+    @classmethod
+    def parse(cls, name: str, arguments: list[str]) -> "_Show":
+        return cls()
+
+    def run(self) -> None:
+        console.print(*evaluation_tables(evaluation()))
+        console.print("-0.5".replace("-", "\N{MINUS SIGN}"), "größe.png", "cut\udcff.png")
+        log.info("note: größe.png")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"), [("ascii", r"gr\xf6\xdfe"), ("latin-1", "größe"), ("utf-8", "größe")]
+)
+def test_characters_that_an_encoding_lacks_are_replaced(encoding, name, monkeypatch):
+    file = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, encoding))
+    monkeypatch.setattr(train.__main__, "COMMANDS", {"show": _Show})
+    assert train.__main__.main(["show"]) == 0
+    sys.stdout.flush()
+    printed = file.getvalue().decode(encoding)
+    minus, dash = ("\N{MINUS SIGN}", "\N{EN DASH}") if encoding == "utf-8" else ("-", "-")
+    assert f"(95 % 0.41{dash}0.59, 7 groups)" in printed
+    assert rf"{minus}0.5 {name}.png cut\udcff.png" in printed
+    assert f"note: {name}.png" in printed

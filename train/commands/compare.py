@@ -1,0 +1,272 @@
+"""`python -m train compare`: train configs that differ along axes, and show them side by side."""
+
+import contextlib
+import shlex
+import statistics
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import flax.linen as nn
+import jax
+import tyro
+from etils import epath
+
+import balanced_jax.models
+from train.commands.command import ConfigCommand
+from train.commands.fit import Fit
+from train.comparison.collect import PART, Collected, collect, read_cell
+from train.comparison.definition import Cell, Comparison, cells
+from train.comparison.fields import parse_value
+from train.comparison.records import ComparisonRecord
+from train.config import Config, Term
+from train.configfile import ConfigFile
+from train.data.prepare import prepare
+from train.display.comparison.page import ComparedPicture, write_comparison
+from train.display.comparison.pictures import compared_pictures, compared_rows
+from train.display.comparison.tables import comparison_table, csv_table, markdown_table
+from train.display.formatting import duration
+from train.errors import Interrupted, NonFinite, UserError, suggestion, writing
+from train.paths import AnyPath
+from train.run import directory
+from train.run.directory import InUse, default_path
+from train.run.files import write_json, write_text
+from train.run.lock import locked
+from train.run.log import console, log, progress, quiet
+from train.run.results import keep_results
+from train.setup import set_up
+from train.training.class_ratios import ratio_numbers
+from train.training.experiment import Experiment
+from train.training.initial import check_initial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(ConfigCommand):
+    """Train and evaluate one run for each objective, network, fold, seed and varied value; compare them.
+
+    CONFIG is a file with `comparison = Comparison(...)`, or with a config, whose axes then come from the
+    flags. Finished cells are kept, so the same command goes on where it was stopped.
+    """
+
+    usage: ClassVar[str] = "CONFIG [--objectives NAME ...] [--seeds N ...] [--section.field value ...]"
+
+    comparison: tyro.conf.Suppress[Comparison]
+    objectives: tuple[str, ...] = ()
+    """Names of objectives: of the comparison, or of the `configs` of the file."""
+    models: tuple[str, ...] = ()
+    """Names of networks: of the comparison, or of `balanced_jax.models`, such as UNet and PSPNet."""
+    seeds: tuple[int, ...] = ()
+    """Seeds."""
+    folds: tuple[int, ...] = ()
+    """Folds of the data set."""
+    vary: tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]] = ()
+    """A field of the config and its values; may be given several times."""
+    reference: str | None = None
+    """Objective that differences refer to; the first unless given."""
+    out: epath.Path | None = None
+    """Folder of the comparison, which holds a run directory for each cell; runs/compare-NAME-DIGEST unless
+    given."""
+    evidence: epath.Path | None = None
+    """Folder that keeps the small results of finished cells, and the table; a cell that is kept there counts
+    as done."""
+    commands: bool = False
+    """Print a `fit` command for each open cell, for many machines, instead of training here."""
+    memory: float = 4.0
+    """GiB for decoded training images that are cached."""
+    quiet: bool = False
+    """No progress line, tables or colors: log lines with the time, as batch systems want."""
+    compilation_cache: Path | None = None
+    """Folder where compiled programs are kept, so that the next run starts sooner."""
+
+    @classmethod
+    def default(cls, argument: str) -> Self:
+        """Return the command without flags on a config file."""
+        config_file = ConfigFile.parse(argument)
+        if "comparison" in config_file.variables() or config_file.name in config_file.named("comparison"):
+            comparison = config_file.find("comparison", Comparison)
+        else:
+            comparison = Comparison(config_file.load())
+        return cls(config=comparison.base, config_file=config_file, comparison=comparison)
+
+    def run(self) -> None:
+        """Train what is open, and write comparison.json, .csv, .md and .html after each cell."""
+        comparison = self._with_flags()
+        title = self.config_file.title
+        out = self.out or default_path(comparison.base, f"compare-{title}")
+        collected = {cell.name: self._read(cell, out) for cell in cells(comparison)}
+        opened = [each.cell for each in collected.values() if each.record.state == "open"]
+        experiments = self._check(opened, out)
+        if self.commands:
+            self._print_commands(opened, out, experiments)
+            return
+        with quiet(log_lines=True) if self.quiet else contextlib.nullcontext():
+            self._run_cells(comparison, opened, out, collected)
+
+    def _run_cells(
+        self, comparison: Comparison, opened: Sequence[Cell], out: AnyPath, collected: dict[str, Collected]
+    ) -> None:
+        """Train the open cells in turn, and write what is known after each.
+
+        Raises:
+            UserError: cells have failed.
+        """
+        errors: dict[str, str] = {}
+        record = self._write(comparison, out, collected, errors)
+        durations: list[float] = []
+        for number, cell in enumerate(opened, 1):
+            if collected[cell.name].record.state == "done":  # by another process, since the command started
+                continue
+            left = (len(opened) - number + 1) * statistics.fmean(durations) if durations else None
+            hint = "" if left is None else f", about {duration(left)} left"
+            log.info("cell %d of %d: %s%s", number, len(opened), cell.name, hint)
+            start = time.monotonic()
+            if (error := self._train(cell, out)) is not None:
+                errors[cell.name] = error
+            durations.append(time.monotonic() - start)
+            record = self._write(comparison, out, collected, errors)
+        console.print(comparison_table(record))
+        console.print(f"comparison: {out / 'comparison.html'}")
+        if errors:
+            raise UserError(
+                f"{out}: {len(errors)} of {len(collected)} cells failed ({', '.join(errors)}); the same "
+                "command tries them again"
+            )
+
+    def _with_flags(self) -> Comparison:
+        """Return the comparison of the file with the axes and the config that flags have changed."""
+        comparison = self.comparison
+        networks = {name: getattr(balanced_jax.models, name) for name in balanced_jax.models.__all__}
+        known_models: dict[str, nn.Module] = {
+            name: kind() for name, kind in networks.items() if isinstance(kind, type)
+        } | dict(comparison.models)
+        configs: Mapping[str, Config] = self.config_file.named("config")
+        known_objectives: dict[str, Mapping[str, Term]] = {
+            name: config.objective for name, config in configs.items()
+        } | dict(comparison.objectives)
+        return Comparison(
+            base=self.config,
+            objectives=_chosen("objectives", self.objectives, known_objectives) or comparison.objectives,
+            models=_chosen("models", self.models, known_models) or comparison.models,
+            vary={**comparison.vary, **{path: tuple(map(parse_value, v)) for path, *v in self.vary}},
+            folds=self.folds or comparison.folds,
+            seeds=self.seeds or comparison.seeds,
+            reference=self.reference or comparison.reference,
+            published=comparison.published,
+        )
+
+    def _read(self, cell: Cell, out: AnyPath) -> Collected:
+        """Return what the run of a cell has left, in the comparison's folder or in that of the evidence."""
+        if self.evidence is None:
+            return read_cell(cell, out / cell.name)
+        kept = read_cell(cell, self.evidence / cell.name)
+        if kept.record.state == "done":
+            return kept
+        return read_cell(cell, out / cell.name)
+
+    def _check(self, opened: Sequence[Cell], out: AnyPath) -> dict[str, Experiment]:
+        """Return the experiment of each cell; refuse configs that cannot work."""
+        experiments = {}
+        for cell in progress(opened, "checking the configs"):
+            try:
+                experiment, _ = set_up(cell.config, data_dir=self.data_dir, source=self.source)
+                check_initial(experiment, out / cell.name)
+            except UserError as error:
+                raise UserError(f"{cell.name}: {error}") from error
+            experiments[cell.name] = experiment
+        return experiments
+
+    def _print_commands(
+        self, opened: Sequence[Cell], out: AnyPath, experiments: Mapping[str, Experiment]
+    ) -> None:
+        """Make the run directory of each open cell, and print the command that trains it."""
+        flags = ["--data-dir", str(self.data_dir), "--memory", str(self.memory)]
+        for flag, path in (("--source", self.source), ("--compilation-cache", self.compilation_cache)):
+            flags += [] if path is None else [flag, str(path)]
+        for cell in opened:
+            run_dir, experiment = out / cell.name, experiments[cell.name]
+            class_weights = ratio_numbers(cell.config.objective, experiment.config.objective)
+            with directory.claim(run_dir):
+                directory.begin_or_resume(
+                    run_dir, cell.config, self.config_file.path, experiment.facts, class_weights
+                )
+            print(shlex.join(["python", "-m", "train", "fit", str(run_dir), *flags]))
+
+    def _train(self, cell: Cell, out: AnyPath) -> str | None:
+        """Train and evaluate a cell unless another process does; return why it failed, in one line."""
+        run_dir = out / cell.name
+        fit = Fit(
+            config=cell.config,
+            config_file=self.config_file,
+            data_dir=self.data_dir,
+            source=self.source,
+            run_dir=epath.Path(run_dir),
+            memory=self.memory,
+            compilation_cache=self.compilation_cache,
+        )
+        try:
+            fit.run()
+        except InUse:
+            log.info("%s: another process works on it", cell.name)
+        except Interrupted:
+            raise
+        except Exception as error:
+            text = " ".join(f"{error}".split())
+            if not isinstance(error, UserError | NonFinite):
+                write_text(run_dir / "error.txt", traceback.format_exc())
+                text = f"{type(error).__name__}: {text}; see {run_dir / 'error.txt'}"
+            log.error("%s: failed: %s", cell.name, text)
+            return text
+        finally:
+            jax.clear_caches()  # the compiled programs of one cell are of no use to the next
+        return None
+
+    def _write(
+        self,
+        comparison: Comparison,
+        out: AnyPath,
+        collected: dict[str, Collected],
+        errors: Mapping[str, str],
+    ) -> ComparisonRecord:
+        """Read the cells that are not done again, write the tables and the page, and keep the new results."""
+        for name, each in collected.items():
+            if each.record.state != "done":
+                collected[name] = self._read(each.cell, out)
+        everything = [each.failed(errors.get(name)) for name, each in collected.items()]
+        record = collect(comparison, self.config_file.title, everything)
+        pictures = self._pictures(record, everything)
+        table = markdown_table(record)
+        # Several processes may work on the cells of one comparison.
+        with writing(f"{out}", "give another --out"), locked(out, wait=True):
+            write_json(out / "comparison.json", record)
+            write_text(out / "comparison.csv", csv_table(record))
+            write_text(out / "comparison.md", table)
+            write_comparison(out / "comparison.html", record, pictures)
+        if self.evidence is not None:
+            for each in everything:
+                if each.record.state == "done" and each.run_dir.parent == out:
+                    keep_results(each.run_dir, self.evidence / each.cell.name)
+            self.evidence.mkdir(parents=True, exist_ok=True)
+            write_text(self.evidence / "comparison.md", table)
+        return record
+
+    def _pictures(self, record: ComparisonRecord, collected: Sequence[Collected]) -> list[ComparedPicture]:
+        """Return the images under two objectives; none where the data is not at hand, as for kept results."""
+        rows = compared_rows(record)
+        if not rows:
+            return []
+        try:
+            data = prepare(self.config.data, data_dir=self.data_dir, source=self.source)
+        except UserError:
+            return []
+        return compared_pictures(rows, collected, data.parts[PART])
+
+
+def _chosen(axis: str, names: Sequence[str], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the objects that a flag names."""
+    for name in names:
+        if name not in known:
+            raise UserError(f"--{axis}: there is no {name}; {suggestion(name, known, 'there are')}")
+    return {name: known[name] for name in names}

@@ -1,0 +1,1 @@
+"""Comparisons: runs that differ in objective, network, seed, fold or fields of the config."""

@@ -1,0 +1,146 @@
+"""From run directories to the record of a comparison."""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from train import configfile
+from train.comparison.definition import Cell, Comparison, axes, row_levels, row_name
+from train.comparison.figures import BySeed, join_folds, row_figures
+from train.comparison.records import FOLD, OBJECTIVE, SEED, CellRecord, ComparisonRecord, Row
+from train.errors import UserError
+from train.measures.records import EpochRecord, Evaluation
+from train.paths import AnyPath
+from train.run.files import read_json, read_record, read_rows
+from train.run.lock import is_locked
+from train.run.results import read_image_counts
+from train.training.early_stopping import monitored, stalled
+
+PART = "test"
+"""Part of the data on which cells are evaluated."""
+
+
+class Collected(NamedTuple):
+    """A cell and what its run has left."""
+
+    cell: Cell
+    run_dir: AnyPath
+    record: CellRecord
+
+    def failed(self, error: str | None) -> "Collected":
+        """Return this cell as one that has failed; unchanged without an error."""
+        if error is None:
+            return self
+        return self._replace(record=dataclasses.replace(self.record, state="failed", error=error))
+
+
+def read_cell(cell: Cell, run_dir: AnyPath) -> Collected:
+    """Return what a cell's run has left in its directory; an open cell if there is no run.
+
+    Raises:
+        UserError: the directory belongs to another config.
+    """
+    if not (run_dir / "config.json").is_file():
+        nothing = CellRecord(cell.name, cell.levels, "open", None, None, None, {}, None, None, {})
+        return Collected(cell, run_dir, nothing)
+    head = read_json(run_dir / "config.json")
+    if changed := configfile.differences(head["config"], configfile.to_json(cell.config)):
+        raise UserError(
+            f"{run_dir}: belongs to another config ({'; '.join(changed)}); give another --out, or remove it"
+        )
+    epochs = read_rows(run_dir / "metrics.jsonl", EpochRecord)
+    evaluation = _final_evaluation(cell, run_dir, epochs)
+    record = CellRecord(
+        name=cell.name,
+        levels=cell.levels,
+        state="done" if evaluation is not None else "running" if is_locked(run_dir) else "open",
+        error=None,
+        started=head.get("started"),
+        commit=head.get("commit"),
+        versions=head["versions"],
+        seconds=sum(epoch.seconds for epoch in epochs) if epochs else None,
+        iou=None if evaluation is None else evaluation.headline,
+        class_weights=head.get("class_weights", {}),
+    )
+    return Collected(cell, run_dir, record)
+
+
+def _final_evaluation(cell: Cell, run_dir: AnyPath, epochs: Sequence[EpochRecord]) -> Evaluation | None:
+    """Return the evaluation of a finished run; None if it is not finished or was last evaluated otherwise."""
+    config = cell.config
+    values = [monitored(epoch.validation, config.monitor) for epoch in epochs]
+    finished = len(epochs) == config.epochs or stalled(values, config.patience)
+    if not finished or not all(
+        (run_dir / name).is_file() for name in ("evaluation.json", "image_counts.csv")
+    ):
+        return None
+    evaluation = read_record(run_dir / "evaluation.json", Evaluation)
+    return evaluation if (evaluation.part, evaluation.checkpoint) == (PART, "best") else None
+
+
+def collect(comparison: Comparison, title: str, collected: Sequence[Collected]) -> ComparisonRecord:
+    """Return the record of a comparison as far as its cells are done.
+
+    Raises:
+        UserError: cells were evaluated on different images.
+    """
+    named = axes(comparison)
+    rows = _rows(comparison, collected)
+    reference = reference_objective(comparison)
+    classes: Sequence[str] = ()
+    records = []
+    for levels, by_seed in rows.values():
+        name = row_name(levels, named)
+        key = _key(levels | {OBJECTIVE: reference}) if reference else None
+        compared_with = rows[key][1] if key in rows and key != _key(levels) else None
+        most_probable, decided = (
+            row_figures(by_seed, compared_with, rule)
+            for rule in (lambda counts: counts.most_probable, lambda counts: counts.decided)
+        )
+        records.append(
+            Row(name, levels, list(by_seed), most_probable, decided, comparison.published.get(name))
+        )
+        classes = next(iter(by_seed.values())).classes
+    return ComparisonRecord(
+        title=title,
+        part=PART,
+        axes={axis: list(levels) for axis, levels in named.items()},
+        reference=reference,
+        classes=list(classes),
+        rows=records,
+        cells=[each.record for each in collected],
+    )
+
+
+def reference_objective(comparison: Comparison) -> str | None:
+    """Return the name of the objective that differences refer to; None where objectives are no axis."""
+    return comparison.reference or next(iter(comparison.objectives), None)
+
+
+def _rows(comparison: Comparison, collected: Sequence[Collected]) -> dict[str, tuple[dict[str, str], BySeed]]:
+    """Return the levels and the counts of each row, by its key, without seeds that lack a fold."""
+    folds = len(comparison.folds) or 1
+    done: dict[str, dict[str, list[Collected]]] = defaultdict(lambda: defaultdict(list))
+    for each in collected:
+        if each.record.state == "done":
+            done[_key(row_levels(each.cell.levels))][each.cell.levels[SEED]].append(each)
+    rows = {}
+    for key, seeds in done.items():
+        complete = {
+            seed: join_folds([read_image_counts(c.run_dir) for c in sorted(group, key=_fold)])
+            for seed, group in seeds.items()
+            if len(group) == folds
+        }
+        if complete:
+            [first, *_] = seeds.values()
+            rows[key] = (row_levels(first[0].cell.levels), complete)
+    return rows
+
+
+def _fold(collected: Collected) -> str:
+    return collected.cell.levels.get(FOLD, "")
+
+
+def _key(levels: Mapping[str, str]) -> str:
+    return "\n".join(f"{axis} {level}" for axis, level in levels.items())

@@ -1,0 +1,57 @@
+"""The same images under two objectives: those whose label maps the cells keep."""
+
+from collections.abc import Mapping, Sequence
+
+import jax
+
+from train.comparison.collect import Collected
+from train.comparison.definition import row_levels
+from train.comparison.records import ComparisonRecord, Row
+from train.data.prepare import Part
+from train.display.comparison.page import ComparedPicture
+from train.measures.figures import image_iou
+from train.run.results import read_image_counts, read_label_maps
+
+
+def compared_rows(record: ComparisonRecord) -> list[Row]:
+    """Return the rows to show side by side: the reference, and the row with the largest IoU of the others.
+
+    The best row alone where there is no reference; none before a row is finished.
+    """
+    rows = sorted(record.rows, key=lambda row: row.most_probable.iou.mean or 0, reverse=True)
+    compared = [row for row in rows if row.most_probable.difference is not None]
+    if not compared:
+        return rows[:1]
+    best = compared[0]
+    reference = [row for row in rows if row.levels == best.levels | {"objective": record.reference}]
+    return [*reference, best]
+
+
+def compared_pictures(rows: Sequence[Row], cells: Sequence[Collected], part: Part) -> list[ComparedPicture]:
+    """Return the images that the first seed of every row keeps a label map of.
+
+    Args:
+        rows: at least one.
+        cells: of the comparison; those of the first seed and fold of each row are shown.
+        part: that the cells were evaluated on.
+    """
+    shown = {row.name: _first(row, cells) for row in rows}
+    maps = {name: read_label_maps(cell.run_dir) for name, cell in shown.items()}
+    counts = {name: read_image_counts(cell.run_dir).most_probable for name, cell in shown.items()}
+    positions = sorted(set.intersection(*(set(kept) for kept in maps.values())))
+
+    def ious(position: int) -> Mapping[str, float]:
+        return {name: image_iou(jax.tree.map(lambda x: x[position], each)) for name, each in counts.items()}
+
+    return [
+        ComparedPicture(
+            **part[position],
+            predictions={name: kept[position] for name, kept in maps.items()},
+            ious=ious(position),
+        )
+        for position in positions
+    ]
+
+
+def _first(row: Row, cells: Sequence[Collected]) -> Collected:
+    return next(c for c in cells if c.record.state == "done" and row_levels(c.cell.levels) == row.levels)

@@ -1,0 +1,1 @@
+"""What the HTML pages share: style, template, charts and pictures."""

@@ -1,0 +1,115 @@
+"""Small files of an evaluation that comparisons read: counts of each image, and label maps of a few images.
+
+image_counts.csv  confusion counts of each image and class, under both decision rules
+label_maps/       predictions on a few images, the same images in every run on the data
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from balanced_jax.metrics import ConfusionCounts
+from train.data.pixels import png_bytes
+from train.errors import MAKE_ROOM, writing
+from train.parallel import is_first_host
+from train.paths import AnyPath
+from train.run.files import write_text
+
+LABEL_MAPS = 6
+"""Number of images whose label maps are kept."""
+
+_KEPT = ("config.json", "metrics.jsonl", "evaluation.json", "image_counts.csv")
+"""Results of a run that are kept besides its label maps."""
+
+_COUNTS = ConfusionCounts._fields
+_COLUMNS = ("image", "group", "class", *_COUNTS, *(f"decided_{count}" for count in _COUNTS))
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """Confusion counts of each image of one part."""
+
+    images: tuple[str, ...]
+    """Names."""
+    groups: tuple[str, ...]
+    """Images of one group show the same item and are not independent."""
+    classes: tuple[str, ...]
+    """Names by class id, the background first."""
+    most_probable: ConfusionCounts
+    """Of the most probable classes, int64 [images, classes] each."""
+    decided: ConfusionCounts
+    """Under decision thresholds and minimum areas, int64 [images, classes] each."""
+
+
+def write_image_counts(run_dir: AnyPath, counts: ImageCounts) -> None:
+    """Write image_counts.csv, a line for each image and class."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    numbers = np.stack([*counts.most_probable, *counts.decided], -1).tolist()
+    for image, group, rows in zip(counts.images, counts.groups, numbers, strict=True):
+        writer.writerows([image, group, name, *row] for name, row in zip(counts.classes, rows, strict=True))
+    write_text(run_dir / "image_counts.csv", file.getvalue())
+
+
+def read_image_counts(run_dir: AnyPath) -> ImageCounts:
+    """Return the counts that image_counts.csv holds."""
+    text = (run_dir / "image_counts.csv").read_text(encoding="utf-8")
+    _, *rows = csv.reader(io.StringIO(text, newline=""))
+    classes = tuple(dict.fromkeys(row[2] for row in rows))
+    numbers = np.array([row[3:] for row in rows], np.int64).reshape(-1, len(classes), 2, len(_COUNTS))
+    first = rows[:: len(classes)]
+    most_probable, decided = (ConfusionCounts(*np.moveaxis(numbers[..., k, :], -1, 0)) for k in range(2))
+    images, groups = (tuple(row[column] for row in first) for column in range(2))
+    return ImageCounts(images, groups, classes, most_probable, decided)
+
+
+def pictured(present: Sequence[Sequence[int]]) -> list[int]:
+    """Return the positions of the images whose label maps are kept: spread evenly over those with a defect.
+
+    Args:
+        present: class ids in the label of each image.
+    """
+    defective = [i for i, classes in enumerate(present) if any(classes)]
+    number = min(LABEL_MAPS, len(defective))
+    return [defective[i * len(defective) // number] for i in range(number)]
+
+
+def remove_label_maps(run_dir: AnyPath) -> None:
+    """Remove the label maps of an earlier evaluation."""
+    if is_first_host():
+        for path in (run_dir / "label_maps").glob("*.png"):
+            path.unlink()
+
+
+def write_label_map(run_dir: AnyPath, position: int, classes: np.ndarray) -> None:
+    """Write the predicted class ids of the image at a position of the part, uint8 [h, w]."""
+    if not is_first_host():
+        return
+    folder = run_dir / "label_maps"
+    with writing(f"{folder}", MAKE_ROOM):
+        folder.mkdir(exist_ok=True)
+        (folder / f"{position:05}.png").write_bytes(png_bytes(classes))
+
+
+def read_label_maps(run_dir: AnyPath) -> dict[int, np.ndarray]:
+    """Return the label maps of a run, uint8 [h, w], by the position of their image in the part."""
+    maps = {}
+    for path in sorted((run_dir / "label_maps").glob("*.png")):
+        with Image.open(io.BytesIO(path.read_bytes())) as image:
+            maps[int(path.stem)] = np.asarray(image)
+    return maps
+
+
+def keep_results(run_dir: AnyPath, folder: AnyPath) -> None:
+    """Copy the small results of a run into a folder of their own."""
+    if not is_first_host():
+        return
+    with writing(f"{folder}", MAKE_ROOM):
+        (folder / "label_maps").mkdir(parents=True, exist_ok=True)
+        for path in (*(run_dir / name for name in _KEPT), *(run_dir / "label_maps").glob("*.png")):
+            (folder / path.relative_to(run_dir)).write_bytes(path.read_bytes())

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from train.comparison.definition import level_text
 from train.comparison.records import ComparisonRecord, Row
 from train.display.comparison.axes import (
     DECIDED,
@@ -11,7 +12,6 @@ from train.display.comparison.axes import (
     OBJECTIVE,
     Panel,
     figures,
-    level_text,
     numeric_axes,
     panels,
     rule_heading,

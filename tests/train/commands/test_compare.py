@@ -118,6 +118,7 @@ def test_cells_are_trained_once_and_compared(compare, trained, tmp_path, capsys)
     assert (out / "comparison.html").read_text() == before
 
 
+@pytest.mark.slow
 def test_more_seeds_and_other_axes_are_added_to_what_is_there(compare, trained, tmp_path):
     names, _ = trained
     assert compare("--seeds", "0") == 0

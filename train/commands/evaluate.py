@@ -141,7 +141,7 @@ def evaluate(
     )
     for table in evaluation_tables(evaluation):
         console.print(table)
-    console.print(f"report: {run_dir / 'report.html'}")
+    console.print(f"report: {run_dir / 'report.html'}", soft_wrap=True)
 
 
 def _best_areas(images: Iterable[ClassifiedImage], num_classes: int) -> list[int]:

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from train.comparison.records import ComparisonRecord, RowFigures, Spread
@@ -27,8 +26,8 @@ def comparison_table(record: ComparisonRecord) -> Table:
         caption = f"difference: from {record.reference}, with its 95 % interval\n{caption}"
     table = Table(
         box=box.SIMPLE,
-        title=escape(f"{record.title}\n{_metric(record)}, {record.part} part"),
-        caption=escape(caption),
+        title=f"{record.title}\n{_metric(record)}, {record.part} part",
+        caption=caption,
         padding=(0, 1, 0, 0),
     )
     table.add_column("row", overflow="fold")
@@ -42,7 +41,7 @@ def comparison_table(record: ComparisonRecord) -> Table:
             mean, *deviation = _spread(rule.iou).split(" ", 1)
             cells += ["\n".join([mean, *deviation]), _difference(rule, "\n")]
         cells.append(drop_zeros(figure(row.published)))
-        table.add_row(escape(row.name), *itertools.compress(cells, shown))
+        table.add_row(row.name, *itertools.compress(cells, shown))
     return table
 
 

@@ -4,7 +4,6 @@ image_counts.csv  confusion counts of each image and class, under both decision 
 label_maps/       predictions on a few images, the same images in every run on the data
 """
 
-import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from balanced_jax.metrics import ConfusionCounts
+from train.csv_files import csv_writer, read_csv
 from train.data.pixels import png_bytes
 from train.errors import MAKE_ROOM, writing
 from train.parallel import is_first_host
@@ -48,18 +48,19 @@ class ImageCounts:
 def write_image_counts(run_dir: AnyPath, counts: ImageCounts) -> None:
     """Write image_counts.csv, a line for each image and class."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    write = csv_writer(file)
+    write(_COLUMNS)
     numbers = np.stack([*counts.most_probable, *counts.decided], -1).tolist()
     for image, group, rows in zip(counts.images, counts.groups, numbers, strict=True):
-        writer.writerows([image, group, name, *row] for name, row in zip(counts.classes, rows, strict=True))
+        for name, row in zip(counts.classes, rows, strict=True):
+            write([image, group, name, *row])
     write_text(run_dir / "image_counts.csv", file.getvalue())
 
 
 def read_image_counts(run_dir: AnyPath) -> ImageCounts:
     """Return the counts that image_counts.csv holds."""
     text = (run_dir / "image_counts.csv").read_text(encoding="utf-8")
-    _, *rows = csv.reader(io.StringIO(text, newline=""))
+    _, *rows = read_csv(text)
     classes = tuple(dict.fromkeys(row[2] for row in rows))
     numbers = np.array([row[3:] for row in rows], np.int64).reshape(-1, len(classes), 2, len(_COUNTS))
     first = rows[:: len(classes)]

@@ -1,6 +1,5 @@
 """The rows of a comparison as tables: for the screen, as Markdown and as comma-separated values."""
 
-import csv
 import io
 import itertools
 from collections.abc import Iterable, Sequence
@@ -9,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from train.comparison.records import ComparisonRecord, RowFigures, Spread
+from train.csv_files import csv_writer
 from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, row_axes
 from train.display.comparison.summary import progress, remarks, spread
 from train.display.formatting import drop_zeros, figure, signed
@@ -87,9 +87,10 @@ def csv_table(record: ComparisonRecord) -> str:
         for rule, rule_figures in figures(row).items()
     ]
     file = io.StringIO()
-    writer = csv.DictWriter(file, lines[0] if lines else ["row"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
+    write = csv_writer(file)
+    write(lines[0] if lines else ["row"])
+    for line in lines:
+        write(line.values())
     return file.getvalue()
 
 

@@ -25,6 +25,7 @@ import flax.linen as nn
 
 from train.config import Config
 from train.errors import UserError, suggestion
+from train.field_types import find_misfit
 from train.paths import AnyPath
 
 Found = TypeVar("Found")
@@ -207,6 +208,9 @@ def _build(address: Any, fields: dict[str, Any], config_file: AnyPath) -> Any:
     kind = _find(address, config_file)
     if not _is_buildable(kind):
         raise UserError(f"{address}: is no frozen dataclass and no linen module, so it is not called")
+    # The annotations of a user's own class may be wrong, and nobody notices.
+    if _is_ours(kind) and (misfit := find_misfit(kind, fields)):
+        raise UserError(f"{address}: {misfit}")
     try:
         return kind(**fields)
     except Exception as error:  # of whatever kind a user's own class raises

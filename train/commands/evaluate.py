@@ -76,8 +76,10 @@ def evaluate(
         checkpoint: "best" or "latest".
 
     Raises:
-        UserError: the run has no checkpoint yet.
+        UserError: the run has no checkpoint yet, or a file that the report needs is damaged.
     """
+    epochs = read_rows(run_dir / "metrics.jsonl", EpochRecord)
+    muting = read_record(run_dir / "muting.json", Muting)
     checkpoints = Checkpoints(run_dir)
     step = checkpoints.step_of(checkpoint)
     state = experiment.restore(checkpoints, step)
@@ -127,9 +129,9 @@ def evaluate(
         run_dir / "report.html",
         title=run_dir.name,
         config=configfile.to_json(dataclasses.replace(experiment.config, model=experiment.model)),
-        epochs=read_rows(run_dir / "metrics.jsonl", EpochRecord),
+        epochs=epochs,
         evaluation=evaluation,
-        muting=read_record(run_dir / "muting.json", Muting),
+        muting=muting,
         pictures={
             heading: _pictures(classify, state, examples, group, ious) for heading, group in shown.items()
         },

@@ -17,7 +17,7 @@ from train.measures.records import EpochRecord, Figures, LossShares
 from train.parallel import map_training, replicate, shard
 from train.paths import AnyPath
 from train.run.checkpoints import Checkpoints
-from train.run.files import read_rows, write_rows
+from train.run.files import damaged, read_rows, write_rows
 from train.run.log import log, progress_line
 from train.training.early_stopping import monitored, stalled
 from train.training.experiment import Experiment
@@ -50,9 +50,31 @@ def load_progress(experiment: Experiment, run_dir: AnyPath) -> Progress:
     if step is None:
         return Progress(first_state(experiment, run_dir), 0, [], [])
     log.info("going on after step %d of %d", step, experiment.steps)
-    # A line past the checkpoint is from an epoch whose state was not stored.
-    epochs = [row for row in read_rows(run_dir / "metrics.jsonl", EpochRecord) if row.step <= step]
+    epochs = _finished_epochs(experiment, run_dir, step)
     return Progress(experiment.restore(checkpoints, step), step, epochs, checkpoints.partial_epoch(step))
+
+
+def _finished_epochs(experiment: Experiment, run_dir: AnyPath, step: int) -> list[EpochRecord]:
+    """Return the records of the epochs before a checkpoint.
+
+    A line past the checkpoint is from an epoch whose state was not stored.
+
+    Raises:
+        UserError: a line is missing, or is of another run.
+    """
+    file = run_dir / "metrics.jsonl"
+    epochs = [row for row in read_rows(file, EpochRecord) if row.step <= step]
+    expected = step // experiment.steps_per_epoch
+    if len(epochs) != expected:
+        raise damaged(
+            file, f"has {len(epochs)} of the {expected} epochs before the checkpoint of step {step}"
+        )
+    for number, row in enumerate(epochs, 1):
+        if (row.epoch, row.step) != (number, number * experiment.steps_per_epoch):
+            raise damaged(file, f"has epoch {row.epoch}, step {row.step}, in place of epoch {number}")
+        if tuple(row.validation.classes) != experiment.facts.classes:
+            raise damaged(file, f"has figures of the classes {', '.join(row.validation.classes)}")
+    return epochs
 
 
 def train(

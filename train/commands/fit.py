@@ -19,11 +19,11 @@ from train.display.tables import muting_table
 from train.display.tensorboard import tensorboard
 from train.errors import UserError
 from train.inference.viewers import validator
-from train.inspection.muting import Muting, measure_muting, muting_warnings
+from train.inspection.muting import measure_muting, muting_warnings
 from train.parallel import Process, initialize_distributed, is_first_host, refuse_together
 from train.paths import AnyPath
 from train.run import directory
-from train.run.files import read_record, write_json
+from train.run.files import write_json
 from train.run.interrupt import interruption
 from train.run.log import LogFile, console, log, log_to, quiet
 from train.setup import set_up
@@ -137,7 +137,7 @@ def _report_muting(config: Config, data: Prepared, run_dir: AnyPath) -> None:
     """
     file = run_dir / "muting.json"
     with contextlib.suppress(UserError):
-        read_record(file, Muting)
+        directory.read_muting(run_dir, data.classes)
         return
     windows = {find_option(term, "window") for term in config.objective.values()} - {None}
     size = config.input.size

@@ -14,8 +14,8 @@ from train.comparison.records import FOLD, OBJECTIVE, SEED, CellRecord, Comparis
 from train.errors import UserError
 from train.measures.records import EpochRecord, Evaluation
 from train.paths import AnyPath
-from train.run.directory import read_config_json
-from train.run.files import read_record, read_rows, reading
+from train.run.directory import read_config_json, read_epochs, read_facts
+from train.run.files import read_record, reading
 from train.run.lock import is_locked
 from train.run.results import read_image_counts
 from train.training.early_stopping import monitored, stalled
@@ -70,7 +70,7 @@ def read_cell(cell: Cell, run_dir: AnyPath) -> Collected:
         names = {each.name for each in dataclasses.fields(_Circumstances)}
         known = {name: value for name, value in head.items() if name in names}
         circumstances = records.from_json(known, _Circumstances)
-    epochs = read_rows(run_dir / "metrics.jsonl", EpochRecord)
+    epochs = read_epochs(run_dir, read_facts(run_dir).classes)
     evaluation = _final_evaluation(cell, run_dir, epochs)
     record = CellRecord(
         name=cell.name,

@@ -21,7 +21,7 @@ import datetime
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ from train import configfile, records
 from train.config import Config
 from train.data.facts import DataFacts
 from train.errors import UserError, writing
-from train.measures.records import DecidedBreakdown, Evaluation
+from train.inspection.muting import Muting
+from train.measures.records import DecidedBreakdown, EpochRecord, Evaluation
 from train.parallel import is_first_host
 from train.paths import AnyPath
-from train.run.files import damaged, read_json, read_record, reading, write_json, write_text
+from train.run.files import damaged, read_json, read_record, read_rows, reading, write_json, write_text
 from train.run.lock import locked
 
 FORMAT = 2
@@ -133,7 +134,7 @@ def check_data(run_dir: AnyPath, facts: DataFacts) -> None:
     Raises:
         UserError: names the differences.
     """
-    recorded = _facts(run_dir, read_config_json(run_dir))
+    recorded = read_facts(run_dir)
     if changed := configfile.differences(records.to_json(recorded), records.to_json(facts)):
         raise UserError(
             f"{run_dir}: its data has changed since ({'; '.join(changed)}); bring the old data back, or "
@@ -163,7 +164,36 @@ def read_run(run_dir: AnyPath) -> tuple[Config, DataFacts]:
         raise UserError(f"{run_dir / 'config.json'}: {error}") from error
     if not isinstance(config, Config):
         raise damaged(run_dir / "config.json", f"has a {type(config).__name__} in place of its config")
-    return config, _facts(run_dir, content)
+    return config, read_facts(run_dir)
+
+
+def read_epochs(run_dir: AnyPath, classes: Sequence[str]) -> list[EpochRecord]:
+    """Return the records of the finished epochs; none where there is no metrics.jsonl.
+
+    Raises:
+        UserError: metrics.jsonl is damaged, lacks an epoch before the last, or is of another run.
+    """
+    file = run_dir / "metrics.jsonl"
+    epochs = read_rows(file, EpochRecord)
+    for number, row in enumerate(epochs, 1):
+        if row.epoch != number:
+            raise damaged(file, f"has epoch {row.epoch} in place of epoch {number}")
+        if row.terms.keys() != epochs[0].terms.keys():
+            raise damaged(file, f"has other terms in epoch {number}")
+        _check_classes(file, row.validation.classes, classes)
+    return epochs
+
+
+def read_muting(run_dir: AnyPath, classes: Sequence[str]) -> Muting:
+    """Return how far the confusion mask mutes each class.
+
+    Raises:
+        UserError: muting.json is missing, damaged, or of other classes.
+    """
+    file = run_dir / "muting.json"
+    muting = read_record(file, Muting)
+    _check_classes(file, muting.classes, classes)
+    return muting
 
 
 def read_decision(run_dir: AnyPath, step: int, classes: Sequence[str]) -> DecidedBreakdown | None:
@@ -178,9 +208,7 @@ def read_decision(run_dir: AnyPath, step: int, classes: Sequence[str]) -> Decide
     evaluation = read_record(file, Evaluation)
     if evaluation.step != step:
         return None
-    if list(evaluation.decided.classes) != list(classes):
-        names = (", ".join(each) for each in (evaluation.decided.classes, classes))
-        raise damaged(file, "is of the classes {}, the run of {}".format(*names))
+    _check_classes(file, evaluation.decided.classes, classes)
     return evaluation.decided
 
 
@@ -212,7 +240,19 @@ def read_config_json(run_dir: AnyPath) -> dict[str, Any]:
     return content
 
 
-def _facts(run_dir: AnyPath, content: dict[str, Any]) -> DataFacts:
+def _check_classes(file: AnyPath, found: Iterable[str], classes: Sequence[str]) -> None:
+    names, expected = list(found), list(classes)
+    if names != expected:
+        raise damaged(file, f"is of the classes {', '.join(names)}, the run of {', '.join(expected)}")
+
+
+def read_facts(run_dir: AnyPath) -> DataFacts:
+    """Return the facts about a run's data.
+
+    Raises:
+        UserError: as `read_config_json`.
+    """
+    content = read_config_json(run_dir)
     with reading(run_dir / "config.json", "data: "):
         return records.from_json(content["data"], DataFacts)
 

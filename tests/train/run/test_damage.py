@@ -24,7 +24,7 @@ from train.errors import UserError
 from train.inspection.muting import Muting
 from train.measures.records import EpochRecord
 from train.run import directory
-from train.run.files import read_record, read_rows, write_json, write_rows
+from train.run.files import read_rows, write_json, write_rows
 from train.run.log import LogFile
 from train.run.results import (
     ImageCounts,
@@ -59,7 +59,7 @@ def run(tmp_path):
 READERS: dict[str, Callable[[Path], Any]] = {
     "config.json": directory.read_run,
     "metrics.jsonl": lambda run: _finished_epochs(Experiment(tiny, FACTS), run, 6),
-    "muting.json": lambda run: read_record(run / "muting.json", Muting),
+    "muting.json": lambda run: directory.read_muting(run, CLASSES),
     "evaluation.json": lambda run: directory.read_decision(run, 6, CLASSES),
     "image_counts.csv": read_image_counts,
     "label_maps/00001.png": read_label_maps,
@@ -168,6 +168,17 @@ def test_a_minimum_area_that_no_evaluation_chooses_is_refused(area, run):
 def test_a_decision_of_other_classes_is_refused(run):
     with pytest.raises(UserError, match=r"evaluation.json: is of the classes .*pit, the run of .*crack"):
         directory.read_decision(run, 6, (*CLASSES[:-1], "crack"))
+    with pytest.raises(UserError, match=r"muting.json: is of the classes .*run `fit`"):
+        directory.read_muting(run, ("a", "b"))
+
+
+def test_an_epoch_of_another_length_or_with_other_terms_is_refused(run):
+    write_rows(run / "metrics.jsonl", [EPOCHS[0], dataclasses.replace(EPOCHS[1], step=3)])
+    with pytest.raises(UserError, match=r"metrics.jsonl: has step 3 in epoch 2"):
+        _finished_epochs(Experiment(tiny, FACTS), run, 4)
+    write_rows(run / "metrics.jsonl", [EPOCHS[0], dataclasses.replace(EPOCHS[1], terms={"ce": 1.0})])
+    with pytest.raises(UserError, match=r"metrics.jsonl: has other terms in epoch 2"):
+        directory.read_epochs(run, CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +216,7 @@ def test_the_last_line_of_the_metrics_is_needed_only_before_the_checkpoint(run, 
     lines = text.splitlines(keepends=True)
     for wrong in (lines[:1] + lines[:1] + lines[2:], lines[1:] + lines[:1]):
         (run / "metrics.jsonl").write_text("".join(wrong))
-        with pytest.raises(UserError, match=r"metrics.jsonl: has epoch ., step ., in place of epoch"):
+        with pytest.raises(UserError, match=r"metrics.jsonl: has epoch . in place of epoch"):
             _finished_epochs(experiment, run, 6)
     (run / "metrics.jsonl").write_text(f"{lines[0][:-9]}\n{lines[1]}")
     with pytest.raises(UserError, match=r"metrics.jsonl: line 1 is cut off or no JSON"):
@@ -216,7 +227,7 @@ def test_the_last_line_of_the_metrics_is_needed_only_before_the_checkpoint(run, 
 
 
 def test_metrics_of_other_classes_are_refused(run):
-    with pytest.raises(UserError, match="has figures of the classes background, scratch, pit"):
+    with pytest.raises(UserError, match="is of the classes background, scratch, pit, the run of a, b"):
         _finished_epochs(Experiment(tiny, dataclasses.replace(FACTS, classes=("a", "b"))), run, 6)
 
 

@@ -128,7 +128,7 @@ class Compare(ConfigCommand):
             durations.append(time.monotonic() - start)
             record = self._write(comparison, out, collected, errors)
         console.print(comparison_table(record))
-        console.print(f"comparison: {out / 'comparison.html'}")
+        console.print(f"comparison: {out / 'comparison.html'}", soft_wrap=True)
         if errors:
             raise UserError(
                 f"{out}: {len(errors)} of {len(collected)} cells failed ({', '.join(errors)}); the same "

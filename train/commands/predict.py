@@ -192,7 +192,7 @@ def _chosen_decision(run_dir: Any, step: int, checkpoint: Choice, classes: Seque
     Raises:
         UserError: another checkpoint was evaluated last, or none.
     """
-    decided = read_decision(run_dir, step)
+    decided = read_decision(run_dir, step, classes)
     if decided is None:
         raise UserError(
             f"{run_dir}: has no thresholds of this checkpoint; run python -m train evaluate {run_dir} "

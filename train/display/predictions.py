@@ -11,7 +11,6 @@ when its line is in images.csv; interruptions leave finished images as they are.
 """
 
 import contextlib
-import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from train.csv_files import csv_writer
 from train.display.pictures import overlay
 from train.errors import ANOTHER_OUT, writing
 from train.measures.components import components
@@ -99,7 +99,7 @@ def _csv_table(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequenc
     with path.with_suffix(".csv").open(
         "w", buffering=1, encoding="utf-8", errors="surrogateescape", newline=""
     ) as file:
-        add = csv.writer(file, lineterminator="\n").writerow
+        add = csv_writer(file)
         add(columns)
         yield add
 

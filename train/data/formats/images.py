@@ -12,6 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from train.data.example import DEFAULT_DECODING, Decoding, Size
+from train.data.files import read_bytes
 from train.data.formats.deep_images import read_layout, read_samples
 from train.data.pixels import is_jpeg, png_bytes
 from train.errors import UserError
@@ -30,20 +31,6 @@ _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 """Last bytes of complete files."""
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 """TIFF's tag for the photometric interpretation, and one of its values."""
-
-
-def read_bytes(path: Path) -> bytes:
-    """Return the content of a file.
-
-    Raises:
-        UserError: the file is missing, may not be read, or is something else, such as a folder.
-    """
-    try:
-        if path.exists() and not path.is_file():  # reading a named pipe would never end
-            raise UserError(f"{path}: is no file; remove it")
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); mend it or remove it") from error
 
 
 def open_image(path: Path) -> Image.Image:

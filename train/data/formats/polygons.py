@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from matplotlib.path import Path as Outline
 
-from train.data.formats.images import read_bytes
+from train.data.files import read_bytes
 from train.errors import UserError
 
 _MAX_PIXELS = 2**28

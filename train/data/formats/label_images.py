@@ -22,13 +22,14 @@ def read_ids(path: Path, classes: Sequence[str], void: int | None) -> np.ndarray
     """Read a label image whose values are class ids: gray levels, or the indices of a palette.
 
     Raises:
-        UserError: a value is neither a class id nor `void`, or the label image is in color.
+        UserError: a value is neither a class id nor `void`, or the label image is in color or was compressed
+            with loss.
     """
-    image = open_image(path)
+    image = open_image(path, exact=True)
     indexed = image.mode in ("1", "P") or image.mode.startswith("I")
     values = np.asarray(image) if indexed else _gray_levels(image, path)
     label = np.where(values == void, VOID, values)
-    unknown = (values != void) & (values >= len(classes))
+    unknown = (values != void) & ((values < 0) | (values >= len(classes)))
     if unknown.any():
         value = values[unknown].flat[0]
         raise UserError(
@@ -55,9 +56,9 @@ def read_colors(path: Path, colors: Sequence[tuple[int, int, int]], void: int | 
     """Read a label image with one color per class, by class id; the color of index `void` is no class.
 
     Raises:
-        UserError: a color is not in the table.
+        UserError: a color is not in the table, or the label image was compressed with loss.
     """
-    image = open_image(path)
+    image = open_image(path, exact=True)
     codes = _shown_colors(image, path).astype(np.int32) @ _RGB_CODE
     table = np.array(colors) @ _RGB_CODE
     order = np.argsort(table)

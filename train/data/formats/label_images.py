@@ -40,16 +40,26 @@ def read_ids(path: Path, classes: Sequence[str], void: int | None) -> np.ndarray
     return label.astype(np.uint8)
 
 
-def read_threshold(path: Path, threshold: int) -> np.ndarray:
+def read_threshold(path: Path, threshold: int, *, refuse_ids: bool = False) -> np.ndarray:
     """Read a black and white label image: 1 where it is brighter than a gray level of 0 to 255.
 
     Colors of a palette are looked up first, because white may have any index.
 
+    Args:
+        path: of the file.
+        threshold: the gray level.
+        refuse_ids: whether a label image of nothing but 0 and 1, both black, is refused: it holds class ids.
+
     Raises:
-        UserError: the label image is in color or has 16 bits.
+        UserError: the label image is in color, has 16 bits, or holds class ids.
     """
-    image = open_image(path)
-    return (_gray_levels(image, path) > threshold).astype(np.uint8)
+    levels = _gray_levels(open_image(path), path)
+    if refuse_ids and threshold > 0 and levels.max() == 1:
+        raise UserError(
+            f"{path}: holds 0 and 1 alone, both black by --data.threshold {threshold}; save it as 0 and 255, "
+            "or if all label images hold class ids leave --data.threshold out"
+        )
+    return (levels > threshold).astype(np.uint8)
 
 
 def read_colors(path: Path, colors: Sequence[tuple[int, int, int]], void: int | None) -> np.ndarray:

@@ -131,6 +131,8 @@ class FolderBuilder(SegmentationBuilder):
                 f"{self.pairs[0].label_image.parent}: no label image shows a defect; if they are black and "
                 "white, pass --data.threshold 127"
             )
+        if self.data.void == VOID and not self.data.colors:
+            _check_white({pair.label_image: traits[pair.name].classes for pair in self.pairs})
         parts = _divide(self.data, traits)
         return {
             part: [(pair, groups[pair.name]) for pair in self.pairs if pair.name in names]
@@ -141,6 +143,26 @@ class FolderBuilder(SegmentationBuilder):
         pair, group = item
         label = _read_label(self.data, pair)
         return read_example(pair.name, pair.image, pair.label_image, label, group, self.data.decoding)
+
+
+def _check_white(label_images: Mapping[Path, frozenset[int]]) -> None:
+    """Refuse label images of 0 and 255 among label images of class ids: their white would be read as void.
+
+    Where a label image shows a class beside void, 255 is taken for void in all of them.
+
+    Args:
+        label_images: the classes in each, with void.
+
+    Raises:
+        UserError: names a label image of each kind.
+    """
+    white = [path for path, classes in label_images.items() if classes == {0, VOID}]
+    others = [path for path, classes in label_images.items() if classes - {0, VOID}]
+    if white and others and not any(VOID in label_images[path] for path in others):
+        raise UserError(
+            f"{white[0]}: holds 0 and {VOID} like a black and white label image, but {others[0]} holds class "
+            f"ids; save all alike, or if {VOID} is void save it as another value and pass that as --data.void"
+        )
 
 
 def _parse_color(text: str) -> tuple[int, int, int]:
@@ -165,7 +187,7 @@ def _read_label(data: Folder, pair: Pair) -> np.ndarray:
     if path.suffix.lower() == ".json":
         return read_labelme(path, data.classes)
     if data.threshold is not None:
-        return read_threshold(path, data.threshold)
+        return read_threshold(path, data.threshold, refuse_ids=True)
     if data.colors:
         return read_colors(path, [_parse_color(text) for text in data.colors], void=len(data.classes))
     return read_ids(path, data.classes, data.void)

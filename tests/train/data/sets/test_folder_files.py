@@ -3,6 +3,7 @@
 import shutil
 import unicodedata
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -158,3 +159,27 @@ def test_a_suffix_matches_the_extension_in_either_case(tmp_path, picture, label_
         label_image(f"images/{number}{before}.{'png' if number % 2 else 'PNG'}")
     data = prepare_folder(tmp_path, masks=None, mask_suffix=suffix)
     assert set.union(*(names(data, part) for part in data.parts)) == set("01234567")
+
+
+def test_black_and_white_label_images_among_class_ids_are_refused(eight_images, label_image):
+    for number in (1, 3):
+        label_image(f"masks/part {number}.png", 255)
+    with pytest.raises(
+        UserError,
+        match=r"part 1\.png: holds 0 and 255 like .* but .*part 5\.png holds class ids; save all alike",
+    ):
+        prepare_folder(eight_images)
+    with pytest.raises(
+        UserError, match=r"part 5\.png: holds 0 and 1 alone, both black by --data\.threshold 127"
+    ):
+        prepare_folder(eight_images, threshold=127)
+    assert len(prepare_folder(eight_images, threshold=0).parts) == 3
+
+
+def test_void_beside_a_class_makes_void_of_255_everywhere(eight_images, label_image):
+    label_image("masks/part 1.png", 255)
+    save(
+        Image.fromarray(np.array([[0, 1, 255] * 64], np.uint8).reshape(12, 16)),
+        eight_images / "masks/part 3.png",
+    )
+    assert len(prepare_folder(eight_images).parts) == 3

@@ -64,19 +64,29 @@ def test_signed_values_are_unknown_or_declared_void(tmp_path, dtype, value):
     np.testing.assert_array_equal(read_ids(path, CLASSES, value), [[0, 1, 255]])
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
+TOP, BOTTOM, LEFT, RIGHT = slice(0, 8), slice(-8, None), slice(0, 8), slice(-8, None)
+FIRST_CORNER = {
+    1: (TOP, LEFT), 2: (TOP, RIGHT), 3: (BOTTOM, RIGHT), 4: (BOTTOM, LEFT),
+    5: (TOP, LEFT), 6: (TOP, RIGHT), 7: (BOTTOM, RIGHT), 8: (BOTTOM, LEFT),
+}  # fmt: skip
+"""Where viewers show the first pixels of a file, by its EXIF orientation; from 5 on, its rows are columns."""
+
+
+@pytest.mark.parametrize(("orientation", "corner"), FIRST_CORNER.items())
 @pytest.mark.parametrize("form", ["png", "tiff", "jpeg"])
-def test_a_label_image_is_rotated_as_its_image_is(tmp_path, form, orientation):
+def test_a_label_image_is_rotated_as_its_image_is(tmp_path, form, orientation, corner):
     white = np.zeros((16, 24), np.uint8)
     white[:8, :8] = 255
     image = Image.fromarray(white)
     exif = image.getexif()
     exif[ExifTags.Base.Orientation] = orientation
     path = save(image, tmp_path / f"m.{form}", exif=exif)
-    shown, _ = read_image(path)
-    np.testing.assert_array_equal(read_threshold(path, 127), shown[..., 0] > 127)
+    expected = np.zeros((16, 24) if orientation < 5 else (24, 16), bool)
+    expected[corner] = True
+    np.testing.assert_array_equal(read_threshold(path, 127), expected)
+    np.testing.assert_array_equal(read_image(path)[0][..., 0] > 127, expected)
     if form != "jpeg":
-        np.testing.assert_array_equal(read_ids(path, CLASSES, 255) == 255, shown[..., 0] > 127)
+        np.testing.assert_array_equal(read_ids(path, CLASSES, 255) == 255, expected)
 
 
 @pytest.mark.parametrize("options", [{"format": "jpeg"}, {"format": "tiff", "compression": "jpeg"}])
@@ -109,6 +119,19 @@ def test_no_flipped_bit_of_compressed_pixels_is_silent(tmp_path, options):
         with contextlib.suppress(UserError):
             silent += not np.array_equal(read_ids(path, CLASSES, 255), label)
     assert silent == 0
+
+
+def test_no_inserted_or_deleted_byte_of_a_png_is_silent(tmp_path):
+    path = save(Image.fromarray(np.eye(64, dtype=np.uint8)), tmp_path / "m.png")
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        for content in (
+            whole[:place] + whole[place + 1 :],
+            whole[:place] + bytes([place % 256]) + whole[place:],
+        ):
+            path.write_bytes(content)
+            with contextlib.suppress(UserError):
+                np.testing.assert_array_equal(read_ids(path, CLASSES, 255), np.eye(64))
 
 
 def test_the_damage_of_a_chunk_is_named(tmp_path):

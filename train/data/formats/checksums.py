@@ -6,7 +6,7 @@ other TIFFs have none, so that damage to their pixels stays unnoticed unless it 
 
 import io
 import zlib
-from itertools import chain
+from typing import Any
 
 import tifffile
 from PIL import Image
@@ -50,12 +50,13 @@ def _check_strips(encoded: bytes) -> None:
     """Check the Adler-32 of each strip and tile of a TIFF that is compressed by deflate."""
     room = 8 * (Image.MAX_IMAGE_PIXELS or 0)
     with tifffile.TiffFile(io.BytesIO(encoded)) as file:
-        first = file.pages.first
-        for page in chain([first], (file.pages[k] for k in range(1, len(file.pages)))):
+        for k in range(len(file.pages)):
+            page: Any = file.pages[k]
             if page.tags.valueof("Compression") not in _DEFLATE or page.tags.valueof("FillOrder", 1) != 1:
                 continue
             for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
-                room -= _check_stream(encoded[offset : offset + length], room)
+                if length:  # a strip without bytes is for the decoder to refuse
+                    room -= _check_stream(encoded[offset : offset + length], room)
 
 
 def _check_stream(compressed: bytes, room: int) -> int:

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from train.csv_files import csv_writer
+from train.display.columns import class_columns
 from train.display.pictures import overlay
 from train.errors import ANOTHER_OUT, writing
 from train.measures.components import components
@@ -85,7 +86,8 @@ def prediction_writer(out: Path, class_names: Sequence[str], files: PredictionFi
         with writing(f"{out}", ANOTHER_OUT):
             out.mkdir(parents=True, exist_ok=True)
             table = _json_lines if files.json else _csv_table
-            add_image = tables.enter_context(table(out / "images", [*_IMAGE_COLUMNS, *class_names[1:]]))
+            columns = [*_IMAGE_COLUMNS, *class_columns(class_names[1:], _IMAGE_COLUMNS)]
+            add_image = tables.enter_context(table(out / "images", columns))
             add_component = None
             if files.components:
                 add_component = tables.enter_context(table(out / "components", _COMPONENT_COLUMNS))

@@ -9,12 +9,15 @@ from rich.table import Table
 
 from train.comparison.records import ComparisonRecord, RowFigures, Spread
 from train.csv_files import csv_writer
+from train.display.columns import class_columns
 from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, row_axes
 from train.display.comparison.summary import progress, remarks, spread
 from train.display.formatting import drop_zeros, figure, signed
 
 _SPREADS = ("iou", "present", "union", "all", "precision", "recall")
 """Fields of `RowFigures` that are a mean and a deviation."""
+_SUFFIXES = ("", "_deviation")
+"""Of the columns of a mean and a deviation."""
 
 
 def comparison_table(record: ComparisonRecord) -> Table:
@@ -96,13 +99,15 @@ def csv_table(record: ComparisonRecord) -> str:
 
 def _numbers(rule: RowFigures, defects: Sequence[str]) -> dict[str, float | None]:
     spreads: dict[str, Spread] = {name: getattr(rule, name) for name in _SPREADS}
-    spreads |= {f"iou_{name}": rule.classes[name] for name in defects}
+    fixed = [f"{name}{suffix}" for name in spreads for suffix in _SUFFIXES]
+    columns = class_columns([f"iou_{name}" for name in defects], fixed, _SUFFIXES)
+    spreads |= {column: rule.classes[name] for column, name in zip(columns, defects, strict=True)}
     difference = rule.difference
     low, high = (difference and difference.interval) or (None, None)
     numbers = {
         f"{name}{suffix}": number
         for name, value in spreads.items()
-        for suffix, number in (("", value.mean), ("_deviation", value.deviation))
+        for suffix, number in zip(_SUFFIXES, (value.mean, value.deviation), strict=True)
     }
     return numbers | {
         "difference": difference and difference.mean,

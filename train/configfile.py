@@ -243,7 +243,7 @@ def _find(address: Any, config_file: AnyPath) -> Any:
     if not isinstance(thing, FunctionType | type):
         raise UserError(
             f"{address}: is neither a function or dataclass of this project nor defined or imported "
-            f"by {config_file}, so it is not used; import it there, or take it out"
+            f"by {config_file}, so it is not used; import what is your own there"
         )
     return thing
 

@@ -112,7 +112,7 @@ class LogFile(logging.Handler):
         super().__init__()
         self.setFormatter(_with_time)
         self._path = path
-        self._text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        self._text = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write all of the file anew: in a bucket nothing can be appended to."""

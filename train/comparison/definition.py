@@ -123,7 +123,8 @@ def _varied(vary: Mapping[str, Sequence[Any] | Mapping[str, Settings]]) -> dict[
     counts = Counter(short.values())
     varied: dict[str, dict[str, Settings]] = {}
     for path, levels in vary.items():
-        axis = short[path] if counts[short[path]] == 1 else path
+        reserved = short[path] in (OBJECTIVE, MODEL, FOLD, SEED)
+        axis = short[path] if counts[short[path]] == 1 and not reserved else path
         if axis in (OBJECTIVE, MODEL, FOLD, SEED):
             raise UserError(f"vary: {path} has an axis of its own; give --{axis}s")
         if isinstance(levels, Mapping):

@@ -158,6 +158,9 @@ def train(
             log.info(_describe_epoch(row, config.epochs))
             if on_epoch is not None:
                 on_epoch(row, state)
+        if interrupted(done):
+            stopped = f"stopped after step {done} of {experiment.steps}"
+            raise Interrupted(f"{stopped}; the same command goes on from there")
 
 
 def _training_batches(

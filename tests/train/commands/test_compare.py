@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -193,7 +194,7 @@ def test_commands_train_the_cells_elsewhere_and_the_same_comparison_collects_the
     names, _ = trained
     assert compare("--seeds", "0", "--commands") == 0
     lines = [shlex.split(line) for line in capsys.readouterr().out.splitlines() if " fit " in line]
-    assert [line[:4] for line in lines] == [["python", "-m", "train", "fit"]] * 2
+    assert [line[:4] for line in lines] == [[sys.executable, "-m", "train", "fit"]] * 2
     assert names == []
     for line in lines:
         assert main(line[3:]) == 0
@@ -239,6 +240,9 @@ def test_a_folder_of_another_comparison_is_refused(compare, trained, capsys):
         (("--vary", "epochs", "0"), "cross_entropy-epochs_0-seed_0: epochs: is 0, takes at least 1"),
         (("--batch-size", "99"), "cross_entropy-seed_0: batch_size: 99 images cannot"),
         (("--reference", "paper"), "reference: no objective has the name paper"),
+        (("--seeds", "-1"), "cross_entropy-seed__1: seed: is -1, takes at least 0"),
+        (("--vary", "epochs"), "--vary epochs: takes a field of the config and its values"),
+        (("--vary",), "--vary : takes a field of the config and its values"),
     ],
 )
 def test_what_cannot_work_is_refused_before_the_first_cell(compare, trained, capsys, flags, message):
@@ -337,3 +341,53 @@ def test_the_readmes_command_for_gnu_parallel_runs_each_cell(tmp_path):
     (tmp_path / "cells.txt").write_text("echo 'first cell'\necho 'second cell'\n")
     printed = subprocess.check_output(line, shell=True, cwd=tmp_path, text=True)
     assert sorted(printed.splitlines()) == ["first cell", "second cell"]
+
+
+def test_a_field_that_is_varied_twice_has_all_values(compare, trained):
+    names, _ = trained
+    fields = ("--objectives", "both", "--vary", "data.seed", "1", "--vary", "data.seed", "2", "--seeds", "0")
+    assert compare(*fields) == 0
+    assert names == ["both-data.seed_1-seed_0", "both-data.seed_2-seed_0"]
+
+
+def test_a_named_config_of_a_file_with_a_comparison_is_compared(trained, tmp_path, prepared):
+    names, _ = trained
+    places = ["--out", str(tmp_path / "out"), "--data-dir", str(prepared)]
+    assert main(["compare", f"{TINY}:segnet", *places]) == 0
+    assert names == ["seed_0"]
+
+
+OWN_LOSS = """
+import dataclasses
+from balanced_jax.losses import softmax_cross_entropy
+from tests.tiny import config as tiny
+from train.comparison.definition import Comparison
+from train.config import Term
+
+def own_loss(logits, labels, *, weights=None):
+    return softmax_cross_entropy(logits, labels, weights=weights)
+
+config = dataclasses.replace(tiny, objective={"own": Term(own_loss)})
+comparison = Comparison(config, seeds=(0, 1))
+"""
+
+
+def test_a_comparison_with_an_own_loss_goes_on(trained, tmp_path, prepared):
+    names, errors = trained
+    file = tmp_path / "mine.py"
+    file.write_text(OWN_LOSS)
+    command = ["compare", str(file), "--out", str(tmp_path / "out"), "--data-dir", str(prepared)]
+    errors["seed_1"] = NonFinite("not finite")
+    assert main([*command, "--commands"]) == 0
+    assert main(command) == 2
+    errors.clear()
+    assert main(command) == 0
+    assert names == ["seed_0", "seed_1", "seed_1"]
+
+
+@pytest.mark.parametrize("command", ["compare", "curves", "fit"])
+def test_help_needs_no_config(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert f"python -m train {command} CONFIG --help" in capsys.readouterr().out

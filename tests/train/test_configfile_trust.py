@@ -84,8 +84,8 @@ def test_what_does_not_fit_is_refused_in_one_line(value, message, config_file):
 
 def test_a_config_of_this_project_never_runs_its_file(tmp_path, config_file):
     assert from_json(field(3), config_file) == config
-    partial = from_json(to_json(functools.partial(dice_loss, smooth=1.0)), config_file)
-    assert (partial.func, partial.keywords) == (dice_loss, {"smooth": 1.0})
+    partial = from_json(to_json(functools.partial(dice_loss, smoothing=1.0)), config_file)
+    assert (partial.func, partial.keywords) == (dice_loss, {"smoothing": 1.0})
     assert not (tmp_path / "ran").exists()
     assert from_json(field(3), tmp_path / "missing.py") == config
 

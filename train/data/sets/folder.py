@@ -223,7 +223,7 @@ def _read_groups(path: Path, names: Iterable[str]) -> dict[str, str]:
             f"{path}: has no group for {missing[0]} ({len(missing)} images have none); names are as in "
             "--data.images, without extension"
         )
-    return named
+    return {name: group for name, group in named.items() if group}
 
 
 def _divide(data: Folder, images: Mapping[str, Traits]) -> dict[str, set[str]]:

@@ -41,7 +41,7 @@ class Checkpoints:
         """Open the checkpoints of a run.
 
         Raises:
-            UserError: a checkpoint has lost the figure that the best is chosen by.
+            UserError: a checkpoint has lost the figure that the best is chosen by, or is damaged.
         """
         self._run_dir = run_dir
         directory = absolute(run_dir / "checkpoints")
@@ -52,16 +52,17 @@ class Checkpoints:
                 checkpoint_managers.BestN(get_metric_fn=_monitored, n=1),
             ]
         )
-        self._manager = ocp.CheckpointManager(
-            directory,
-            options=ocp.CheckpointManagerOptions(
-                preservation_policy=keep,
-                best_fn=_monitored,
-                # The next training step reuses the memory of the state, so the state must be on disk before.
-                enable_async_checkpointing=False,
-                todelete_subdir=None if "://" in os.fspath(directory) else _DELETED,
-            ),
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=keep,
+            best_fn=_monitored,
+            # The next training step reuses the memory of the state, so the state must be on disk before.
+            enable_async_checkpointing=False,
+            todelete_subdir=None if "://" in os.fspath(directory) else _DELETED,
         )
+        try:
+            self._manager = ocp.CheckpointManager(directory, options=options)
+        except (ValueError, LookupError, TypeError) as error:  # orbax before 0.12, over damaged metadata
+            raise UserError(f"{directory}: is damaged ({_first_words(error)}); {_COPY_OR_ANEW}") from error
         self._empty_deleted()
 
     def save(self, step: int, state: Any, monitored: float | None, partial_epoch: Sequence[Any] = ()) -> None:

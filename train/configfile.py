@@ -5,6 +5,10 @@ In JSON a dataclass or linen module is `{"@type": address, field: value, ...}`, 
 list. An address is the shortest `module:name` that imports the object, such as
 `balanced_jax.losses:dice_loss`, so that files may move inside a package. Objects that the config file defines
 have the module name `config`.
+
+A file in JSON may come from a stranger. Reading it calls nothing but frozen dataclasses and linen modules,
+and takes objects from two places alone: this project, and the config file of the run, as far as that defines
+or imports them. The config file is code: it is run where the JSON names an object that this project lacks.
 """
 
 import dataclasses
@@ -21,12 +25,17 @@ import flax.linen as nn
 
 from train.config import Config
 from train.errors import UserError, suggestion
+from train.field_types import find_misfit
 from train.paths import AnyPath
 
 Found = TypeVar("Found")
 
 _CONFIG_MODULE = "config"
 """Module name of the functions and classes that a config file defines."""
+_PROJECT = ("balanced_jax", "train")
+"""Packages whose dataclasses and linen modules a file in JSON may name."""
+_LIBRARY = "balanced_jax"
+"""The package whose functions a file in JSON may name: functions of arrays, without effects."""
 
 
 class ConfigFile(NamedTuple):
@@ -112,7 +121,7 @@ def to_json(value: Any, where: str = "config") -> Any:
         }
     if isinstance(value, FunctionType | type):
         return {"@function": _address(value, where)}
-    if dataclasses.is_dataclass(value):
+    if _is_buildable(type(value)):
         fields = {name: to_json(getattr(value, name), f"{where}.{name}") for name in _field_names(value)}
         return {"@type": _address(type(value), where), **fields}
     raise UserError(
@@ -124,9 +133,15 @@ def to_json(value: Any, where: str = "config") -> Any:
 def from_json(value: Any, config_file: AnyPath) -> Any:
     """Return the value that `to_json` turned into JSON.
 
+    Functions are named, never called; only frozen dataclasses and linen modules are built.
+
     Args:
         value: JSON values.
-        config_file: the config file, which is run if the values name an object that it defines.
+        config_file: the config file, which is run if the values name an object that this project lacks.
+
+    Raises:
+        UserError: an object is not of this project, and the config file neither defines nor imports it; or
+            it refuses its fields. The message names the address.
     """
     if isinstance(value, list):
         return tuple(from_json(item, config_file) for item in value)
@@ -136,11 +151,13 @@ def from_json(value: Any, config_file: AnyPath) -> Any:
         return _find(value["@function"], config_file)
     if "@partial" in value:
         function, args, keywords = (
-            from_json(value[key], config_file) for key in ("@partial", "args", "keywords")
+            from_json(value.get(key), config_file) for key in ("@partial", "args", "keywords")
         )
+        if not (callable(function) and isinstance(args, tuple) and isinstance(keywords, dict)):
+            raise UserError(f"{json.dumps(value)}: takes a function, a list `args` and an object `keywords`")
         return functools.partial(function, *args, **keywords)
     fields = {key: from_json(item, config_file) for key, item in value.items() if key != "@type"}
-    return _find(value["@type"], config_file)(**fields) if "@type" in value else fields
+    return _build(value["@type"], fields, config_file) if "@type" in value else fields
 
 
 def digest(config: Config) -> str:
@@ -186,10 +203,92 @@ def _address(thing: Any, where: str) -> str:
     return address
 
 
-def _find(address: str, config_file: AnyPath) -> Any:
-    module_name, name = address.split(":")
-    module = _run(config_file) if module_name == _CONFIG_MODULE else importlib.import_module(module_name)
-    return getattr(module, name)
+def _build(address: Any, fields: dict[str, Any], config_file: AnyPath) -> Any:
+    """Return an object of the class at an address."""
+    kind = _find(address, config_file)
+    if not _is_buildable(kind):
+        raise UserError(f"{address}: is no frozen dataclass and no linen module, so it is not called")
+    # The annotations of a user's own class may be wrong, and nobody notices.
+    if _is_ours(kind) and (misfit := find_misfit(kind, fields)):
+        raise UserError(f"{address}: {misfit}")
+    try:
+        return kind(**fields)
+    except Exception as error:  # of whatever kind a user's own class raises
+        raise UserError(f"{address}: {' '.join(str(error).split())}") from error
+
+
+def _is_buildable(kind: Any) -> bool:
+    """Whether reading a file may call this: a frozen dataclass or a linen module."""
+    return (
+        isinstance(kind, type)
+        and dataclasses.is_dataclass(kind)
+        and (issubclass(kind, nn.Module) or kind.__dataclass_params__.frozen)  # pyright: ignore[reportAttributeAccessIssue]
+    )
+
+
+def _find(address: Any, config_file: AnyPath) -> Any:
+    """Return the function or class at an address, from this project or from what the config file offers."""
+    module_name, _, name = address.partition(":") if isinstance(address, str) else ("", "", "")
+    if not all(part.isidentifier() for part in (*module_name.split("."), name)):
+        raise UserError(f"{json.dumps(address)}: is no address, such as balanced_jax.losses:dice_loss")
+    thing = None
+    if module_name.split(".")[0] in _PROJECT:
+        try:
+            thing = getattr(importlib.import_module(module_name), name)
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"{address}: this version of the project has no such object") from error
+        if _is_ours(thing):
+            return thing
+    thing = _offered(module_name, name, config_file)
+    if not isinstance(thing, FunctionType | type):
+        raise UserError(
+            f"{address}: is neither a function or dataclass of this project nor defined or imported "
+            f"by {config_file}, so it is not used; import what is your own there"
+        )
+    return thing
+
+
+def _is_ours(thing: Any) -> bool:
+    """Whether an object is a dataclass or linen module of this project, or a function of its library."""
+    if not isinstance(thing, FunctionType | type):
+        return False
+    package = thing.__module__.split(".")[0]
+    return package == _LIBRARY or (package in _PROJECT and _is_buildable(thing))
+
+
+def _offered(module_name: str, name: str, config_file: AnyPath) -> Any:
+    """Run a config file; return an object that it defines or imports, or None. No other module is imported.
+
+    These are, once the file has run: the values of its variables, the functions and classes of a module among
+    them, and all that its configs and comparisons are made of, which may come from modules behind those.
+    """
+    variables = {key: value for key, value in vars(_run(config_file)).items() if not key.startswith("__")}
+    if module_name == _CONFIG_MODULE:
+        return variables.get(name)
+    module = sys.modules.get(module_name)
+    thing = getattr(module, name, None)
+    if any(value is thing or value is module for value in variables.values()):
+        return thing
+    return (
+        thing if any(f"{module_name}:{name}" in _addresses(value) for value in variables.values()) else None
+    )
+
+
+def _addresses(value: Any) -> set[str]:
+    """Return the addresses of the functions and classes in a config, a dataclass or a dictionary of these."""
+    if not isinstance(value, dict) and not _is_buildable(type(value)):
+        return set()
+    try:
+        text = json.dumps(to_json(value))
+    except (UserError, TypeError):  # a dictionary with keys of another kind
+        return set()
+    found: set[str] = set()
+
+    def collect(pairs: list[tuple[str, Any]]) -> None:
+        found.update(item for key, item in pairs if key in ("@type", "@function"))
+
+    json.loads(text, object_pairs_hook=collect)
+    return found
 
 
 @functools.cache
@@ -201,6 +300,10 @@ def _run(path: AnyPath) -> ModuleType:
         exec(compile(path.read_bytes(), path, "exec"), vars(module))
     except UserError as error:  # of a dataclass that refuses its numbers
         raise UserError(f"{path}: {error}") from error
-    except Exception as error:
+    except FileNotFoundError as error:
+        if path.exists():  # another file, which the config file opens
+            raise UserError(f"{path}: {type(error).__name__}: {error}") from error
+        raise UserError(f"{path}: is missing, but defines or imports objects of the config") from error
+    except (Exception, SystemExit) as error:
         raise UserError(f"{path}: {type(error).__name__}: {error}") from error
     return module

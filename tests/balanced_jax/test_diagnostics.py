@@ -114,6 +114,7 @@ def test_the_loss_and_gradient_of_a_pixel_are_those_of_the_formula(row):
         assert_close(slope[i], np.abs(formulas.gradient(formula, z, valid / valid.sum())).sum(-1))
 
 
+@pytest.mark.slow
 @every_loss
 def test_jit_vmap_and_leading_axes_change_nothing(row):
     logits, labels = example()

@@ -124,6 +124,7 @@ def test_evaluation_keeps_no_map_beyond_its_image(run, prepared, monkeypatch):
     assert max(alive) <= 4
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_only_evaluated_again(run, prepared):
     before = (run / "metrics.jsonl").read_text(), (run / "evaluation.json").read_text()
     assert main(command(run, prepared)) == 0

@@ -1,5 +1,6 @@
 """The two kinds of commands: on a config file, and on a run directory."""
 
+import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,10 @@ class ConfigCommand(Command):
     @classmethod
     def parse(cls, name: str, arguments: list[str]) -> Self:
         """Read the config file that is the first argument, and the flags that follow."""
+        if arguments[:1] in (["-h"], ["--help"]):
+            print(f"usage: python -m train {name} {cls.usage}\n\n{inspect.getdoc(cls)}\n")
+            print(f"The flags depend on the config: python -m train {name} CONFIG --help lists them.")
+            raise SystemExit(0)
         if not arguments or arguments[0].startswith("-"):
             raise UserError(f"{name}: needs a config file first, such as configs/quickstart.py")
         return tyro.cli(

@@ -3,6 +3,7 @@
 import contextlib
 import shlex
 import statistics
+import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -85,7 +86,8 @@ class Compare(ConfigCommand):
     def default(cls, argument: str) -> Self:
         """Return the command without flags on a config file."""
         config_file = ConfigFile.parse(argument)
-        if "comparison" in config_file.variables() or config_file.name in config_file.named("comparison"):
+        defined = config_file.variables() if config_file.name is None else config_file.named("comparison")
+        if (config_file.name or "comparison") in defined:
             comparison = config_file.find("comparison", Comparison)
         else:
             comparison = Comparison(config_file.load())
@@ -128,7 +130,7 @@ class Compare(ConfigCommand):
             durations.append(time.monotonic() - start)
             record = self._write(comparison, out, collected, errors)
         console.print(comparison_table(record))
-        console.print(f"comparison: {out / 'comparison.html'}")
+        log.info("comparison: %s", out / "comparison.html")
         if errors:
             raise UserError(
                 f"{out}: {len(errors)} of {len(collected)} cells failed ({', '.join(errors)}); the same "
@@ -150,7 +152,7 @@ class Compare(ConfigCommand):
             base=self.config,
             objectives=_chosen("objectives", self.objectives, known_objectives) or comparison.objectives,
             models=_chosen("models", self.models, known_models) or comparison.models,
-            vary={**comparison.vary, **{path: tuple(map(parse_value, v)) for path, *v in self.vary}},
+            vary={**comparison.vary, **_varied(self.vary)},
             folds=self.folds or comparison.folds,
             seeds=self.seeds or comparison.seeds,
             reference=self.reference or comparison.reference,
@@ -192,7 +194,7 @@ class Compare(ConfigCommand):
                 directory.begin_or_resume(
                     run_dir, cell.config, self.config_file.path, experiment.facts, class_weights
                 )
-            print(shlex.join(["python", "-m", "train", "fit", str(run_dir), *flags]))
+            print(shlex.join([sys.executable, "-m", "train", "fit", str(run_dir), *flags]))
 
     def _train(self, cell: Cell, out: AnyPath) -> str | None:
         """Train and evaluate a cell unless another process does; return why it failed, in one line."""
@@ -262,6 +264,16 @@ class Compare(ConfigCommand):
         except UserError:
             return []
         return compared_pictures(rows, collected, data.parts[PART])
+
+
+def _varied(flags: Sequence[Sequence[str]]) -> dict[str, tuple[Any, ...]]:
+    """Return the values of each field that flags vary; a field that is given twice has all of them."""
+    varied: dict[str, tuple[Any, ...]] = {}
+    for path, *values in (flag or ("",) for flag in flags):
+        if not values:
+            raise UserError(f"--vary {path}: takes a field of the config and its values")
+        varied[path] = (*varied.get(path, ()), *map(parse_value, values))
+    return varied
 
 
 def _chosen(axis: str, names: Sequence[str], known: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,4 +24,4 @@ class Curves(ConfigCommand):
     def run(self) -> None:
         """Draw."""
         write_loss_curves(self.out, self.config_file.title, self.config.objective)
-        console.print(f"curves: {self.out}")
+        console.print(f"curves: {self.out}", soft_wrap=True)

@@ -16,17 +16,16 @@ from train.display.report.images import CostPicture, Picture
 from train.display.report.page import write_report
 from train.display.tables import evaluation_tables
 from train.inference.viewers import ClassifiedImage, Classifier, classifier, cost_viewer, threshold_chooser
-from train.inspection.muting import Muting
 from train.measures.breakdown import BreakdownCounts
 from train.measures.components import without_small
 from train.measures.decision import area_counts, best_minimum_areas
 from train.measures.figures import image_iou, stack
 from train.measures.ranking import image_level
-from train.measures.records import DecidedBreakdown, EpochRecord, Evaluation
+from train.measures.records import DecidedBreakdown, Evaluation
 from train.paths import AnyPath
 from train.run.checkpoints import Checkpoints, Choice
-from train.run.directory import check_data, read_run
-from train.run.files import read_record, read_rows, write_json
+from train.run.directory import check_data, read_epochs, read_muting, read_run
+from train.run.files import write_json
 from train.run.log import console
 from train.run.results import ImageCounts, pictured, remove_label_maps, write_image_counts, write_label_map
 from train.setup import set_up
@@ -76,8 +75,10 @@ def evaluate(
         checkpoint: "best" or "latest".
 
     Raises:
-        UserError: the run has no checkpoint yet.
+        UserError: the run has no checkpoint yet, or a file that the report needs is damaged.
     """
+    epochs = read_epochs(run_dir, data.classes)
+    muting = read_muting(run_dir, data.classes)
     checkpoints = Checkpoints(run_dir)
     step = checkpoints.step_of(checkpoint)
     state = experiment.restore(checkpoints, step)
@@ -127,9 +128,9 @@ def evaluate(
         run_dir / "report.html",
         title=run_dir.name,
         config=configfile.to_json(dataclasses.replace(experiment.config, model=experiment.model)),
-        epochs=read_rows(run_dir / "metrics.jsonl", EpochRecord),
+        epochs=epochs,
         evaluation=evaluation,
-        muting=read_record(run_dir / "muting.json", Muting),
+        muting=muting,
         pictures={
             heading: _pictures(classify, state, examples, group, ious) for heading, group in shown.items()
         },
@@ -141,7 +142,7 @@ def evaluate(
     )
     for table in evaluation_tables(evaluation):
         console.print(table)
-    console.print(f"report: {run_dir / 'report.html'}")
+    console.print(f"report: {run_dir / 'report.html'}", soft_wrap=True)
 
 
 def _best_areas(images: Iterable[ClassifiedImage], num_classes: int) -> list[int]:

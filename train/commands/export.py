@@ -78,7 +78,7 @@ class Export(RunCommand):
         step = checkpoints.step_of(self.checkpoint)
         experiment = Experiment(config, facts)
         network = probability_network(experiment, inference_state(experiment.restore(checkpoints, step)))
-        decided = read_decision(self.run_dir, step)
+        decided = read_decision(self.run_dir, step, facts.classes)
         about = _interface(experiment) | {
             "thresholds": decided and decided.thresholds,
             "minimum_areas": decided and decided.minimum_areas,

@@ -17,6 +17,7 @@ from train.data.prepare import Prepared
 from train.data.resize import resized_label
 from train.display.tables import muting_table
 from train.display.tensorboard import tensorboard
+from train.errors import UserError
 from train.inference.viewers import validator
 from train.inspection.muting import measure_muting, muting_warnings
 from train.parallel import Process, initialize_distributed, is_first_host, refuse_together
@@ -130,9 +131,13 @@ class Fit(ConfigCommand):
 
 
 def _report_muting(config: Config, data: Prepared, run_dir: AnyPath) -> None:
-    """Measure, once per run, how far the confusion mask mutes each class at the network's input size."""
+    """Measure, once per run, how far the confusion mask mutes each class at the network's input size.
+
+    A damaged file is replaced.
+    """
     file = run_dir / "muting.json"
-    if file.exists():
+    with contextlib.suppress(UserError):
+        directory.read_muting(run_dir, data.classes)
         return
     windows = {find_option(term, "window") for term in config.objective.values()} - {None}
     size = config.input.size

@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from train.commands.command import RunCommand
 from train.data.example import Size
+from train.data.files import find_files
 from train.data.formats.images import SUFFIXES, read_head, read_pixels
 from train.data.resize import padded
 from train.display.predictions import PredictionFiles, prediction_writer
@@ -123,8 +124,7 @@ def _name_images(paths: Sequence[Path]) -> dict[str, Path]:
     for path in paths:
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
-        inside = sorted(f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES)
-        files, root = (inside, path) if path.is_dir() else ([path], path.parent)
+        files, root = (find_files(path, SUFFIXES), path) if path.is_dir() else ([path], path.parent)
         if not files:
             raise UserError(f"{path}: holds no images ({', '.join(SUFFIXES)})")
         for file in files:
@@ -192,7 +192,7 @@ def _chosen_decision(run_dir: Any, step: int, checkpoint: Choice, classes: Seque
     Raises:
         UserError: another checkpoint was evaluated last, or none.
     """
-    decided = read_decision(run_dir, step)
+    decided = read_decision(run_dir, step, classes)
     if decided is None:
         raise UserError(
             f"{run_dir}: has no thresholds of this checkpoint; run python -m train evaluate {run_dir} "

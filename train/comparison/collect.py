@@ -1,24 +1,41 @@
 """From run directories to the record of a comparison."""
 
 import dataclasses
+import datetime
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from train import configfile
+from train import configfile, records
 from train.comparison.definition import Cell, Comparison, axes, row_levels, row_name
 from train.comparison.figures import BySeed, join_folds, row_figures
 from train.comparison.records import FOLD, OBJECTIVE, SEED, CellRecord, ComparisonRecord, Row
 from train.errors import UserError
 from train.measures.records import EpochRecord, Evaluation
 from train.paths import AnyPath
-from train.run.files import read_json, read_record, read_rows
+from train.run.directory import read_config_json, read_epochs, read_facts
+from train.run.files import read_record, reading
 from train.run.lock import is_locked
 from train.run.results import read_image_counts
 from train.training.early_stopping import monitored, stalled
 
 PART = "test"
 """Part of the data on which cells are evaluated."""
+
+
+@dataclass(frozen=True)
+class _Circumstances:
+    """What config.json says about a run besides its config and data."""
+
+    versions: dict[str, str]
+    started: str | None = None
+    commit: str | None = None
+    class_weights: dict[str, list[float]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.started is not None:
+            datetime.datetime.fromisoformat(self.started)
 
 
 class Collected(NamedTuple):
@@ -39,29 +56,33 @@ def read_cell(cell: Cell, run_dir: AnyPath) -> Collected:
     """Return what a cell's run has left in its directory; an open cell if there is no run.
 
     Raises:
-        UserError: the directory belongs to another config.
+        UserError: the directory belongs to another config, or a file in it is damaged.
     """
     if not (run_dir / "config.json").is_file():
         nothing = CellRecord(cell.name, cell.levels, "open", None, None, None, {}, None, None, {})
         return Collected(cell, run_dir, nothing)
-    head = read_json(run_dir / "config.json")
+    head = read_config_json(run_dir)
     if changed := configfile.differences(head["config"], configfile.to_json(cell.config)):
         raise UserError(
             f"{run_dir}: belongs to another config ({'; '.join(changed)}); give another --out, or remove it"
         )
-    epochs = read_rows(run_dir / "metrics.jsonl", EpochRecord)
+    with reading(run_dir / "config.json"):
+        names = {each.name for each in dataclasses.fields(_Circumstances)}
+        known = {name: value for name, value in head.items() if name in names}
+        circumstances = records.from_json(known, _Circumstances)
+    epochs = read_epochs(run_dir, read_facts(run_dir).classes)
     evaluation = _final_evaluation(cell, run_dir, epochs)
     record = CellRecord(
         name=cell.name,
         levels=cell.levels,
         state="done" if evaluation is not None else "running" if is_locked(run_dir) else "open",
         error=None,
-        started=head.get("started"),
-        commit=head.get("commit"),
-        versions=head["versions"],
+        started=circumstances.started,
+        commit=circumstances.commit,
+        versions=circumstances.versions,
         seconds=sum(epoch.seconds for epoch in epochs) if epochs else None,
         iou=None if evaluation is None else evaluation.headline,
-        class_weights=head.get("class_weights", {}),
+        class_weights=circumstances.class_weights,
     )
     return Collected(cell, run_dir, record)
 

@@ -104,12 +104,13 @@ def cells(comparison: Comparison) -> list[Cell]:
 
 def row_name(levels: Mapping[str, str], axes: Mapping[str, Any]) -> str:
     """Return the name of a cell's row: the levels on the axes that have several, without fold and seed."""
-    shown = [
-        level if axis in (OBJECTIVE, MODEL) else f"{axis} {level}"
-        for axis, level in row_levels(levels).items()
-        if len(axes[axis]) > 1
-    ]
+    shown = [level_text(axis, level) for axis, level in row_levels(levels).items() if len(axes[axis]) > 1]
     return ", ".join(shown) or levels.get(OBJECTIVE, "base")
+
+
+def level_text(axis: str, level: str) -> str:
+    """Return a level with the name of its axis, unless its own name is enough."""
+    return level if axis in (OBJECTIVE, MODEL) else f"{axis} {level}"
 
 
 def row_levels(levels: Mapping[str, str]) -> dict[str, str]:
@@ -122,7 +123,8 @@ def _varied(vary: Mapping[str, Sequence[Any] | Mapping[str, Settings]]) -> dict[
     counts = Counter(short.values())
     varied: dict[str, dict[str, Settings]] = {}
     for path, levels in vary.items():
-        axis = short[path] if counts[short[path]] == 1 else path
+        reserved = short[path] in (OBJECTIVE, MODEL, FOLD, SEED)
+        axis = short[path] if counts[short[path]] == 1 and not reserved else path
         if axis in (OBJECTIVE, MODEL, FOLD, SEED):
             raise UserError(f"vary: {path} has an axis of its own; give --{axis}s")
         if isinstance(levels, Mapping):

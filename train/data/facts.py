@@ -16,3 +16,13 @@ class DataFacts:
     """Training images that show a defect."""
     fingerprint: str
     """Digest of the content of the data."""
+
+    def __post_init__(self):
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes: is {', '.join(self.classes)}, takes two or more different names")
+        if self.channels < 1:
+            raise ValueError(f"channels: is {self.channels}, takes at least 1")
+        if not 0 <= self.defective_images <= self.training_images:
+            raise ValueError(
+                f"defective_images: is {self.defective_images} of {self.training_images} training images"
+            )

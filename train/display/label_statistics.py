@@ -45,6 +45,8 @@ def draw_statistics(statistics: LabelStatistics) -> Figure:
     _draw_widths(widths, classes, colors)
     for axes in (ratios, widths):
         axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+        for label in axes.get_yticklabels():
+            label.set_parse_math(False)  # a name may hold dollar signs
     _draw_masks(masks, weightings, colors)
     return canvas
 

@@ -11,7 +11,6 @@ when its line is in images.csv; interruptions leave finished images as they are.
 """
 
 import contextlib
-import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from train.csv_files import csv_writer
+from train.display.columns import class_columns
 from train.display.pictures import overlay
 from train.errors import ANOTHER_OUT, writing
 from train.measures.components import components
@@ -85,7 +86,8 @@ def prediction_writer(out: Path, class_names: Sequence[str], files: PredictionFi
         with writing(f"{out}", ANOTHER_OUT):
             out.mkdir(parents=True, exist_ok=True)
             table = _json_lines if files.json else _csv_table
-            add_image = tables.enter_context(table(out / "images", [*_IMAGE_COLUMNS, *class_names[1:]]))
+            columns = [*_IMAGE_COLUMNS, *class_columns(class_names[1:], _IMAGE_COLUMNS)]
+            add_image = tables.enter_context(table(out / "images", columns))
             add_component = None
             if files.components:
                 add_component = tables.enter_context(table(out / "components", _COMPONENT_COLUMNS))
@@ -99,7 +101,7 @@ def _csv_table(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequenc
     with path.with_suffix(".csv").open(
         "w", buffering=1, encoding="utf-8", errors="surrogateescape", newline=""
     ) as file:
-        add = csv.writer(file, lineterminator="\n").writerow
+        add = csv_writer(file)
         add(columns)
         yield add
 

@@ -1,6 +1,5 @@
 """Leaks: photographs that stand in two parts of a data set, so that a test measures memorization."""
 
-import csv
 import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import combinations
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from train.csv_files import csv_writer
 from train.data.example import PARTS
 from train.data.pixels import channels_to_display
 from train.data.prepare import Part, Prepared, Record
@@ -74,9 +74,9 @@ def describe_leaks(leaks: Sequence[Leak], data: Prepared) -> list[str]:
 def write_table(leaks: Sequence[Leak], path: Path) -> None:
     """Write all pairs to a CSV file."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(Leak._fields)
-        table.writerows(leaks)
+        write = csv_writer(file)
+        for row in (Leak._fields, *leaks):
+            write(row)
 
 
 def _records(data: Prepared, part: str) -> Iterator[Record]:

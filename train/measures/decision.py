@@ -12,10 +12,11 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from balanced_jax.masks import valid_mask
 from balanced_jax.metrics import ConfusionCounts, iou
 from train.measures.components import components
+from train.measures.records import LARGEST_MINIMUM_AREA
 
 CANDIDATES = 1 / (1 + np.exp(-np.linspace(-5, 5, 41)))
 """Candidate thresholds: .0067 to .9933, evenly spaced in log odds."""
-_AREAS = 2 ** np.arange(13)
+_AREAS = 2 ** np.arange(LARGEST_MINIMUM_AREA.bit_length())
 """Candidate minimum areas in pixels: 1, which keeps all components, to 4096."""
 
 

@@ -5,6 +5,9 @@ A figure is None where no image contributes to it. Dictionaries are keyed by cla
 
 from dataclasses import dataclass
 
+LARGEST_MINIMUM_AREA = 4096
+"""Largest minimum area that an evaluation chooses, in pixels."""
+
 Interval = tuple[float, float]
 """Lower and upper end of a 95 % interval."""
 
@@ -100,6 +103,18 @@ class DecidedBreakdown(Breakdown):
     """Probability above which a pixel may be of the defect class."""
     minimum_areas: dict[str, int]
     """Pixels below which a connected component of the defect class becomes background."""
+
+    def __post_init__(self):
+        defects = list(self.classes)[1:]
+        for name, chosen in (("thresholds", self.thresholds), ("minimum_areas", self.minimum_areas)):
+            if set(chosen) != set(defects):
+                raise ValueError(f"{name}: is of {', '.join(chosen)}, takes {', '.join(defects)}")
+        for name, threshold in self.thresholds.items():
+            if not 0 < threshold < 1:
+                raise ValueError(f"thresholds.{name}: is {threshold}, takes a number between 0 and 1")
+        for name, area in self.minimum_areas.items():
+            if not 1 <= area <= LARGEST_MINIMUM_AREA:
+                raise ValueError(f"minimum_areas.{name}: is {area}, takes 1 to {LARGEST_MINIMUM_AREA}")
 
 
 @dataclass(frozen=True)

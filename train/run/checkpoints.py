@@ -1,18 +1,32 @@
-"""The latest and the best state of a run, stored by orbax."""
+"""The latest and the best state of a run, stored by orbax.
 
+orbax stores no checksums of arrays: many single bits of a checkpoint can change without an error. So a digest
+of the state lies in the metadata of each checkpoint, beside a copy of the figure that the best is chosen by.
+"""
+
+import contextlib
 import errno
+import hashlib
+import json
+import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from train.errors import MAKE_ROOM, UserError, writing
 from train.paths import AnyPath, absolute
 
+_logger = logging.getLogger(__name__)
+
+_COPY_OR_ANEW = "bring it back from a copy, or train anew with another --run-dir"
+_DELETED = "deleted"
+"""Folder where checkpoints wait for deletion, so that what a kill leaves half deleted is no checkpoint."""
 _OVERHEAD = 2**13
 """Bytes that an array takes on the disk besides its values; half of that was measured."""
 
@@ -24,22 +38,32 @@ class Checkpoints:
     """The checkpoints of one run. A write that is cut off leaves the earlier checkpoints whole."""
 
     def __init__(self, run_dir: AnyPath):
+        """Open the checkpoints of a run.
+
+        Raises:
+            UserError: a checkpoint has lost the figure that the best is chosen by, or is damaged.
+        """
         self._run_dir = run_dir
+        directory = absolute(run_dir / "checkpoints")
+        _check_figures(directory)
         keep = checkpoint_managers.AnyPreservationPolicy(
             [
                 checkpoint_managers.LatestN(1),
                 checkpoint_managers.BestN(get_metric_fn=_monitored, n=1),
             ]
         )
-        self._manager = ocp.CheckpointManager(
-            absolute(run_dir / "checkpoints"),
-            options=ocp.CheckpointManagerOptions(
-                preservation_policy=keep,
-                best_fn=_monitored,
-                # The next training step reuses the memory of the state, so the state must be on disk before.
-                enable_async_checkpointing=False,
-            ),
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=keep,
+            best_fn=_monitored,
+            # The next training step reuses the memory of the state, so the state must be on disk before.
+            enable_async_checkpointing=False,
+            todelete_subdir=None if "://" in os.fspath(directory) else _DELETED,
         )
+        try:
+            self._manager = ocp.CheckpointManager(directory, options=options)
+        except (ValueError, LookupError, TypeError) as error:  # orbax before 0.12, over damaged metadata
+            raise UserError(f"{directory}: is damaged ({_first_words(error)}); {_COPY_OR_ANEW}") from error
+        self._empty_deleted()
 
     def save(self, step: int, state: Any, monitored: float | None, partial_epoch: Sequence[Any] = ()) -> None:
         """Store a state as the latest, and as the best if no earlier figure is larger.
@@ -55,18 +79,21 @@ class Checkpoints:
             UserError: the disk is full; the earlier checkpoints are whole.
         """
         state = jax.device_get(state)
+        figure = -1.0 if monitored is None else monitored
+        custom = {"partial_epoch": list(partial_epoch), "monitored": figure}
         with writing(f"{self._manager.directory}", MAKE_ROOM):
             _check_room(self._manager.directory, state)
             self._manager.save(
                 step,
                 args=ocp.args.StandardSave(state),
-                metrics={"monitored": -1.0 if monitored is None else monitored},
-                custom_metadata={"partial_epoch": list(partial_epoch)},
+                metrics={"monitored": figure},
+                custom_metadata={**custom, "digest": _digest(state, custom)},
             )
+        self._empty_deleted()
 
     def partial_epoch(self, step: int) -> list[Any]:
         """Return the losses of an unfinished epoch that were stored with the state of a step."""
-        return self._manager.metadata(step).custom_metadata["partial_epoch"]
+        return self._metadata(step)["partial_epoch"]
 
     def latest(self) -> int | None:
         """Return the step of the latest state."""
@@ -76,8 +103,13 @@ class Checkpoints:
         """Return the step of the best or the latest state.
 
         Raises:
-            UserError: there is none yet.
+            UserError: there is none yet, or the figures that the best is chosen by are damaged.
         """
+        if checkpoint == "best":
+            for step in self._manager.all_steps():
+                stored, figure = self._metadata(step), self._manager.metrics(step)
+                if figure is None or stored.get("monitored", figure["monitored"]) != figure["monitored"]:
+                    raise _lost_figure(self._manager.directory / str(step))
         step = self._manager.best_step() if checkpoint == "best" else self._manager.latest_step()
         if step is None:
             raise UserError(
@@ -91,9 +123,104 @@ class Checkpoints:
         Args:
             step: of a stored state.
             like: a state of the same structure, shapes and dtypes, or their `jax.ShapeDtypeStruct`s.
+
+        Raises:
+            UserError: the checkpoint is damaged; the message offers another one that is whole.
         """
+        try:
+            return self._read(step, like)
+        except _DamagedError as error:
+            folder = self._manager.directory / str(step)
+            raise UserError(f"{folder}: is damaged ({error}); {self._remedy(step, like)}") from error
+
+    def _read(self, step: int, like: Any) -> Any:
+        """Return the state of a step; raise _DamagedError if it is not what was stored."""
         template = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
-        return self._manager.restore(step, args=ocp.args.StandardRestore(template))
+        metadata = dict(self._metadata(step))
+        try:
+            state = self._manager.restore(step, args=ocp.args.StandardRestore(template))
+        except Exception as error:  # orbax and tensorstore raise exceptions of many kinds over damaged files
+            raise _DamagedError(_first_words(error)) from error
+        stored = metadata.pop("digest", None)
+        if stored is None and "monitored" not in metadata:
+            folder = self._manager.directory / str(step)
+            _logger.warning("note: %s: is of an earlier version, without a digest; not checked", folder)
+        elif stored != _digest(state, metadata):
+            raise _DamagedError("its content has changed since it was written")
+        return state
+
+    def _metadata(self, step: int) -> dict[str, Any]:
+        """Return what was stored beside the state of a step; raise UserError if it cannot be read."""
+        folder = self._manager.directory / str(step)
+        try:
+            # `CheckpointManager.metadata` logs warnings on arrays before they are restored.
+            metadata = json.loads((folder / "_CHECKPOINT_METADATA").read_text())["custom_metadata"]
+            if not isinstance(metadata["partial_epoch"], list):
+                raise TypeError
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise UserError(f"{folder}: is damaged (_CHECKPOINT_METADATA); {_remove(folder)}") from error
+        return metadata
+
+    def _remedy(self, step: int, like: Any) -> str:
+        """Say which other checkpoint is whole."""
+        for other in sorted(set(self._manager.all_steps()) - {step}, reverse=True):
+            with contextlib.suppress(_DamagedError, UserError):
+                self._read(other, like)
+                return f"remove this folder, and the checkpoint of step {other}, which is whole, is taken"
+        return _COPY_OR_ANEW
+
+    def _empty_deleted(self) -> None:
+        """Remove what waits for its deletion, and what a kill has left of it.
+
+        The folder itself stays, because another process may be about to move a checkpoint there.
+        """
+        with contextlib.suppress(OSError):
+            for checkpoint in (self._manager.directory / _DELETED).iterdir():
+                shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+class _DamagedError(Exception):
+    """A checkpoint is not what was stored; the message says why."""
+
+
+def _digest(state: Any, metadata: Mapping[str, Any]) -> str:
+    """Return a digest of the arrays of a state, and of what is stored beside them."""
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for leaf in map(np.asarray, jax.tree.leaves(state)):
+        digest.update(f"{leaf.dtype} {leaf.shape}".encode())
+        digest.update(np.ascontiguousarray(leaf).view(np.uint8).data if leaf.ndim else leaf.tobytes())
+    return digest.hexdigest()
+
+
+def _check_figures(directory: AnyPath) -> None:
+    """Refuse checkpoints without the figure that the best is chosen by, or another would be the best."""
+    for folder in sorted(directory.iterdir()) if directory.is_dir() else ():
+        if folder.name.isdigit():
+            try:
+                figure = json.loads((folder / "metrics" / "metrics").read_text())["monitored"]
+            except (OSError, ValueError, LookupError, TypeError):
+                figure = None
+            if not isinstance(figure, int | float) and folder.exists():  # else just now deleted by a run
+                raise _lost_figure(folder)
+
+
+def _lost_figure(folder: AnyPath) -> UserError:
+    return UserError(
+        f"{folder}: has lost the figure that the best checkpoint is chosen by (metrics/metrics); "
+        f"{_remove(folder)}"
+    )
+
+
+def _remove(folder: AnyPath) -> str:
+    """Say which checkpoints are left without a folder."""
+    others = [f.name for f in folder.parent.iterdir() if f.name.isdigit() and f.name != folder.name]
+    if not others:
+        return _COPY_OR_ANEW
+    return f"bring it back from a copy, or remove this folder, and go on from step {max(others, key=int)}"
+
+
+def _first_words(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__
 
 
 def _check_room(directory: os.PathLike, state: Any) -> None:

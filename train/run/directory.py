@@ -21,7 +21,7 @@ import datetime
 import importlib.metadata
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ from train import configfile, records
 from train.config import Config
 from train.data.facts import DataFacts
 from train.errors import UserError, writing
-from train.measures.records import DecidedBreakdown, Evaluation
+from train.inspection.muting import Muting
+from train.measures.records import DecidedBreakdown, EpochRecord, Evaluation
 from train.parallel import is_first_host
 from train.paths import AnyPath
-from train.run.files import read_json, read_record, write_json, write_text
+from train.run.files import damaged, read_json, read_record, read_rows, reading, write_json, write_text
 from train.run.lock import locked
 
 FORMAT = 2
@@ -95,8 +96,8 @@ def begin_or_resume(
         Notes on differences that do not prevent resuming: other versions, another text with equal fields.
 
     Raises:
-        UserError: the directory belongs to another config, to data of another fingerprint, or has another
-            format.
+        UserError: the directory belongs to another config, to data of another fingerprint, has another
+            format, or has lost its config.json.
     """
     new = {
         "format": FORMAT,
@@ -106,18 +107,23 @@ def begin_or_resume(
         "versions": _versions(),
     }
     if not is_run(run_dir):
+        if _has_checkpoint(run_dir):
+            raise damaged(run_dir / "config.json", "is missing, but there are checkpoints")
         write_text(run_dir / "config.py", config_file.read_text(encoding="utf-8"))
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         write_json(run_dir / "config.json", {**new, "commit": _commit(), "started": started})
         return []
-    old = _read_config_json(run_dir)
+    old = read_config_json(run_dir)
     if changed := configfile.differences(old["config"], new["config"]):
         raise UserError(
             f"{run_dir}: belongs to another config ({'; '.join(changed)}); give another --run-dir"
         )
     check_data(run_dir, facts)
     notes = configfile.differences(old["versions"], new["versions"])
-    if (run_dir / "config.py").read_bytes() != config_file.read_bytes():
+    copy = run_dir / "config.py"
+    if not (copy.is_file() and config_file.is_file()):
+        notes.append(f"{copy}: is missing; its fields are in config.json")
+    elif copy.read_bytes() != config_file.read_bytes():
         notes.append(f"{config_file}: its text has changed, its fields have not")
     return notes
 
@@ -128,7 +134,7 @@ def check_data(run_dir: AnyPath, facts: DataFacts) -> None:
     Raises:
         UserError: names the differences.
     """
-    _, recorded = read_run(run_dir)
+    recorded = read_facts(run_dir)
     if changed := configfile.differences(records.to_json(recorded), records.to_json(facts)):
         raise UserError(
             f"{run_dir}: its data has changed since ({'; '.join(changed)}); bring the old data back, or "
@@ -144,37 +150,116 @@ def is_run(run_dir: AnyPath) -> bool:
 def read_run(run_dir: AnyPath) -> tuple[Config, DataFacts]:
     """Return the config of a run and the facts about its data.
 
+    The config.py of the run is code. It is executed where the config names an object that is not of this
+    project.
+
     Raises:
-        UserError: this is no run directory, or one of another format.
+        UserError: this is no run directory, one of another format, or its config.json is damaged or names
+            what may not be named.
     """
-    content = _read_config_json(run_dir)
-    facts = records.from_json(content["data"], DataFacts)
-    return configfile.from_json(content["config"], run_dir / "config.py"), facts
+    content = read_config_json(run_dir)
+    try:
+        config = configfile.from_json(content["config"], run_dir / "config.py")
+    except UserError as error:
+        raise UserError(f"{run_dir / 'config.json'}: {error}") from error
+    if not isinstance(config, Config):
+        raise damaged(run_dir / "config.json", f"has a {type(config).__name__} in place of its config")
+    return config, read_facts(run_dir)
 
 
-def read_decision(run_dir: AnyPath, step: int) -> DecidedBreakdown | None:
-    """Return the decision of the last evaluation; None unless it was of the checkpoint of this step."""
+def read_epochs(run_dir: AnyPath, classes: Sequence[str]) -> list[EpochRecord]:
+    """Return the records of the finished epochs; none where there is no metrics.jsonl.
+
+    Raises:
+        UserError: metrics.jsonl is damaged, lacks an epoch before the last, or is of another run.
+    """
+    file = run_dir / "metrics.jsonl"
+    epochs = read_rows(file, EpochRecord)
+    for number, row in enumerate(epochs, 1):
+        if row.epoch != number:
+            raise damaged(file, f"has epoch {row.epoch} in place of epoch {number}")
+        if row.terms.keys() != epochs[0].terms.keys():
+            raise damaged(file, f"has other terms in epoch {number}")
+        _check_classes(file, row.validation.classes, classes)
+    return epochs
+
+
+def read_muting(run_dir: AnyPath, classes: Sequence[str]) -> Muting:
+    """Return how far the confusion mask mutes each class.
+
+    Raises:
+        UserError: muting.json is missing, damaged, or of other classes.
+    """
+    file = run_dir / "muting.json"
+    muting = read_record(file, Muting)
+    _check_classes(file, muting.classes, classes)
+    return muting
+
+
+def read_decision(run_dir: AnyPath, step: int, classes: Sequence[str]) -> DecidedBreakdown | None:
+    """Return the decision of the last evaluation; None unless it was of the checkpoint of this step.
+
+    Raises:
+        UserError: evaluation.json is damaged, or not of these classes.
+    """
     file = run_dir / "evaluation.json"
     if not file.exists():
         return None
     evaluation = read_record(file, Evaluation)
-    return evaluation.decided if evaluation.step == step else None
+    if evaluation.step != step:
+        return None
+    _check_classes(file, evaluation.decided.classes, classes)
+    return evaluation.decided
 
 
-def _read_config_json(run_dir: AnyPath) -> dict[str, Any]:
+def read_config_json(run_dir: AnyPath) -> dict[str, Any]:
+    """Return the JSON values of a run's config.json; `config`, `data` and `versions` are objects.
+
+    Raises:
+        UserError: this is no run directory, one of another format, or its config.json is damaged.
+    """
     if not is_run(run_dir):
         raise UserError(
             f"{run_dir}: not a run directory (no config.json); `fit` makes one and prints its path"
         )
     content = read_json(run_dir / "config.json")
+    if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
+        raise damaged(run_dir / "config.json", "has no object `config`")
     number = content.get("format", 1)
+    if type(number) is not int or not 1 <= number < 1000:
+        raise damaged(run_dir / "config.json", f"has the format {number!r:.40}, which is no such number")
     if number != FORMAT:
         age = "an earlier" if number < FORMAT else "a later"
         raise UserError(
             f"{run_dir}: was written by {age} version (format {number}, this version reads {FORMAT}); use "
             "that version, or train anew with another --run-dir"
         )
+    for key in ("data", "versions"):
+        if not isinstance(content.get(key), dict):
+            raise damaged(run_dir / "config.json", f"has no object `{key}`")
     return content
+
+
+def _check_classes(file: AnyPath, found: Iterable[str], classes: Sequence[str]) -> None:
+    names, expected = list(found), list(classes)
+    if names != expected:
+        raise damaged(file, f"is of the classes {', '.join(names)}, the run of {', '.join(expected)}")
+
+
+def read_facts(run_dir: AnyPath) -> DataFacts:
+    """Return the facts about a run's data.
+
+    Raises:
+        UserError: as `read_config_json`.
+    """
+    content = read_config_json(run_dir)
+    with reading(run_dir / "config.json", "data: "):
+        return records.from_json(content["data"], DataFacts)
+
+
+def _has_checkpoint(run_dir: AnyPath) -> bool:
+    folder = run_dir / "checkpoints"
+    return folder.is_dir() and any(path.name.isdigit() for path in folder.iterdir())
 
 
 def _versions() -> dict[str, str]:

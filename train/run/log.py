@@ -15,7 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from train.errors import UserError
 from train.paths import AnyPath
 
-console = Console()
+
+def plain_console(**options: Any) -> Console:
+    """Return a console that prints texts as they are: names of files and classes may look like markup."""
+    return Console(markup=False, emoji=False, **options)
+
+
+console = plain_console()
 """The console that all commands print on; `quiet` silences it."""
 
 log = logging.getLogger("train")
@@ -83,10 +89,10 @@ def quiet(*, log_lines: bool) -> Iterator[None]:
 def progress_line() -> Progress:
     """Return a progress line of a training run: steps done, a note, time remaining."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         TimeRemainingColumn(),
         console=console,
         transient=True,
@@ -106,7 +112,7 @@ class LogFile(logging.Handler):
         super().__init__()
         self.setFormatter(_with_time)
         self._path = path
-        self._text = path.read_text(encoding="utf-8") if path.exists() else ""
+        self._text = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write all of the file anew: in a bucket nothing can be appended to."""

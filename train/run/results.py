@@ -4,8 +4,8 @@ image_counts.csv  confusion counts of each image and class, under both decision 
 label_maps/       predictions on a few images, the same images in every run on the data
 """
 
-import csv
 import io
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,11 +13,12 @@ import numpy as np
 from PIL import Image
 
 from balanced_jax.metrics import ConfusionCounts
+from train.csv_files import csv_writer, read_csv
 from train.data.pixels import png_bytes
 from train.errors import MAKE_ROOM, writing
 from train.parallel import is_first_host
 from train.paths import AnyPath
-from train.run.files import write_text
+from train.run.files import read_text, reading, write_text
 
 LABEL_MAPS = 6
 """Number of images whose label maps are kept."""
@@ -48,20 +49,37 @@ class ImageCounts:
 def write_image_counts(run_dir: AnyPath, counts: ImageCounts) -> None:
     """Write image_counts.csv, a line for each image and class."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    write = csv_writer(file)
+    write(_COLUMNS)
     numbers = np.stack([*counts.most_probable, *counts.decided], -1).tolist()
     for image, group, rows in zip(counts.images, counts.groups, numbers, strict=True):
-        writer.writerows([image, group, name, *row] for name, row in zip(counts.classes, rows, strict=True))
+        for name, row in zip(counts.classes, rows, strict=True):
+            write([image, group, name, *row])
     write_text(run_dir / "image_counts.csv", file.getvalue())
 
 
 def read_image_counts(run_dir: AnyPath) -> ImageCounts:
-    """Return the counts that image_counts.csv holds."""
-    text = (run_dir / "image_counts.csv").read_text(encoding="utf-8")
-    _, *rows = csv.reader(io.StringIO(text, newline=""))
-    classes = tuple(dict.fromkeys(row[2] for row in rows))
-    numbers = np.array([row[3:] for row in rows], np.int64).reshape(-1, len(classes), 2, len(_COUNTS))
+    """Return the counts that image_counts.csv holds.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    file = run_dir / "image_counts.csv"
+    text = read_text(file)
+    with reading(file):
+        header, *rows = read_csv(text)
+        if tuple(header) != _COLUMNS or not rows:
+            raise ValueError("has other columns, or no rows")
+        if not text.endswith("\n"):
+            raise ValueError("is cut off")
+        classes = tuple(dict.fromkeys(row[2] for row in rows))
+        numbers = np.array([row[3:] for row in rows], np.int64).reshape(-1, len(classes), 2, len(_COUNTS))
+        if numbers.min() < 0:
+            raise ValueError("has negative counts")
+        for start in range(0, len(rows), len(classes)):
+            (image, group, _, *_), *others = rows[start : start + len(classes)]
+            if [row[:3] for row in others] != [[image, group, name] for name in classes[1:]]:
+                raise ValueError(f"lacks a row of the image {image}")
     first = rows[:: len(classes)]
     most_probable, decided = (ConfusionCounts(*np.moveaxis(numbers[..., k, :], -1, 0)) for k in range(2))
     images, groups = (tuple(row[column] for row in first) for column in range(2))
@@ -97,11 +115,22 @@ def write_label_map(run_dir: AnyPath, position: int, classes: np.ndarray) -> Non
 
 
 def read_label_maps(run_dir: AnyPath) -> dict[int, np.ndarray]:
-    """Return the label maps of a run, uint8 [h, w], by the position of their image in the part."""
+    """Return the label maps of a run, uint8 [h, w], by the position of their image in the part.
+
+    Raises:
+        UserError: a file is damaged.
+    """
     maps = {}
     for path in sorted((run_dir / "label_maps").glob("*.png")):
-        with Image.open(io.BytesIO(path.read_bytes())) as image:
-            maps[int(path.stem)] = np.asarray(image)
+        with reading(path):
+            try:
+                with Image.open(io.BytesIO(path.read_bytes()), formats=["PNG"]) as image:
+                    classes = np.asarray(image)
+            except (SyntaxError, Image.DecompressionBombError, OSError, zlib.error) as error:
+                raise ValueError(f"cannot be read ({error})") from error
+            if classes.ndim != 2 or classes.dtype != np.uint8:
+                raise ValueError("is no map of class ids")
+            maps[int(path.stem)] = classes
     return maps
 
 

@@ -17,7 +17,8 @@ from train.measures.records import EpochRecord, Figures, LossShares
 from train.parallel import map_training, replicate, shard
 from train.paths import AnyPath
 from train.run.checkpoints import Checkpoints
-from train.run.files import read_rows, write_rows
+from train.run.directory import read_epochs
+from train.run.files import damaged, write_rows
 from train.run.log import log, progress_line
 from train.training.early_stopping import monitored, stalled
 from train.training.experiment import Experiment
@@ -50,9 +51,29 @@ def load_progress(experiment: Experiment, run_dir: AnyPath) -> Progress:
     if step is None:
         return Progress(first_state(experiment, run_dir), 0, [], [])
     log.info("going on after step %d of %d", step, experiment.steps)
-    # A line past the checkpoint is from an epoch whose state was not stored.
-    epochs = [row for row in read_rows(run_dir / "metrics.jsonl", EpochRecord) if row.step <= step]
+    epochs = _finished_epochs(experiment, run_dir, step)
     return Progress(experiment.restore(checkpoints, step), step, epochs, checkpoints.partial_epoch(step))
+
+
+def _finished_epochs(experiment: Experiment, run_dir: AnyPath, step: int) -> list[EpochRecord]:
+    """Return the records of the epochs before a checkpoint.
+
+    A line past the checkpoint is from an epoch whose state was not stored.
+
+    Raises:
+        UserError: a line is missing, or is of another run.
+    """
+    file = run_dir / "metrics.jsonl"
+    epochs = [row for row in read_epochs(run_dir, experiment.facts.classes) if row.step <= step]
+    expected = step // experiment.steps_per_epoch
+    if len(epochs) != expected:
+        raise damaged(
+            file, f"has {len(epochs)} of the {expected} epochs before the checkpoint of step {step}"
+        )
+    for number, row in enumerate(epochs, 1):
+        if row.step != number * experiment.steps_per_epoch:
+            raise damaged(file, f"has step {row.step} in epoch {number}")
+    return epochs
 
 
 def train(
@@ -137,6 +158,9 @@ def train(
             log.info(_describe_epoch(row, config.epochs))
             if on_epoch is not None:
                 on_epoch(row, state)
+        if interrupted(done):
+            stopped = f"stopped after step {done} of {experiment.steps}"
+            raise Interrupted(f"{stopped}; the same command goes on from there")
 
 
 def _training_batches(

@@ -240,6 +240,7 @@ def test_sums_over_uniform_images_do_not_drift(shape):
     assert_close(jax.jit(dice_loss)(logits, labels), formulas.dice_loss(logits.astype(float), labels))
 
 
+@pytest.mark.slow
 def test_labels_and_weights_may_be_the_same_on_all_shards():
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(8, 5, 6, 3)).astype(np.float32), rng.integers(0, 3, (1, 5, 6))

@@ -335,6 +335,15 @@ def test_colors_and_gray_are_brought_to_the_channels_of_the_run(run, tmp_path):
     np.testing.assert_array_equal(array(tmp_path / "rgb/rgb.png"), array(tmp_path / "l/l.png"))
 
 
+def test_a_folder_is_searched_as_for_training(run, folder, tmp_path):
+    for name in ("._one.png", ".ipynb_checkpoints/one.png", "slide.png/four.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes((folder / "one.png").read_bytes())
+    (folder / "link").symlink_to((folder / "deep").rename(tmp_path / "elsewhere"))
+    written = rows(predicted(run, folder, tmp_path / "out") / "images.csv")
+    assert [row["image"] for row in written] == ["link/two", "one", "slide.png/four", "three"]
+
+
 def test_what_the_user_can_mend_is_one_line_and_exit_code_2(run, folder, tmp_path, capsys):
     out = ["--out", tmp_path / "out"]
     assert "tile: is 64 64, takes at least 160 a side" in refused(

@@ -5,15 +5,15 @@ import io
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
 
 from tests.train.records import label_statistics
 from train.display.label_statistics import draw_statistics, statistics_tables
+from train.run.log import plain_console
 
 
 def printed(statistics) -> str:
     """The text of the tables, with single spaces and plain dashes."""
-    console = Console(width=120, record=True)
+    console = plain_console(width=120, record=True)
     for table in statistics_tables(statistics):
         console.print(table)
     return " ".join(console.export_text().replace("\N{EN DASH}", "-").replace("│", " ").split())

@@ -2,16 +2,15 @@
 
 import dataclasses
 
-from rich.console import Console
-
 from tests.train.records import CLASSES, evaluation, muting
 from train.display.tables import evaluation_tables, muting_table
 from train.measures.records import IoUIntervals
+from train.run.log import plain_console
 
 
 def printed(*tables) -> list[str]:
     """The lines of tables on a screen of eighty columns, with single spaces and plain dashes."""
-    console = Console(width=80, record=True)
+    console = plain_console(width=80, record=True)
     for table in tables:
         assert console.measure(table).minimum <= 80
         console.print(table)

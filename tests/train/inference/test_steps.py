@@ -127,6 +127,7 @@ def test_validation_counts_as_evaluation_does_and_measures_the_shares_of_the_obj
     np.testing.assert_allclose(on_devices(cost_step, **of_objective), loss(logits, labels), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_thresholds_are_counted_at_the_images_own_size():
     given = evaluation_batch()
     state = initial_state(MODEL, optax.sgd(1.0), (1, 16, 16, 1), seed=0)

@@ -41,6 +41,7 @@ def measured(objective, logits, labels, progress) -> LossShares:
     return loss_shares(sums, CLASSES, objective, progress)
 
 
+@pytest.mark.slow
 def test_a_missed_crack_has_most_of_the_loss():
     result = measured(RAREST_FIRST, *one_crack(), 1.0)
     assert result.thresholds == LossThresholds("balanced", 0.3, 0.7)

@@ -1,5 +1,7 @@
 """Checkpoints: the latest and the best, and nothing else."""
 
+import json
+import random
 import shutil
 
 import jax
@@ -9,6 +11,7 @@ import pytest
 
 from train.errors import UserError
 from train.run.checkpoints import Checkpoints
+from train.run.log import log
 
 
 def state(value: float):
@@ -47,3 +50,107 @@ def test_a_full_disk_leaves_the_earlier_states_whole(tmp_path, monkeypatch):
 def test_a_run_without_checkpoint_is_named(tmp_path):
     with pytest.raises(UserError, match="no checkpoint yet"):
         Checkpoints(tmp_path).step_of("best")
+
+
+def arrays() -> dict:
+    return {"params": {"w": jax.random.normal(jax.random.key(0), (40, 50))}, "step": jnp.int32(2)}
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Checkpoints of step 1, the best, and step 2, the latest."""
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, arrays(), 0.5)
+    checkpoints.save(2, arrays(), 0.25, [{"a": 0.125}])
+    return tmp_path
+
+
+def restored(run_dir, step=2):
+    """The state of a step as bytes, with its other values; or the message of its refusal."""
+    try:
+        checkpoints = Checkpoints(run_dir)
+        steps = checkpoints.step_of("best"), checkpoints.step_of("latest")
+        tree = checkpoints.restore(step, like=jax.eval_shape(arrays))
+        return (
+            [np.asarray(x).tobytes() for x in jax.tree.leaves(tree)],
+            checkpoints.partial_epoch(step),
+            steps,
+        )
+    except UserError as error:
+        return str(error)
+
+
+# tensorstore calls back into an event loop that orbax has closed after an error.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_no_flipped_bit_changes_a_state_in_silence(two):
+    whole = restored(two)
+    assert not isinstance(whole, str)
+    files = sorted(path for path in (two / "checkpoints" / "2").rglob("*") if path.is_file())
+    chance, refused = random.Random(0), 0
+    for _ in range(60):
+        file = chance.choice([file for file in files if file.stat().st_size])
+        content = file.read_bytes()
+        changed = bytearray(content)
+        changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+        file.write_bytes(changed)
+        result = restored(two)
+        if result != whole:
+            assert isinstance(result, str), file
+            assert result.startswith(str(two / "checkpoints"))
+            assert "\n" not in result
+            refused += 1
+        file.write_bytes(content)
+    assert refused >= 10  # the other bits are of no meaning to orbax
+    assert restored(two) == whole
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_damaged_checkpoint_is_refused_and_the_whole_one_offered(two):
+    latest = two / "checkpoints" / "2"
+    metadata = latest / "_CHECKPOINT_METADATA"
+    content = json.loads(metadata.read_text())
+    content["custom_metadata"]["partial_epoch"] = []
+    metadata.write_text(json.dumps(content))
+    message = restored(two)
+    assert message == (
+        f"{latest}: is damaged (its content has changed since it was written); remove this folder, and the "
+        "checkpoint of step 1, which is whole, is taken"
+    )
+    shutil.rmtree(latest)
+    assert restored(two, 1)[2] == (1, 1)
+    for path in (two / "checkpoints" / "1").rglob("*"):
+        if path.is_file() and "metrics" not in path.parts:
+            path.write_bytes(b"")
+    assert "is damaged" in restored(two, 1)
+    assert "bring it back from a copy, or train anew" in restored(two, 1)
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"monitored": null}', '{"monitored": 0.125}'])
+def test_a_lost_figure_does_not_make_another_checkpoint_the_best(two, content):
+    file = two / "checkpoints" / "1" / "metrics" / "metrics"
+    file.unlink()
+    if content is not None:
+        file.write_text(content)
+    message = restored(two, 1)
+    assert (
+        f"{two / 'checkpoints' / '1'}: has lost the figure that the best checkpoint is chosen by" in message
+    )
+    assert "remove this folder, and go on from step 2" in message
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read_with_a_note(two, caplog):
+    metadata = two / "checkpoints" / "2" / "_CHECKPOINT_METADATA"
+    content = json.loads(metadata.read_text())
+    del content["custom_metadata"]["digest"], content["custom_metadata"]["monitored"]
+    metadata.write_text(json.dumps(content))
+    log.addHandler(caplog.handler)
+    assert restored(two)[2] == (1, 2)
+    log.removeHandler(caplog.handler)
+    assert "without a digest" in caplog.text
+
+
+def test_what_a_kill_leaves_of_a_deleted_checkpoint_is_removed(two):
+    left = two / "checkpoints" / "deleted" / "3"
+    left.mkdir(parents=True)
+    assert restored(two)[2] == (1, 2)
+    assert not list(left.parent.iterdir())

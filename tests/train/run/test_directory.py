@@ -12,7 +12,7 @@ import pytest
 from balanced_jax.losses import softmax_cross_entropy
 from balanced_jax.masks import fixed_class_weights
 from balanced_jax.models import UNet
-from tests.train.records import evaluation
+from tests.train.records import CLASSES, evaluation
 from train.config import Config, ImageRatio, Term
 from train.data.facts import DataFacts
 from train.data.sets import Generated
@@ -140,8 +140,8 @@ def test_a_path_that_cannot_be_made_is_named(tmp_path):
 
 
 def test_a_decision_is_read_from_an_evaluation_of_the_same_checkpoint(tmp_path):
-    assert directory.read_decision(tmp_path, 6) is None
+    assert directory.read_decision(tmp_path, 6, CLASSES) is None
     written = dataclasses.replace(evaluation(), step=6)
     write_json(tmp_path / "evaluation.json", written)
-    assert directory.read_decision(tmp_path, 6) == written.decided
-    assert directory.read_decision(tmp_path, 8) is None
+    assert directory.read_decision(tmp_path, 6, CLASSES) == written.decided
+    assert directory.read_decision(tmp_path, 8, CLASSES) is None

@@ -6,10 +6,11 @@ import sys
 import pytest
 
 import train.__main__
-from tests.train.records import evaluation
+from tests.train.records import CLASSES, evaluation, label_statistics, muting
 from train.commands.command import Command
-from train.display.tables import evaluation_tables
-from train.run.log import console, log
+from train.display.label_statistics import draw_statistics, statistics_tables
+from train.display.tables import evaluation_tables, muting_table
+from train.run.log import console, log, progress_line
 
 
 class _Show(Command):
@@ -41,3 +42,32 @@ def test_characters_that_an_encoding_lacks_are_replaced(encoding, name, monkeypa
     assert f"(95 % 0.41{dash}0.59, 7 groups)" in printed
     assert rf"{minus}0.5 {name}.png cut\udcff.png" in printed
     assert f"note: {name}.png" in printed
+
+
+NAMES = ("[bold]", "[pit]", "[/x]", ":smile:", "$\\frac$")
+"""Names that rich or matplotlib would take for markup."""
+
+
+class _ShowNames(_Show):
+    """Print tables of classes, and paths, whose names look like markup."""
+
+    def run(self) -> None:
+        classes = (*NAMES, "absent")
+        console.print(*evaluation_tables(evaluation(classes)), muting_table(muting(classes)))
+        console.print(*statistics_tables(label_statistics(classes)))
+        for name in NAMES:
+            console.print(f"report: {name}/" + "a" * 100, soft_wrap=True)
+            log.info("note: %s", name)
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(monkeypatch, capsys):
+    monkeypatch.setattr(train.__main__, "COMMANDS", {"show": _ShowNames})
+    assert train.__main__.main(["show"]) == 0
+    printed = capsys.readouterr().out
+    for name in NAMES:
+        assert printed.count(name) > len(evaluation_tables(evaluation(CLASSES)))
+        assert f"report: {name}/{'a' * 100}\n" in printed
+        assert f"note: {name}" in printed
+    draw_statistics(label_statistics((*NAMES, "absent"))).savefig(io.BytesIO())
+    with progress_line() as line:
+        line.add_task("[/x]", note="[/x]")

@@ -19,8 +19,8 @@ from train.run.results import (
 def image_counts() -> ImageCounts:
     values = np.arange(2 * 3 * 3 * 2).reshape(2, 3, 3, 2)
     return ImageCounts(
-        images=("a,b", 'line "one"', "c"),
-        groups=("g", "g", "ü"),
+        images=("a,b", 'line "one"', "=1+1"),
+        groups=("g", "-g", "ü"),
         classes=("background", "pit, deep"),
         most_probable=ConfusionCounts(*values[0].transpose(1, 0, 2)),
         decided=ConfusionCounts(*values[1].transpose(1, 0, 2)),
@@ -38,6 +38,7 @@ def test_counts_are_read_as_they_were_written(tmp_path):
     lines = (tmp_path / "image_counts.csv").read_text().splitlines()
     assert len(lines) == 1 + 3 * 2
     assert lines[1] == '"a,b",g,background,0,2,4,18,20,22'
+    assert lines[5].startswith("'=1+1,ü,background,")
 
 
 def test_label_maps_are_read_as_they_were_written(tmp_path):

@@ -113,6 +113,7 @@ def test_what_is_dropped_depends_neither_on_the_devices_nor_on_the_parts():
     chex.assert_trees_all_close(one, in_parts, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_auxiliary_scores_are_judged_by_the_objective_and_weigh_less():
     # The scores as a network's own, under the same changes of the images.
     class Alone(Scored):

@@ -12,6 +12,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from train.data.example import DEFAULT_DECODING, Decoding, Size
+from train.data.files import read_bytes
+from train.data.formats.checksums import check_sums
 from train.data.formats.deep_images import read_layout, read_samples
 from train.data.pixels import is_jpeg, png_bytes
 from train.errors import UserError
@@ -30,30 +32,33 @@ _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 """Last bytes of complete files."""
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 """TIFF's tag for the photometric interpretation, and one of its values."""
+_SAMPLE_FORMAT, _SIGNED = 339, (2,)
+"""TIFF's tag for the kind of numbers, and one of its values."""
+_LOSSY = ("jpeg", "tiff_jpeg", "webp", "tiff_sgilog", "tiff_sgilog24")
+"""Compressions of a TIFF that change values, by Pillow's names."""
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return the content of a file.
+def open_image(path: Path, *, exact: bool = False) -> Image.Image:
+    """Return an image decoded in full, in the mode of its file, rotated by its EXIF orientation.
 
-    Raises:
-        UserError: the file is missing, may not be read, or is something else, such as a folder.
-    """
-    try:
-        if path.exists() and not path.is_file():  # reading a named pipe would never end
-            raise UserError(f"{path}: is no file; remove it")
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); mend it or remove it") from error
-
-
-def open_image(path: Path) -> Image.Image:
-    """Return an image decoded in full, in the mode of its file.
+    Args:
+        path: of the file.
+        exact: whether the values are used as they are, so that files whose compression changes them, such as
+            JPEG, are refused.
 
     Raises:
         UserError: the file cannot be read, is no image, is damaged, has more pixels than Pillow accepts,
             holds several images, or is of a kind that Pillow reads wrongly.
     """
-    return _decoded(path, read_bytes(path))
+    encoded = _read_checked(path)
+    image = _decoded(path, encoded)
+    if exact and (is_jpeg(encoded) or image.info.get("compression") in _LOSSY):
+        raise UserError(
+            f"{path}: is compressed by JPEG or the like, which changes values; save it as PNG, or if it is "
+            "black and white pass --data.threshold 127"
+        )
+    with _refuse_damage(path, encoded):
+        return ImageOps.exif_transpose(image)
 
 
 def read_image(path: Path, decoding: Decoding = DEFAULT_DECODING) -> tuple[np.ndarray, bytes]:
@@ -79,7 +84,7 @@ def read_image(path: Path, decoding: Decoding = DEFAULT_DECODING) -> tuple[np.nd
 
 def read_pixels(path: Path, decoding: Decoding = DEFAULT_DECODING) -> tuple[np.ndarray, bytes | None]:
     """Return the pixels of `read_image`, and the content of the file if it is a file of these pixels."""
-    encoded = read_bytes(path)
+    encoded = _read_checked(path)
     unchanged, channels = None, decoding.channels
     values = _read_channels(path, encoded, channels)
     if values is None:
@@ -144,6 +149,14 @@ def describe_mode(mode: str) -> str:
     )
 
 
+def _read_checked(path: Path) -> bytes:
+    """Return the content of an image file whose checksums, if it has any, are right."""
+    encoded = read_bytes(path)
+    with _refuse_damage(path, encoded):
+        check_sums(encoded)
+    return encoded
+
+
 def _decoded(path: Path, encoded: bytes) -> Image.Image:
     """Decode the content of a file in full; refuses what `open_image` refuses."""
     with _refuse_damage(path, encoded):
@@ -153,6 +166,11 @@ def _decoded(path: Path, encoded: bytes) -> Image.Image:
     if several:
         raise UserError(f"{path}: holds several images; save each as a file of its own")
     _check_kind(path, image, encoded)
+    if image.mode == "L" and getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT) == _SIGNED:
+        # Pillow shows -1 as 255.
+        signed = Image.fromarray(np.asarray(image).view(np.int8).astype(np.int32))
+        signed.info = image.info
+        return signed
     return image
 
 

@@ -22,13 +22,14 @@ def read_ids(path: Path, classes: Sequence[str], void: int | None) -> np.ndarray
     """Read a label image whose values are class ids: gray levels, or the indices of a palette.
 
     Raises:
-        UserError: a value is neither a class id nor `void`, or the label image is in color.
+        UserError: a value is neither a class id nor `void`, or the label image is in color or was compressed
+            with loss.
     """
-    image = open_image(path)
+    image = open_image(path, exact=True)
     indexed = image.mode in ("1", "P") or image.mode.startswith("I")
     values = np.asarray(image) if indexed else _gray_levels(image, path)
     label = np.where(values == void, VOID, values)
-    unknown = (values != void) & (values >= len(classes))
+    unknown = (values != void) & ((values < 0) | (values >= len(classes)))
     if unknown.any():
         value = values[unknown].flat[0]
         raise UserError(
@@ -39,25 +40,35 @@ def read_ids(path: Path, classes: Sequence[str], void: int | None) -> np.ndarray
     return label.astype(np.uint8)
 
 
-def read_threshold(path: Path, threshold: int) -> np.ndarray:
+def read_threshold(path: Path, threshold: int, *, refuse_ids: bool = False) -> np.ndarray:
     """Read a black and white label image: 1 where it is brighter than a gray level of 0 to 255.
 
     Colors of a palette are looked up first, because white may have any index.
 
+    Args:
+        path: of the file.
+        threshold: the gray level.
+        refuse_ids: whether a label image of nothing but 0 and 1, both black, is refused: it holds class ids.
+
     Raises:
-        UserError: the label image is in color or has 16 bits.
+        UserError: the label image is in color, has 16 bits, or holds class ids.
     """
-    image = open_image(path)
-    return (_gray_levels(image, path) > threshold).astype(np.uint8)
+    levels = _gray_levels(open_image(path), path)
+    if refuse_ids and threshold > 0 and levels.max() == 1:
+        raise UserError(
+            f"{path}: holds 0 and 1 alone, both black by --data.threshold {threshold}; save it as 0 and 255, "
+            "or if all label images hold class ids leave --data.threshold out"
+        )
+    return (levels > threshold).astype(np.uint8)
 
 
 def read_colors(path: Path, colors: Sequence[tuple[int, int, int]], void: int | None) -> np.ndarray:
     """Read a label image with one color per class, by class id; the color of index `void` is no class.
 
     Raises:
-        UserError: a color is not in the table.
+        UserError: a color is not in the table, or the label image was compressed with loss.
     """
-    image = open_image(path)
+    image = open_image(path, exact=True)
     codes = _shown_colors(image, path).astype(np.int32) @ _RGB_CODE
     table = np.array(colors) @ _RGB_CODE
     order = np.argsort(table)

@@ -1,6 +1,7 @@
 """Labels drawn as shapes: a LabelMe file per image, or one COCO file for all images.
 
-A pixel belongs to a shape that contains its center; where shapes overlap, the later one is on top.
+A pixel belongs to a shape that contains its center. A shape that contains no center, such as a scratch
+thinner than a pixel, marks the pixels that it touches. Where shapes overlap, the later one is on top.
 """
 
 import functools
@@ -10,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.path import Path as Outline
 
-from train.data.formats.images import read_bytes
+from train.data.files import nfc, read_bytes
+from train.data.formats.outlines import marked_pixels
 from train.errors import UserError
 
 _MAX_PIXELS = 2**28
@@ -32,24 +33,46 @@ def read_labelme(path: Path, classes: Sequence[str]) -> np.ndarray:
     with _refuse_unreadable(path, "LabelMe"):
         label = _empty(content["imageHeight"], content["imageWidth"])
         shapes = [
-            (
-                shape["label"],
-                shape.get("shape_type", "polygon"),
-                _points(shape["points"]),
-            )
+            (shape["label"], _outline(path, shape.get("shape_type", "polygon"), _points(shape["points"])))
             for shape in content["shapes"]
         ]
-        for name, kind, points in shapes:
-            if kind == "rectangle" and len(points) == 2:
-                (left, top), (right, bottom) = points
-                points = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-            elif kind == "circle" and len(points) == 2:
-                radius = float(np.hypot(*(points[1] - points[0])))
-                points = points[0] + radius * _circle()
-            elif kind != "polygon":
-                raise UserError(f"{path}: holds a {kind}; draw polygons, rectangles or circles")
-            label[_inside(points, label.shape)] = _class_id(path, name, classes)
+        for name, outline in shapes:
+            label[marked_pixels(outline, label.shape)] = _class_id(path, name, classes)
     return label
+
+
+def _outline(path: Path, kind: Any, points: np.ndarray) -> np.ndarray:
+    """Return the vertices (x, y) of a shape of LabelMe.
+
+    Raises:
+        UserError: the shape is of another kind, of none, or has another number of points than its kind.
+    """
+    match kind, len(points):
+        case "polygon", number if number > 0:
+            return points
+        case "rectangle", 4:
+            return points
+        case "rectangle", 2:
+            (left, top), (right, bottom) = points
+            return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+        case "circle", 2:
+            return points[0] + float(np.hypot(*(points[1] - points[0]))) * _circle()
+        case None, _:
+            raise UserError(
+                f"{path}: holds a shape whose shape_type is null; write polygon, rectangle or circle there"
+            )
+        case "polygon" | "rectangle" | "circle", number:
+            raise UserError(f"{path}: holds a {kind} of {number} points; draw it again")
+    raise UserError(f"{path}: holds a {kind}; draw polygons, rectangles or circles")
+
+
+class _Annotation(NamedTuple):
+    """A shape in a COCO file."""
+
+    text: str
+    """Names the annotation in messages."""
+    class_name: str
+    segmentation: Any
 
 
 class Coco:
@@ -59,23 +82,27 @@ class Coco:
         """Read the whole file.
 
         Raises:
-            UserError: the file is not of COCO, or has an image twice.
+            UserError: the file is not of COCO, has an id or an image twice, or an annotation without an image
+                or a shape.
         """
         self.path = path
         content = _read(path)
         with _refuse_unreadable(path, "COCO"):
-            names = {category["id"]: category["name"] for category in content["categories"]}
-            self._sizes = {
-                image["file_name"]: (image["height"], image["width"], image["id"])
-                for image in content["images"]
-            }
-            number = len(content["images"])
-            self._shapes: dict[Any, list[tuple[str, Any]]] = defaultdict(list)
-            for annotation in content["annotations"]:
-                shape = names[annotation["category_id"]], annotation["segmentation"]
-                self._shapes[annotation["image_id"]].append(shape)
-        if len(self._sizes) < number:
-            raise UserError(f"{path}: has a file name twice in its images; keep one")
+            names: dict[Any, str] = {}
+            for category in content["categories"]:
+                name, key = category["name"], category["id"]
+                self._check_id("category", key, names.setdefault(key, name), name)
+            self._sizes: dict[str, tuple[Any, Any, Any]] = {}
+            files: dict[Any, str] = {}
+            for image in content["images"]:
+                name, key = nfc(image["file_name"]), image["id"]
+                if name in self._sizes:
+                    raise UserError(f"{path}: has a file name twice in its images; keep one")
+                self._check_id("image", key, files.setdefault(key, name), name)
+                self._sizes[name] = image["height"], image["width"], key
+            self._shapes: dict[Any, list[_Annotation]] = defaultdict(list)
+            for k, annotation in enumerate(content["annotations"], 1):
+                self._add(f"annotation {annotation.get('id', f'number {k}')}", annotation, files, names)
 
     def label(self, file_name: str, classes: Sequence[str]) -> np.ndarray:
         """Return the label of an image, uint8 [h, w]; all background without annotations.
@@ -83,19 +110,62 @@ class Coco:
         Raises:
             UserError: the image is not in the file, a class is unknown, or a shape cannot be read.
         """
-        if file_name not in self._sizes:
+        if nfc(file_name) not in self._sizes:
             raise UserError(f"{self.path}: has no image {file_name}; add it, or remove the file")
-        height, width, key = self._sizes[file_name]
+        height, width, key = self._sizes[nfc(file_name)]
         with _refuse_unreadable(self.path, "COCO"):
             label = _empty(height, width)
-            for name, segmentation in self._shapes[key]:
-                k = _class_id(self.path, name, classes)
-                if isinstance(segmentation, Mapping):
-                    label[_decode_runs(segmentation["counts"], label.shape)] = k
+            for annotation in self._shapes[key]:
+                k = _class_id(self.path, annotation.class_name, classes)
+                if isinstance(annotation.segmentation, Mapping):
+                    label[self._decode(annotation, label.shape)] = k
                 else:
-                    for polygon in segmentation:
-                        label[_inside(_points(polygon), label.shape)] = k
+                    for polygon in annotation.segmentation:
+                        label[marked_pixels(_points(polygon), label.shape)] = k
         return label
+
+    def _check_id(self, kind: str, key: Any, first: str, name: str) -> None:
+        """Refuse an id that the file has for two names."""
+        if first != name:
+            raise UserError(
+                f"{self.path}: has {kind} id {key!r} twice, for {first} and {name}; give each its own id"
+            )
+
+    def _add(
+        self, text: str, annotation: Any, files: Mapping[Any, str], class_names: Mapping[Any, str]
+    ) -> None:
+        """Add an annotation to the shapes of its image.
+
+        Raises:
+            UserError: its image is not in the file, or it has no shape: some converters write a box alone.
+        """
+        name, image = class_names[annotation["category_id"]], annotation["image_id"]
+        segmentation = annotation.get("segmentation")
+        if image not in files:
+            raise UserError(
+                f"{self.path}: {text} is of image id {image!r}, which no image has; mend or remove it"
+            )
+        if not segmentation or (isinstance(segmentation, list) and not any(segmentation)):
+            raise UserError(f"{self.path}: {text} has no segmentation; draw its outline, or remove it")
+        self._shapes[image].append(_Annotation(text, name, segmentation))
+
+    def _decode(self, annotation: _Annotation, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the pixels of an annotation in run lengths, bool [h, w].
+
+        Raises:
+            UserError: it is of another size than its image, or holds no pixel.
+        """
+        height, width = shape
+        size = annotation.segmentation.get("size", [height, width])
+        if size != [height, width]:
+            raise UserError(
+                f"{self.path}: {annotation.text} is of size {size} but its image of {[height, width]}, "
+                "height first; export it again"
+            )
+        pixels = _decode_runs(annotation.segmentation["counts"], shape)
+        if not pixels.any():
+            raise UserError(f"{self.path}: {annotation.text} holds no pixel; draw its outline, or remove it")
+        return pixels
 
 
 @contextmanager
@@ -136,21 +206,6 @@ def _points(values: Any) -> np.ndarray:
     if not np.isfinite(points).all():
         raise ValueError("a point that is not finite")
     return points
-
-
-def _inside(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the pixels whose center lies in a polygon of points (x, y), bool [h, w]; (0, 0) is a corner."""
-    inside = np.zeros(shape, bool)
-    if len(points) < 3:
-        return inside
-    low = np.clip(np.floor(points.min(0)), 0, shape[::-1]).astype(int)
-    high = np.clip(np.ceil(points.max(0)), 0, shape[::-1]).astype(int)
-    if (high <= low).any():
-        return inside
-    x, y = np.meshgrid(np.arange(low[0], high[0]) + 0.5, np.arange(low[1], high[1]) + 0.5)
-    contained = Outline(points, closed=False).contains_points(np.column_stack([x.ravel(), y.ravel()]))
-    inside[low[1] : high[1], low[0] : high[0]] = contained.reshape(x.shape)
-    return inside
 
 
 @functools.cache

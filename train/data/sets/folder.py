@@ -4,12 +4,10 @@ import csv
 import dataclasses
 import functools
 import io
-import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -17,14 +15,14 @@ import tensorflow_datasets as tfds
 from train.data.builder import Items, SegmentationBuilder, read_example, short_digest
 from train.data.data_set import DataSet
 from train.data.example import VOID, Decoding, Example
-from train.data.formats.images import SUFFIXES, read_bytes
+from train.data.files import file_state, nfc, read_bytes
 from train.data.formats.label_images import read_colors, read_ids, read_threshold
 from train.data.formats.polygons import Coco, read_labelme
+from train.data.sets.pairs import Pair, is_coco, pair_files
 from train.data.sets.split import Traits, draw, label_traits
 from train.errors import UserError
 from train.run.log import progress
 
-_LABEL_SUFFIXES = (*SUFFIXES, ".json")  # of LabelMe
 _PART_FOLDERS = {
     "train": "train",
     "training": "train",
@@ -100,18 +98,10 @@ class Folder(DataSet):
         return Decoding(self.levels, self.channels)
 
 
-class _Pair(NamedTuple):
-    """An image, its label image (or the COCO file), and their common name."""
-
-    name: str
-    image: Path
-    label_image: Path
-
-
 class FolderBuilder(SegmentationBuilder):
     """Writes the images of a folder, to a directory that changes with the options and with any file."""
 
-    VERSION = tfds.core.Version("1.3.0")
+    VERSION = tfds.core.Version("1.4.0")
     name = "folder"
 
     def __init__(self, data: Folder, *, data_dir: Path):
@@ -120,11 +110,11 @@ class FolderBuilder(SegmentationBuilder):
         if data.masks is None and not data.mask_suffix:
             raise UserError("data.masks: no folder given; pass --data.masks DIR, or --data.mask-suffix TEXT")
         self.data = data
-        self.pairs = _pair_files(data)
+        self.pairs = pair_files(Path(data.images), data.masks, data.mask_suffix)
         files = [path for pair in self.pairs for path in pair[1:]]
         if data.groups is not None:
             files.append(Path(data.groups))
-        state = [[*_file_state(path), str(path.resolve())] for path in files]
+        state = [[*file_state(path), str(path.resolve())] for path in files]
         super().__init__(data.classes, data_dir=data_dir / short_digest([dataclasses.asdict(data), state]))
 
     def items(self) -> Items:
@@ -141,16 +131,38 @@ class FolderBuilder(SegmentationBuilder):
                 f"{self.pairs[0].label_image.parent}: no label image shows a defect; if they are black and "
                 "white, pass --data.threshold 127"
             )
+        if self.data.void == VOID and not self.data.colors:
+            _check_white({pair.label_image: traits[pair.name].classes for pair in self.pairs})
         parts = _divide(self.data, traits)
         return {
             part: [(pair, groups[pair.name]) for pair in self.pairs if pair.name in names]
             for part, names in parts.items()
         }
 
-    def example(self, item: tuple[_Pair, str]) -> Example:
+    def example(self, item: tuple[Pair, str]) -> Example:
         pair, group = item
         label = _read_label(self.data, pair)
         return read_example(pair.name, pair.image, pair.label_image, label, group, self.data.decoding)
+
+
+def _check_white(label_images: Mapping[Path, frozenset[int]]) -> None:
+    """Refuse label images of 0 and 255 among label images of class ids: their white would be read as void.
+
+    Where a label image shows a class beside void, 255 is taken for void in all of them.
+
+    Args:
+        label_images: the classes in each, with void.
+
+    Raises:
+        UserError: names a label image of each kind.
+    """
+    white = [path for path, classes in label_images.items() if classes == {0, VOID}]
+    others = [path for path, classes in label_images.items() if classes - {0, VOID}]
+    if white and others and not any(VOID in label_images[path] for path in others):
+        raise UserError(
+            f"{white[0]}: holds 0 and {VOID} like a black and white label image, but {others[0]} holds class "
+            f"ids; save all alike, or if {VOID} is void save it as another value and pass that as --data.void"
+        )
 
 
 def _parse_color(text: str) -> tuple[int, int, int]:
@@ -166,122 +178,25 @@ def _parse_color(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _read_label(data: Folder, pair: _Pair) -> np.ndarray:
+def _read_label(data: Folder, pair: Pair) -> np.ndarray:
     """Return the label of an image, read as the options say, uint8 [h, w], 255 for void."""
     path = pair.label_image
-    if _is_coco(data):
+    if is_coco(data.masks):
         name = pair.image.relative_to(data.images).as_posix()
-        return read_coco(path, *_file_state(path)).label(name, data.classes)
+        return read_coco(path, *file_state(path)).label(name, data.classes)
     if path.suffix.lower() == ".json":
         return read_labelme(path, data.classes)
     if data.threshold is not None:
-        return read_threshold(path, data.threshold)
+        return read_threshold(path, data.threshold, refuse_ids=True)
     if data.colors:
         return read_colors(path, [_parse_color(text) for text in data.colors], void=len(data.classes))
     return read_ids(path, data.classes, data.void)
-
-
-def _is_coco(data: Folder) -> bool:
-    """Return whether the labels are in a COCO file."""
-    return data.masks is not None and data.masks.lower().endswith(".json")
 
 
 @functools.lru_cache(maxsize=1)
 def read_coco(path: Path, *state: int) -> Coco:
     """Return a COCO file, read again only when its state changes."""
     return Coco(path)
-
-
-def _pair_files(data: Folder) -> list[_Pair]:
-    """Return the images with their label images, sorted by name.
-
-    Raises:
-        UserError: a folder is missing or without images, or an image or label image has no partner or a twin.
-    """
-    root = Path(data.images)
-    label_root = root if data.masks is None else Path(data.masks)
-    suffix = data.mask_suffix
-    if _is_coco(data):
-        images = _by_name(root, _image_files(root), "")
-        label_images = dict.fromkeys(images, label_root)
-    elif root.resolve() == label_root.resolve():
-        files = list(_image_files(root, _LABEL_SUFFIXES))
-        images = _by_name(root, [path for path in files if not _is_label_image(path, suffix)], "")
-        label_images = _by_name(root, [path for path in files if _is_label_image(path, suffix)], suffix)
-    else:
-        label_files = _image_files(label_root, _LABEL_SUFFIXES, excluded=root)
-        images = _by_name(root, _image_files(root, excluded=label_root), "")
-        label_images = _by_name(label_root, label_files, suffix)
-    if not images:
-        raise UserError(f"{root}: holds no images ({', '.join(SUFFIXES)}); check --data.images")
-    if unpaired := sorted(images.keys() - label_images.keys()):
-        raise UserError(
-            f"{images[unpaired[0]]}: has no label image {unpaired[0]}{suffix} in {label_root} "
-            f"({len(unpaired)} of {len(images)} images have none); add it (all background for a clean image) "
-            "or remove the image"
-        )
-    if unpaired := sorted(label_images.keys() - images.keys()):
-        raise UserError(
-            f"{label_images[unpaired[0]]}: has no image {unpaired[0]} in {root} ({len(unpaired)} of "
-            f"{len(label_images)} label images have none); add it or remove the label image"
-        )
-    return [_Pair(name, images[name], label_images[name]) for name in sorted(images)]
-
-
-def _image_files(
-    root: Path, suffixes: tuple[str, ...] = SUFFIXES, excluded: Path | None = None
-) -> Iterator[Path]:
-    """Iterate over the files with some suffixes under a folder, except hidden ones and an excluded folder.
-
-    Raises:
-        UserError: the folder, or a folder in it, is missing or may not be read.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise UserError(f"{error.filename}: cannot be read ({error.strerror}); check the path") from error
-
-    excluded = excluded and excluded.resolve()
-    for folder, folders, files in os.walk(root, onerror=refuse):
-        path = Path(folder)
-        skipped = {name for name in folders if name[0] == "." or (path / name).resolve() == excluded}
-        folders[:] = sorted(set(folders) - skipped)
-        yield from (path / file for file in files if file.lower().endswith(suffixes) and file[0] != ".")
-
-
-def _is_label_image(path: Path, suffix: str) -> bool:
-    """Return whether a file that lies among images is named as a label image."""
-    return (path.name if "." in suffix else path.stem).endswith(suffix)
-
-
-def _by_name(root: Path, files: Iterable[Path], suffix: str) -> dict[str, Path]:
-    """Return files by their path below a folder, without extension and suffix.
-
-    Raises:
-        UserError: two files have equal names, or a name is not printable.
-    """
-    named: dict[str, Path] = {}
-    for path in files:
-        stem = path.name.removesuffix(suffix) if "." in suffix else path.stem.removesuffix(suffix)
-        name = (path.parent / stem).relative_to(root).as_posix()
-        if name in named:
-            raise UserError(f"{path}: has the same name as {named[name].name}; keep one or rename it")
-        if not name.isprintable():
-            raise UserError(f"{name!r}: is not a name that can be printed; rename the file in {path.parent}")
-        named[name] = path
-    return named
-
-
-def _file_state(path: Path) -> tuple[int, int]:
-    """Return size and modification time, which change when a file is edited.
-
-    Raises:
-        UserError: the file cannot be found, for instance behind a broken link.
-    """
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); restore or remove it") from error
-    return status.st_size, status.st_mtime_ns
 
 
 def _read_groups(path: Path, names: Iterable[str]) -> dict[str, str]:
@@ -295,19 +210,20 @@ def _read_groups(path: Path, names: Iterable[str]) -> dict[str, str]:
         reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
         if not {"name", "group"} <= set(reader.fieldnames or ()):
             raise UserError(f"{path}: needs a first line with the columns name and group")
-        rows = [(row["name"], row["group"]) for row in reader]
+        rows = [(nfc(row["name"] or ""), row["group"]) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read ({error}); check --data.groups") from error
     groups = dict(rows)
     if len(groups) < len(rows):
         duplicate = next(name for name, count in Counter(name for name, _ in rows).items() if count > 1)
         raise UserError(f"{path}: has {duplicate} twice; an image is of one group")
-    if missing := [name for name in names if not groups.get(name)]:
+    named = {name: groups.get(nfc(name)) for name in names}
+    if missing := [name for name, group in named.items() if not group]:
         raise UserError(
             f"{path}: has no group for {missing[0]} ({len(missing)} images have none); names are as in "
             "--data.images, without extension"
         )
-    return groups
+    return {name: group for name, group in named.items() if group}
 
 
 def _divide(data: Folder, images: Mapping[str, Traits]) -> dict[str, set[str]]:

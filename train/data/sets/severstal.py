@@ -14,7 +14,8 @@ import tensorflow_datasets as tfds
 from train.data.builder import Items, SegmentationBuilder
 from train.data.data_set import DataSet
 from train.data.example import Example
-from train.data.formats.images import read_bytes, read_image
+from train.data.files import read_bytes
+from train.data.formats.images import read_image
 from train.data.sets.archive import Archive
 from train.data.sets.split import Traits, draw, three_parts
 from train.errors import UserError

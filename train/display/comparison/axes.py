@@ -5,7 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from train.comparison.records import FOLD, MODEL, OBJECTIVE, SEED, ComparisonRecord, Row, RowFigures
+from train.comparison.definition import level_text
+from train.comparison.records import FOLD, OBJECTIVE, SEED, ComparisonRecord, Row, RowFigures
 
 MOST_PROBABLE, DECIDED = "most probable classes", "thresholds and minimum areas"
 """The two decision rules."""
@@ -66,11 +67,6 @@ def panels(record: ComparisonRecord, first: str | None, second: str | None) -> l
         )
         for combination in itertools.product(*others.values())
     ]
-
-
-def level_text(axis: str, level: str) -> str:
-    """Return a level with the name of its axis, unless its own name is enough."""
-    return level if axis in (OBJECTIVE, MODEL) else f"{axis} {level}"
 
 
 def rule_heading(rule: str, panel: Panel) -> str:

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from train.comparison.records import ComparisonRecord, Row
+from train.comparison.definition import level_text
+from train.comparison.records import MODEL, OBJECTIVE, ComparisonRecord, Row
 from train.display.comparison.axes import (
     DECIDED,
-    MODEL,
     MOST_PROBABLE,
-    OBJECTIVE,
     Panel,
     figures,
-    level_text,
     numeric_axes,
     panels,
     rule_heading,

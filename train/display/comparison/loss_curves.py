@@ -12,8 +12,10 @@ from train.config import Term
 from train.display.pages.charts import DASHES, Chart, Line, draw_chart
 from train.display.pages.colors import series_colors
 from train.display.pages.rendering import render_page
+from train.errors import UserError
 from train.paths import AnyPath
 from train.run.files import write_text
+from train.training.class_ratios import replace_ratios
 from train.training.objective import total_cost
 
 _ERRORS = np.arange(1, 1000) / 1000
@@ -38,29 +40,38 @@ def loss_charts(terms: Mapping[str, Term]) -> list[Chart]:
     """Draw the loss of a pixel over its error, and the magnitude of the derivative of the loss by the error.
 
     The error of a pixel is one minus the predicted probability of its label. Each term is evaluated on images
-    of one pixel with two classes, at the end of a run, where every Ramp has reached its last value.
+    of one pixel with two classes, at the end of a run, where every Ramp has reached its last value. Masks are
+    left out, because they depend on the labels and not on the error, and class weights are 1.
 
     Args:
         terms: at least one, by the name of the line.
+
+    Raises:
+        UserError: a loss does not take class indices, such as those of several classes a pixel.
     """
-    curves = {name: _loss_and_slope(term) for name, term in terms.items()}
+    curves = {name: _loss_and_slope(name, term) for name, term in terms.items()}
     return [
         _chart("Loss over the error", {name: loss for name, (loss, _) in curves.items()}),
         _chart("Derivative of the loss by the error", {name: slope for name, (_, slope) in curves.items()}),
     ]
 
 
-def _loss_and_slope(term: Term) -> tuple[np.ndarray, np.ndarray]:
+def _loss_and_slope(name: str, term: Term) -> tuple[np.ndarray, np.ndarray]:
     """Return the loss at each error, and the magnitude of its derivative by the error."""
+    unmasked = Term(term.loss, term.scale, replace_ratios(term, lambda _: (1.0, 1.0)).options)
     labels = jnp.ones((_ERRORS.size, 1, 1), jnp.int32)
 
     def total(errors: jax.Array) -> tuple[jax.Array, jax.Array]:
         scores = jnp.log1p(-errors) - jnp.log(errors)  # of the label, class 1; the other class has score 0
         logits = jnp.stack([jnp.zeros_like(scores), scores], -1)[:, None, None]
-        costs = total_cost({"": term}, logits, labels, 1.0)
+        costs = total_cost({"": unmasked}, logits, labels, 1.0)
         return costs.sum(), costs.ravel()
 
-    (_, losses), slopes = jax.jit(jax.value_and_grad(total, has_aux=True))(jnp.asarray(_ERRORS, jnp.float32))
+    compiled = jax.jit(jax.value_and_grad(total, has_aux=True))
+    try:
+        (_, losses), slopes = compiled(jnp.asarray(_ERRORS, jnp.float32))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"objective.{name}: {' '.join(str(error).split())}") from error
     return np.asarray(losses), np.abs(np.asarray(slopes))
 
 

@@ -10,6 +10,7 @@ from train.comparison.records import ComparisonRecord, Row
 from train.data.prepare import Part
 from train.display.comparison.page import ComparedPicture
 from train.measures.figures import image_iou
+from train.run.files import damaged
 from train.run.results import read_image_counts, read_label_maps
 
 
@@ -34,10 +35,18 @@ def compared_pictures(rows: Sequence[Row], cells: Sequence[Collected], part: Par
         rows: at least one.
         cells: of the comparison; those of the first seed and fold of each row are shown.
         part: that the cells were evaluated on.
+
+    Raises:
+        UserError: a label map is damaged, or of no image of the part.
     """
     shown = {row.name: _first(row, cells) for row in rows}
     maps = {name: read_label_maps(cell.run_dir) for name, cell in shown.items()}
     counts = {name: read_image_counts(cell.run_dir).most_probable for name, cell in shown.items()}
+    for name, cell in shown.items():
+        for position, classes in maps[name].items():
+            if position >= len(part) or classes.shape != part.sizes[position]:
+                file = cell.run_dir / "label_maps" / f"{position:05}.png"
+                raise damaged(file, f"is no label map of an image of the {part.part} part")
     positions = sorted(set.intersection(*(set(kept) for kept in maps.values())))
 
     def ious(position: int) -> Mapping[str, float]:

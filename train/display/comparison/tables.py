@@ -1,21 +1,23 @@
 """The rows of a comparison as tables: for the screen, as Markdown and as comma-separated values."""
 
-import csv
 import io
 import itertools
 from collections.abc import Iterable, Sequence
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from train.comparison.records import ComparisonRecord, RowFigures, Spread
+from train.csv_files import csv_writer
+from train.display.columns import class_columns
 from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, row_axes
 from train.display.comparison.summary import progress, remarks, spread
 from train.display.formatting import drop_zeros, figure, signed
 
 _SPREADS = ("iou", "present", "union", "all", "precision", "recall")
 """Fields of `RowFigures` that are a mean and a deviation."""
+_SUFFIXES = ("", "_deviation")
+"""Of the columns of a mean and a deviation."""
 
 
 def comparison_table(record: ComparisonRecord) -> Table:
@@ -27,8 +29,8 @@ def comparison_table(record: ComparisonRecord) -> Table:
         caption = f"difference: from {record.reference}, with its 95 % interval\n{caption}"
     table = Table(
         box=box.SIMPLE,
-        title=escape(f"{record.title}\n{_metric(record)}, {record.part} part"),
-        caption=escape(caption),
+        title=f"{record.title}\n{_metric(record)}, {record.part} part",
+        caption=caption,
         padding=(0, 1, 0, 0),
     )
     table.add_column("row", overflow="fold")
@@ -42,7 +44,7 @@ def comparison_table(record: ComparisonRecord) -> Table:
             mean, *deviation = _spread(rule.iou).split(" ", 1)
             cells += ["\n".join([mean, *deviation]), _difference(rule, "\n")]
         cells.append(drop_zeros(figure(row.published)))
-        table.add_row(escape(row.name), *itertools.compress(cells, shown))
+        table.add_row(row.name, *itertools.compress(cells, shown))
     return table
 
 
@@ -88,21 +90,24 @@ def csv_table(record: ComparisonRecord) -> str:
         for rule, rule_figures in figures(row).items()
     ]
     file = io.StringIO()
-    writer = csv.DictWriter(file, lines[0] if lines else ["row"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
+    write = csv_writer(file)
+    write(lines[0] if lines else ["row"])
+    for line in lines:
+        write(line.values())
     return file.getvalue()
 
 
 def _numbers(rule: RowFigures, defects: Sequence[str]) -> dict[str, float | None]:
     spreads: dict[str, Spread] = {name: getattr(rule, name) for name in _SPREADS}
-    spreads |= {f"iou_{name}": rule.classes[name] for name in defects}
+    fixed = [f"{name}{suffix}" for name in spreads for suffix in _SUFFIXES]
+    columns = class_columns([f"iou_{name}" for name in defects], fixed, _SUFFIXES)
+    spreads |= {column: rule.classes[name] for column, name in zip(columns, defects, strict=True)}
     difference = rule.difference
     low, high = (difference and difference.interval) or (None, None)
     numbers = {
         f"{name}{suffix}": number
         for name, value in spreads.items()
-        for suffix, number in (("", value.mean), ("_deviation", value.deviation))
+        for suffix, number in zip(_SUFFIXES, (value.mean, value.deviation), strict=True)
     }
     return numbers | {
         "difference": difference and difference.mean,

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from tests.train.data.image_files import encoded, png_header, save
-from train.data.formats.images import read_bytes, read_image
+from train.data.files import read_bytes
+from train.data.formats.images import read_image
 from train.errors import UserError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)

@@ -82,17 +82,23 @@ def test_a_circle_is_given_by_its_center_and_a_point_on_it(tmp_path):
     np.testing.assert_array_equal(read_labelme(path, CLASSES), 2 * ((x - 8) ** 2 + (y - 6) ** 2 < 4.2**2))
 
 
-def test_a_shape_outside_or_without_area_labels_no_pixel(tmp_path):
+def test_a_shape_outside_labels_no_pixel(tmp_path):
     far = shape("pit", box(1e300, 1e300, 1e301, 1e301))
-    nothing = labelme(
-        far, shape("pit", box(40, 40, 50, 50)), shape("pit", [[1, 1], [5, 5]]), shape("pit", [])
-    )
+    nothing = labelme(far, shape("pit", box(40, 40, 50, 50)), shape("pit", [[20, 1], [25, 5]]))
     assert not read_labelme(write(tmp_path / "a.json", nothing), CLASSES).any()
+
+
+def test_a_rectangle_may_have_four_corners(tmp_path):
+    path = write(tmp_path / "a.json", labelme(shape("pit", box(2, 3, 7, 5), "rectangle")))
+    np.testing.assert_array_equal(read_labelme(path, CLASSES), expected((2, 2, 3, 7, 5)))
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
+        (labelme(shape("pit", []) | {"shape_type": None}), "shape_type is null; write polygon, rectangle or"),
+        (labelme(shape("pit", [])), "holds a polygon of 0 points; draw it again"),
+        (labelme(shape("pit", box(1, 1, 3, 3)[:3], "rectangle")), "holds a rectangle of 3 points; draw it"),
         (
             labelme(shape("dent", box(1, 1, 3, 3))),
             "class 'dent' is not in --data.classes background scratch pit",
@@ -160,7 +166,8 @@ def test_coco_run_lengths_go_down_the_columns(tmp_path, seed, pack):
     edges = np.flatnonzero(np.diff(flat)) + 1
     runs = np.diff(np.array([0, *edges, flat.size])).tolist()
     runs = [0, *runs] if flat[0] else runs
-    content = coco({"image_id": 7, "category_id": 3, "segmentation": {"counts": pack(runs), "size": [1, 1]}})
+    size = [HEIGHT, WIDTH]
+    content = coco({"image_id": 7, "category_id": 3, "segmentation": {"counts": pack(runs), "size": size}})
     np.testing.assert_array_equal(Coco(write(tmp_path / "c.json", content)).label("a.png", CLASSES), 2 * mask)
 
 
@@ -189,7 +196,8 @@ def test_an_invalid_coco_file_is_named(tmp_path):
     ):
         with pytest.raises(UserError, match=rf"c\.json: .*{problem}"):
             Coco(write(tmp_path / "c.json", content))
-    file = Coco(write(tmp_path / "c.json", coco({"image_id": 7, "category_id": 3, "segmentation": []})))
+    shapes = [np.ravel(box(2, 3, 7, 5)).tolist()]
+    file = Coco(write(tmp_path / "c.json", coco({"image_id": 7, "category_id": 3, "segmentation": shapes})))
     with pytest.raises(UserError, match=r"c\.json: has no image b\.png; add it, or remove the file"):
         file.label("b.png", CLASSES)
     with pytest.raises(UserError, match=r"class 'pit' is not in --data\.classes background scratch;"):
@@ -287,8 +295,9 @@ def test_a_folder_may_have_a_coco_file(tmp_path, picture):
     )
     masks = write(tmp_path / "all.json", content)
     for name, label in labels(prepared(tmp_path, masks=str(masks))).items():
-        np.testing.assert_array_equal(label, expected((1, 0, 0, int(name[5:]), 2)))
+        np.testing.assert_array_equal(label, expected((1, 0, 0, max(int(name[5:]), 1), 2)))
     content["images"].pop()
+    content["annotations"].pop()
     write(masks, content)
     with pytest.raises(UserError, match=r"all\.json: has no image deep/7\.png"):
         prepared(tmp_path, masks=str(masks))

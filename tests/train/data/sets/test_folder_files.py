@@ -1,12 +1,14 @@
 """Wrong files in a folder: each is refused in one line that names the file and the remedy."""
 
 import shutil
+import unicodedata
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.train.data.image_files import save
-from tests.train.data.prepared import prepare_folder
+from tests.train.data.prepared import names, prepare_folder
 from train.errors import UserError
 
 
@@ -108,3 +110,76 @@ def test_a_wrong_file_is_named_with_the_remedy(eight_images, spoil, problem):
         prepare_folder(eight_images)
     assert "\n" not in str(caught.value)
     assert not list(eight_images.rglob("dataset_info.json"))
+
+
+def test_a_part_folder_may_be_a_link(tmp_path, picture, label_image):
+    for number in range(8):
+        picture(f"images/train/{number}.png")
+        label_image(f"masks/train/{number}.png")
+    for kind, draw in (("images", picture), ("masks", label_image)):
+        draw(f"elsewhere/{kind}/9.png")
+        (tmp_path / kind / "test").symlink_to(tmp_path / "elsewhere" / kind)
+    assert names(prepare_folder(tmp_path), "test") == {"test/9"}
+
+
+COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "rück") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize(("image", "label"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_names_are_compared_in_one_form_and_kept_as_they_are(
+    eight_images, picture, label_image, image, label
+):
+    picture(f"images/{image}.png")
+    label_image(f"masks/{label}.png")
+    lines = "\n".join(["name,group", f"{label},x", *(f"part {k},{k}" for k in range(8))])
+    (eight_images / "groups.csv").write_text(lines + "\n")
+    data = prepare_folder(eight_images, groups=str(eight_images / "groups.csv"))
+    assert image in set.union(*(names(data, part) for part in data.parts))
+
+
+def test_two_forms_of_one_name_are_twins(eight_images, picture):
+    for name in (COMPOSED, DECOMPOSED):
+        picture(f"images/{name}.png")
+    with pytest.raises(UserError, match="has the same name as"):
+        prepare_folder(eight_images)
+
+
+@pytest.mark.parametrize("space", ["\N{NARROW NO-BREAK SPACE}", "\N{IDEOGRAPHIC SPACE}"])
+def test_a_name_may_hold_any_character_but_controls(eight_images, picture, label_image, space):
+    picture(f"images/at 9{space}PM.png")
+    label_image(f"masks/at 9{space}PM.png")
+    assert sum(map(len, prepare_folder(eight_images).parts.values())) == 9
+
+
+@pytest.mark.parametrize("suffix", [".png", ".PNG", "_mask.png"])
+def test_a_suffix_matches_the_extension_in_either_case(tmp_path, picture, label_image, suffix):
+    before = suffix[:-4]
+    for number in range(8):
+        picture(f"images/{number}.jpg")
+        label_image(f"images/{number}{before}.{'png' if number % 2 else 'PNG'}")
+    data = prepare_folder(tmp_path, masks=None, mask_suffix=suffix)
+    assert set.union(*(names(data, part) for part in data.parts)) == set("01234567")
+
+
+def test_black_and_white_label_images_among_class_ids_are_refused(eight_images, label_image):
+    for number in (1, 3):
+        label_image(f"masks/part {number}.png", 255)
+    with pytest.raises(
+        UserError,
+        match=r"part 1\.png: holds 0 and 255 like .* but .*part 5\.png holds class ids; save all alike",
+    ):
+        prepare_folder(eight_images)
+    with pytest.raises(
+        UserError, match=r"part 5\.png: holds 0 and 1 alone, both black by --data\.threshold 127"
+    ):
+        prepare_folder(eight_images, threshold=127)
+    assert len(prepare_folder(eight_images, threshold=0).parts) == 3
+
+
+def test_void_beside_a_class_makes_void_of_255_everywhere(eight_images, label_image):
+    label_image("masks/part 1.png", 255)
+    save(
+        Image.fromarray(np.array([[0, 1, 255] * 64], np.uint8).reshape(12, 16)),
+        eight_images / "masks/part 3.png",
+    )
+    assert len(prepare_folder(eight_images).parts) == 3

@@ -5,14 +5,16 @@ import pytest
 
 from balanced_jax.losses import (
     dice_loss,
+    sigmoid_focal_loss,
     softmax_cross_entropy,
     softmax_focal_loss,
     softmax_truncated_cross_entropy,
 )
-from balanced_jax.masks import class_weight_mask
+from balanced_jax.masks import balance_mask, class_weight_mask, inverse_weight_mask
 from tests.train.display.pages.reading import links, words
-from train.config import Ramp, Term
+from train.config import ImageRatio, Ramp, Term
 from train.display.comparison.loss_curves import loss_charts, write_loss_curves
+from train.errors import UserError
 
 ERRORS = np.arange(1, 1000) / 1000
 CROSS_ENTROPY = Term(softmax_cross_entropy)
@@ -84,3 +86,21 @@ def test_the_page_shows_every_term_in_both_charts(tmp_path):
 def test_charts_are_drawn_for_losses_without_bound_and_without_height(term):
     for chart in loss_charts({"term": term}):
         assert chart.drawing.startswith("<svg viewBox=")
+
+
+def test_masks_and_counted_class_weights_are_left_out():
+    masked = Term(
+        softmax_focal_loss,
+        options={"gamma": 2.0, "alpha": ImageRatio()},
+        weights=balance_mask,
+        precomputed=inverse_weight_mask,
+    )
+    plain = Term(softmax_focal_loss, options={"gamma": 2.0})
+    for chart in loss_charts({"masked": masked, "plain": plain}):
+        values = [line.values for line in chart.lines]
+        assert values[0] == pytest.approx(values[1])
+
+
+def test_a_loss_of_several_classes_a_pixel_is_refused_in_one_line():
+    with pytest.raises(UserError, match=r"^objective.several: .*labels"):
+        loss_charts({"several": Term(sigmoid_focal_loss)})

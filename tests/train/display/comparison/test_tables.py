@@ -5,11 +5,11 @@ import dataclasses
 import io
 
 import pytest
-from rich.console import Console
 
 from tests.train.comparison_records import comparison, row, row_figures
 from train.comparison.records import Difference, Spread
 from train.display.comparison.tables import comparison_table, csv_table, markdown_table
+from train.run.log import plain_console
 
 TWO = {"cross-entropy": 0.6, "paper": 0.7}
 RECORD = comparison(iou=lambda levels: TWO[levels["objective"]])
@@ -17,7 +17,7 @@ ONE_SEED = row_figures(0.7, iou=Spread(0.7, None), difference=Difference(1, 0.1,
 
 
 def printed(record) -> list[str]:
-    console = Console(width=80, record=True)
+    console = plain_console(width=80, record=True)
     table = comparison_table(record)
     assert console.measure(table).minimum <= 80
     console.print(table)

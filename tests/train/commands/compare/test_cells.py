@@ -1,0 +1,153 @@
+"""`compare`: done cells are kept, failures are named, other processes are left alone; training is stubbed."""
+
+import contextlib
+import json
+import shlex
+import sys
+
+import pytest
+
+from tests.train.commands.compare.made_up import CELLS, CLASSES, states
+from tests.train.records import evaluation
+from train.__main__ import main
+from train.commands.fit import Fit
+from train.errors import Interrupted, NonFinite
+from train.run.files import write_json
+from train.run.lock import locked
+
+
+def test_cells_are_trained_once_and_compared(compare, trained, tmp_path, capsys):
+    names, _ = trained
+    assert compare() == 0
+    out = tmp_path / "out"
+    assert names == CELLS
+    assert {path.name for path in out.iterdir()} == {
+        *CELLS, ".lock", "comparison.json", "comparison.csv", "comparison.md", "comparison.html",
+    }  # fmt: skip
+    assert "cell 4 of 4: both-seed_1" in capsys.readouterr().out
+    record = json.loads((out / "comparison.json").read_text())
+    assert record["axes"] == {"objective": ["cross_entropy", "both"], "seed": ["0", "1"]}
+    assert [row["name"] for row in record["rows"]] == ["cross_entropy", "both"]
+    difference = record["rows"][1]["most_probable"]["difference"]
+    assert difference["seeds"] == 2
+    assert 0 < difference["interval"][0] < difference["mean"] < difference["interval"][1]
+    assert record["rows"][0]["most_probable"]["difference"] is None
+    assert record["cells"][0]["started"].endswith("+00:00")
+    assert "data:image/png" in (out / "comparison.html").read_text()
+    before = (out / "comparison.html").read_text()
+    assert compare() == 0
+    assert names == CELLS  # nothing is trained again
+    assert (out / "comparison.html").read_text() == before
+
+
+@pytest.mark.slow
+def test_more_seeds_and_other_axes_are_added_to_what_is_there(compare, trained, tmp_path):
+    names, _ = trained
+    assert compare("--seeds", "0") == 0
+    assert compare("--seeds", "0", "2") == 0
+    assert names == [*CELLS[:2], "cross_entropy-seed_2", "both-seed_2"]
+    flags = ("--objectives", "both", "--models", "UNet", "--vary", "optimizer.weight_decay", "1e-6", "0.001")
+    assert compare("--seeds", "0", *flags) == 0
+    assert names[4:] == ["both-UNet-weight_decay_1e_06-seed_0", "both-UNet-weight_decay_0.001-seed_0"]
+
+
+def test_a_cell_that_fails_is_named_and_the_others_go_on(compare, trained, tmp_path, capsys):
+    names, errors = trained
+    errors[CELLS[0]] = NonFinite("the loss is\nnot finite")
+    errors[CELLS[2]] = RuntimeError("out of memory")
+    assert compare() == 2
+    assert names == CELLS
+    out = tmp_path / "out"
+    assert states(out) == dict(zip(CELLS, ("failed", "done", "failed", "done"), strict=True))
+    assert f"2 of 4 cells failed ({CELLS[0]}, {CELLS[2]}); the same command tries" in capsys.readouterr().err
+    record = json.loads((out / "comparison.json").read_text())
+    assert record["cells"][0]["error"] == "the loss is not finite"
+    assert "RuntimeError: out of memory" in record["cells"][2]["error"]
+    assert "Traceback" in (out / CELLS[2] / "error.txt").read_text()
+    errors.clear()
+    assert compare() == 0
+    assert names[4:] == [CELLS[0], CELLS[2]]
+    assert set(states(out).values()) == {"done"}
+
+
+def test_an_interrupted_comparison_goes_on(compare, trained, tmp_path):
+    names, errors = trained
+    errors[CELLS[1]] = Interrupted("stopped")
+    assert compare() == 143
+    assert states(tmp_path / "out") == dict(zip(CELLS, ("done", "open", "open", "open"), strict=True))
+    errors.clear()
+    assert compare() == 0
+    assert names == [*CELLS[:2], *CELLS[1:]]
+
+
+def test_a_cell_of_another_process_is_left_to_it(compare, trained, tmp_path):
+    names, _ = trained
+    out = tmp_path / "out"
+    with locked(out / CELLS[1], wait=False):
+        assert compare() == 0
+    assert states(out)[CELLS[1]] == "open"  # its process has not written a config yet
+    assert names == CELLS  # tried, and left
+    assert compare() == 0
+    assert set(states(out).values()) == {"done"}
+
+
+def test_what_other_processes_do_meanwhile_is_seen(compare, trained, monkeypatch, tmp_path):
+    names, _ = trained
+    out, stub = tmp_path / "out", Fit.run
+
+    def fit(self: Fit) -> None:
+        stub(self)
+        if names == CELLS[:1]:  # two processes: one finishes the next cell, one works on the cell after that
+            assert compare("--objectives", "both", "--seeds", "0") == 0
+            assert compare("--seeds", "1", "--objectives", "cross_entropy", "--commands") == 0
+            other.enter_context(locked(out / CELLS[2], wait=False))
+
+    monkeypatch.setattr(Fit, "run", fit)
+    with contextlib.ExitStack() as other:
+        assert compare() == 0
+        assert states(out) == dict(zip(CELLS, ("done", "done", "running", "done"), strict=True))
+    assert names == CELLS  # the cell of the other process was tried, and left
+
+
+def test_commands_train_the_cells_elsewhere_and_the_same_comparison_collects_them(
+    compare, trained, tmp_path, capsys
+):
+    names, _ = trained
+    assert compare("--seeds", "0", "--commands") == 0
+    lines = [shlex.split(line) for line in capsys.readouterr().out.splitlines() if " fit " in line]
+    assert [line[:4] for line in lines] == [[sys.executable, "-m", "train", "fit"]] * 2
+    assert names == []
+    for line in lines:
+        assert main(line[3:]) == 0
+    assert names == CELLS[:2]
+    assert compare("--seeds", "0") == 0
+    assert names == CELLS[:2]
+    assert set(states(tmp_path / "out").values()) == {"done"}
+
+
+def test_kept_results_are_done_cells(compare, trained, tmp_path):
+    names, _ = trained
+    evidence = ("--evidence", str(tmp_path / "kept"))
+    assert compare("--seeds", "0", *evidence) == 0
+    assert (tmp_path / "kept/comparison.md").read_text() == (tmp_path / "out/comparison.md").read_text()
+    kept = {path.name for path in (tmp_path / "kept" / CELLS[0]).iterdir()}
+    assert kept == {"config.json", "metrics.jsonl", "evaluation.json", "image_counts.csv", "label_maps"}
+    for run in (tmp_path / "out").iterdir():
+        run.rename(tmp_path / f"moved {run.name}")
+    assert compare(*evidence) == 0
+    assert names == CELLS  # those of seed 1 alone were trained anew
+    assert set(states(tmp_path / "out").values()) == {"done"}
+
+
+def test_an_evaluation_of_another_part_is_made_again(compare, trained, tmp_path):
+    names, _ = trained
+    assert compare("--seeds", "0") == 0
+    write_json(tmp_path / "out" / CELLS[0] / "evaluation.json", evaluation(CLASSES, part="validation"))
+    assert compare("--seeds", "0") == 0
+    assert names == [*CELLS[:2], CELLS[0]]
+
+
+def test_a_folder_of_another_comparison_is_refused(compare, trained, capsys):
+    assert compare("--seeds", "0") == 0
+    assert compare("--seeds", "0", "--batch-size", "16") == 2
+    assert "belongs to another config (batch_size: 8 -> 16); give another --out" in capsys.readouterr().err

@@ -1,0 +1,45 @@
+"""Values of fields against their annotations: the few kinds of types that configs have."""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def find_misfit(kind: type, fields: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the first value that is not of the type of its field; None if all are.
+
+    Args:
+        kind: a dataclass.
+        fields: values by name; a name that is no field is left to the constructor.
+    """
+    hints = typing.get_type_hints(kind)
+    for name, value in fields.items():
+        if name in hints and not _fits(value, hints[name]):
+            return f"{name}: is {value!r:.60}, takes {inspect.formatannotation(hints[name])}"
+    return None
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type; true of types that are not known here."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, each) for each in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if arguments[1:] == (...,):
+            return all(_fits(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            _fits(key, arguments[0]) and _fits(item, arguments[1]) for key, item in value.items()
+        )
+    if origin is Callable or hint is Callable:
+        return callable(value)
+    if hint in (int, float):  # a whole number is a number, and a truth value is none
+        return isinstance(value, int | hint) and not isinstance(value, bool)
+    return isinstance(value, hint) if isinstance(hint, type) and hint is not Any else True

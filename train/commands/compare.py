@@ -19,8 +19,8 @@ from etils import epath
 import balanced_jax.models
 from train.commands.command import ConfigCommand
 from train.commands.fit import Fit
-from train.comparison.collect import PART, Collected, collect, read_cell
-from train.comparison.definition import Cell, Comparison, cells
+from train.comparison.collect import PART, Collected, collect, read_cell, reference_cell
+from train.comparison.definition import Cell, Comparison, cells, repetition
 from train.comparison.fields import parse_value
 from train.comparison.records import ComparisonRecord
 from train.config import Config, Term
@@ -73,6 +73,9 @@ class Compare(ConfigCommand):
     evidence: epath.Path | None = None
     """Folder that keeps the small results of finished cells, and the table; a cell that is kept there counts
     as done."""
+    repeat: bool = False
+    """Train the first cell of the reference again if this code is at another commit than that cell, so that
+    the table says whether cells of both commits can be compared."""
     commands: bool = False
     """Print a `fit` command for each open cell, for many machines, instead of training here."""
     memory: float = 4.0
@@ -98,7 +101,10 @@ class Compare(ConfigCommand):
         comparison = self._with_flags()
         title = self.config_file.title
         out = self.out or default_path(comparison.base, f"compare-{title}")
-        collected = {cell.name: self._read(cell, out) for cell in cells(comparison)}
+        everything = cells(comparison)
+        collected = {cell.name: self._read(cell, out) for cell in everything}
+        for cell in self._repetitions(collected[reference_cell(comparison, everything).name], out):
+            collected[cell.name] = self._read(cell, out)
         opened = [each.cell for each in collected.values() if each.record.state == "open"]
         experiments = self._check(opened, out)
         if self.commands:
@@ -167,6 +173,16 @@ class Compare(ConfigCommand):
         if kept.record.state == "done":
             return kept
         return read_cell(cell, out / cell.name)
+
+    def _repetitions(self, reference: Collected, out: AnyPath) -> list[Cell]:
+        """Return the repetitions of the reference's first cell: those begun, and the one to begin."""
+        cell, first, commit = reference.cell, reference.record, directory.current_commit()
+        prefix = repetition(cell, "").name
+        folders = [out] if self.evidence is None else [out, self.evidence]
+        commits = {path.name.removeprefix(prefix) for f in folders for path in f.glob(f"{prefix}*")}
+        if self.repeat and first.state == "done" and commit not in (None, first.commit):
+            commits.add(commit[:10])
+        return [repetition(cell, commit) for commit in sorted(commits)]
 
     def _check(self, opened: Sequence[Cell], out: AnyPath) -> dict[str, Experiment]:
         """Return the experiment of each cell; refuse configs that cannot work."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from train import configfile, records
 from train.comparison.definition import Cell, Comparison, axes, row_levels, row_name
 from train.comparison.figures import BySeed, join_folds, row_figures
-from train.comparison.records import FOLD, OBJECTIVE, SEED, CellRecord, ComparisonRecord, Row
+from train.comparison.records import FOLD, OBJECTIVE, SEED, CellRecord, ComparisonRecord, Repetition, Row
 from train.errors import UserError
 from train.measures.records import EpochRecord, Evaluation
 from train.paths import AnyPath
@@ -107,7 +107,8 @@ def collect(comparison: Comparison, title: str, collected: Sequence[Collected]) 
         UserError: cells were evaluated on different images.
     """
     named = axes(comparison)
-    rows = _rows(comparison, collected)
+    firsts = [each for each in collected if each.cell.repeats is None]
+    rows = _rows(comparison, firsts)
     reference = reference_objective(comparison)
     classes: Sequence[str] = ()
     records = []
@@ -130,8 +131,15 @@ def collect(comparison: Comparison, title: str, collected: Sequence[Collected]) 
         reference=reference,
         classes=list(classes),
         rows=records,
-        cells=[each.record for each in collected],
+        cells=[each.record for each in firsts],
+        repetitions=_repetitions(collected),
     )
+
+
+def reference_cell(comparison: Comparison, cells: Sequence[Cell]) -> Cell:
+    """Return the first cell of the objective that differences refer to."""
+    reference = reference_objective(comparison)
+    return next(cell for cell in cells if cell.levels.get(OBJECTIVE) == reference)
 
 
 def reference_objective(comparison: Comparison) -> str | None:
@@ -157,6 +165,34 @@ def _rows(comparison: Comparison, collected: Sequence[Collected]) -> dict[str, t
             [first, *_] = seeds.values()
             rows[key] = (row_levels(first[0].cell.levels), complete)
     return rows
+
+
+def _repetitions(collected: Sequence[Collected]) -> list[Repetition]:
+    """Return the finished repetitions of finished cells."""
+    done = {each.cell.name: each for each in collected if each.record.state == "done"}
+    found = []
+    for each in done.values():
+        if each.cell.repeats is None or each.cell.repeats not in done:
+            continue
+        first = done[each.cell.repeats]
+        evaluations = [read_record(c.run_dir / "evaluation.json", Evaluation) for c in (first, each)]
+        seeds = [
+            c.record.iou
+            for c in done.values()
+            if c.cell.repeats is None
+            and c.record.iou is not None
+            and c.cell.levels | {SEED: ""} == first.cell.levels | {SEED: ""}
+        ]
+        found.append(
+            Repetition(
+                cell=each.record,
+                repeats=first.cell.name,
+                first=first.record.iou,
+                equal=evaluations[0] == evaluations[1],
+                between_seeds=max(seeds) - min(seeds) if len(seeds) > 1 else None,
+            )
+        )
+    return found
 
 
 def _fold(collected: Collected) -> str:

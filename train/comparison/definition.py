@@ -55,6 +55,8 @@ class Cell(NamedTuple):
     levels: dict[str, str]
     """Level by axis, in the order of `axes`."""
     config: Config
+    repeats: str | None = None
+    """Name of the cell whose config this one trains again, at another commit."""
 
 
 def axes(comparison: Comparison) -> dict[str, dict[str, Settings]]:
@@ -100,6 +102,11 @@ def cells(comparison: Comparison) -> list[Cell]:
     if times > 1:
         raise UserError(f"{name}: {times} cells have this name; give the levels distinct names")
     return found
+
+
+def repetition(cell: Cell, commit: str) -> Cell:
+    """Return the cell that trains the config of a cell again, at another commit."""
+    return cell._replace(name=f"{cell.name}-at-{commit[:10]}", repeats=cell.name)
 
 
 def row_name(levels: Mapping[str, str], axes: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ A figure is None where no image bears on it. Figures of several folds are comput
 all their images.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from train.measures.records import Interval
@@ -99,6 +99,22 @@ class CellRecord:
 
 
 @dataclass(frozen=True)
+class Repetition:
+    """A cell that was trained again at another commit: whether cells of both commits can be compared."""
+
+    cell: CellRecord
+    """The second training."""
+    repeats: str
+    """Name of the cell of the first training."""
+    first: float | None
+    """IoU of the first training, as `iou` of `cell`."""
+    equal: bool
+    """Whether both evaluations have the same figures."""
+    between_seeds: float | None
+    """Largest difference of the IoU between two seeds of the row; None for fewer than two seeds."""
+
+
+@dataclass(frozen=True)
 class ComparisonRecord:
     """A comparison as far as its cells are finished."""
 
@@ -114,3 +130,4 @@ class ComparisonRecord:
     """Names by class id, the background first; empty before the first cell is done."""
     rows: list[Row]
     cells: list[CellRecord]
+    repetitions: list[Repetition] = field(default_factory=list)

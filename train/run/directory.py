@@ -111,7 +111,7 @@ def begin_or_resume(
             raise damaged(run_dir / "config.json", "is missing, but there are checkpoints")
         write_text(run_dir / "config.py", config_file.read_text(encoding="utf-8"))
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        write_json(run_dir / "config.json", {**new, "commit": _commit(), "started": started})
+        write_json(run_dir / "config.json", {**new, "commit": current_commit(), "started": started})
         return []
     old = read_config_json(run_dir)
     if changed := configfile.differences(old["config"], new["config"]):
@@ -268,7 +268,7 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _commit() -> str | None:
+def current_commit() -> str | None:
     """Return the commit of this code, with "+" if files differ from it; None outside a git checkout."""
 
     def git(*arguments: str) -> str:

@@ -38,10 +38,12 @@ def cell_rows(cells: Sequence[CellRecord]) -> CellRows:
     begun = [cell for cell in cells if cell.started is not None]
     shared = set.intersection(*(set(cell.versions.items()) for cell in begun)) if begun else set()
     rows = [
-        CellRow(cell, _time(cell.started), _commit(cell.commit), _versions(cell.versions, shared, other=True))
+        CellRow(
+            cell, _time(cell.started), short_commit(cell.commit), _versions(cell.versions, shared, other=True)
+        )
         for cell in cells
     ]
-    commits = {_commit(cell.commit) for cell in begun}
+    commits = {short_commit(cell.commit) for cell in begun}
     return CellRows(
         failed=[row for row in rows if row.cell.state == "failed"],
         others=[row for row in rows if row.cell.state != "failed"],
@@ -58,7 +60,7 @@ def _time(started: str | None) -> str:
     return datetime.fromisoformat(started).astimezone(UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def _commit(commit: str | None) -> str:
+def short_commit(commit: str | None) -> str:
     """Shorten a commit, and keep the sign of changed files."""
     if commit is None:
         return _DASH

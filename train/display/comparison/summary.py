@@ -2,8 +2,9 @@
 
 from collections import Counter
 
-from train.comparison.records import OBJECTIVE, ComparisonRecord, Row, Spread
+from train.comparison.records import OBJECTIVE, ComparisonRecord, Repetition, Row, Spread
 from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, reference_row
+from train.display.comparison.cells import short_commit
 from train.display.formatting import figure, signed, signed_interval
 from train.measures.records import Interval
 
@@ -44,7 +45,7 @@ def progress(record: ComparisonRecord) -> str:
 
 
 def remarks(record: ComparisonRecord) -> list[str]:
-    """Return a sentence for each objective whose counted class weights are all 1."""
+    """Return sentences on counted class weights that are all 1, and on cells of several commits."""
     equal = {
         cell.levels[OBJECTIVE]
         for cell in record.cells
@@ -54,7 +55,35 @@ def remarks(record: ComparisonRecord) -> list[str]:
         f"{_QUOTED.format(name)} weighs every class 1: at least half of the training images show each defect "
         "class, and then the ratio of the images without a class to those with it is no weight."
         for name in sorted(equal)
-    ]
+    ] + _commits(record)
+
+
+def _commits(record: ComparisonRecord) -> list[str]:
+    """Return sentences on the comparability of finished cells of several commits; none for one commit."""
+    counts = Counter(short_commit(cell.commit) for cell in record.cells if cell.state == "done")
+    if len(counts) < 2:
+        return []
+    commits = ", ".join(f"{commit} ({number})" for commit, number in counts.items())
+    reference = [cell for cell in record.cells if cell.levels.get(OBJECTIVE) == record.reference]
+    known = [*reference[:1], *(repetition.cell for repetition in record.repetitions)]
+    sentences = [f"The cells are of {len(counts)} commits: {commits}.", *map(_repetition, record.repetitions)]
+    if missing := counts.keys() - {short_commit(cell.commit) for cell in known}:
+        sentences.append(
+            f"Whether cells of {', '.join(sorted(missing))} can be compared with the others was not tried: "
+            "--repeat trains the first cell of the reference again."
+        )
+    return sentences
+
+
+def _repetition(repetition: Repetition) -> str:
+    name, commit = _QUOTED.format(repetition.repeats), short_commit(repetition.cell.commit)
+    again = f"{name}, trained again at {commit},"
+    if repetition.equal:
+        return f"{again} has an equal evaluation."
+    text = f"{again} has an IoU of {figure(repetition.cell.iou)} instead of {figure(repetition.first)}"
+    if repetition.between_seeds is None:
+        return f"{text}; how far its seeds differ is not known, since one is finished."
+    return f"{text}; its seeds differ by up to {figure(repetition.between_seeds)}."
 
 
 def spread(value: Spread) -> str:

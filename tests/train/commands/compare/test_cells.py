@@ -139,6 +139,42 @@ def test_kept_results_are_done_cells(compare, trained, tmp_path):
     assert set(states(tmp_path / "out").values()) == {"done"}
 
 
+def test_the_reference_is_trained_again_at_another_commit(compare, trained, tmp_path, monkeypatch):
+    names, _ = trained
+    kept, again = tmp_path / "kept", "cross_entropy-seed_0-at-bbbbbbbbbb"
+    evidence = ("--evidence", str(kept))
+
+    def remarks():
+        return (kept / "comparison.md").read_text()
+
+    monkeypatch.setattr("train.run.directory.current_commit", lambda: "a" * 40)
+    assert compare("--objectives", "cross_entropy", *evidence) == 0
+    assert compare("--objectives", "cross_entropy", "--repeat", *evidence) == 0  # nothing has changed
+    monkeypatch.setattr("train.run.directory.current_commit", lambda: "b" * 40)
+    assert compare(*evidence) == 0
+    assert "of 2 commits: aaaaaaaaaa (2), bbbbbbbbbb (2)." in remarks()
+    assert "Whether cells of bbbbbbbbbb can be compared with the others was not tried" in remarks()
+    assert compare("--repeat", *evidence) == 0
+    assert names[4:] == [again]
+    assert compare("--repeat", *evidence) == 0
+    assert compare(*evidence) == 0
+    assert names[5:] == []
+    assert "“cross_entropy-seed_0”, trained again at bbbbbbbbbb, has an equal evaluation." in remarks()
+    assert "not tried" not in remarks()
+    assert list(states(tmp_path / "out")) == CELLS
+    assert (kept / again / "evaluation.json").is_file()
+
+    record = json.loads((kept / again / "evaluation.json").read_text())
+    record["headline"] += 0.01
+    write_json(kept / again / "evaluation.json", record)
+    assert compare(*evidence) == 0
+    [repetition] = json.loads((tmp_path / "out/comparison.json").read_text())["repetitions"]
+    assert not repetition["equal"]
+    assert repetition["cell"]["iou"] == pytest.approx(repetition["first"] + 0.01)
+    assert repetition["between_seeds"] == 0
+    assert "instead of" in remarks()
+
+
 def test_an_evaluation_of_another_part_is_made_again(compare, trained, tmp_path):
     names, _ = trained
     assert compare("--seeds", "0") == 0

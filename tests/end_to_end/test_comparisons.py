@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,14 +52,21 @@ def test_a_killed_comparison_goes_on_where_it_was(compared, prepared, tmp_path):
 
 
 @pytest.mark.slow
-def test_cells_of_several_processes_are_collected(compared, prepared, tmp_path):
+@pytest.mark.parametrize("engine", ["processes", "GNU parallel"])
+def test_cells_of_several_processes_are_collected(engine, compared, prepared, tmp_path):
+    if engine == "GNU parallel" and shutil.which("parallel") is None:
+        pytest.skip("needs GNU parallel")
     printed = subprocess.run(
-        compare(tmp_path, prepared, "--commands"), cwd=ROOT, check=True, timeout=600, capture_output=True
+        compare(tmp_path, prepared, "--commands"), cwd=ROOT, check=True, timeout=600, stdout=subprocess.PIPE
     ).stdout.decode()
-    lines = [shlex.split(line) for line in printed.splitlines() if " -m train fit " in line]
+    lines = printed.splitlines()
     assert len(lines) == len(CELLS)
-    processes = [subprocess.Popen(line, cwd=ROOT) for line in lines]
-    assert [process.wait(timeout=600) for process in processes] == [0, 0]
+    if engine == "GNU parallel":  # as in the README
+        parallel = ["parallel", "--jobs", "2"]
+        subprocess.run(parallel, input=printed.encode(), cwd=ROOT, check=True, timeout=600)
+    else:
+        processes = [subprocess.Popen(shlex.split(line), cwd=ROOT) for line in lines]
+        assert [process.wait(timeout=600) for process in processes] == [0, 0]
     subprocess.run(compare(tmp_path, prepared), cwd=ROOT, check=True, timeout=600)
     assert states(tmp_path) == ["done", "done"]
     assert results(tmp_path) == results(compared)

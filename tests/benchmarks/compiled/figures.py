@@ -34,7 +34,7 @@ class Figure:
     donated: int = 0
     """Bytes of arguments whose memory results take over."""
     operations: dict[str, float] = field(default_factory=dict)
-    """Operations in products, by type of their operands: a multiplication and an addition count as two."""
+    """Operations in products, as `tests.benchmarks.compiled.operations` counts them."""
     seconds: float = 0
     """Time to compile."""
     refusal: str = ""

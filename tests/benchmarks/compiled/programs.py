@@ -16,6 +16,7 @@ from balanced_jax.metrics import confusion_counts
 from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, UNet
 from configs import severstal
 from tests.benchmarks.compiled import plain
+from tests.benchmarks.compiled.targets import Name
 from train.config import Augmentation
 from train.data.facts import DataFacts
 from train.inference.steps import validation_step
@@ -75,8 +76,8 @@ class Row(NamedTuple):
     """Returns the programs: "library", "plain", "optax"."""
 
 
-def rows(selection: Selection) -> Iterator[Row]:
-    """Yield the selected rows."""
+def rows(selection: Selection, target: Name) -> Iterator[Row]:
+    """Yield the selected rows of a target."""
     kinds = {
         "losses": loss_rows(selection.classes, selection.dtype),
         "masks": mask_rows(selection.classes),
@@ -87,8 +88,14 @@ def rows(selection: Selection) -> Iterator[Row]:
     }
     for what in selection.what:
         for row in kinds[what]:
-            if not selection.name or row.name in selection.name or row.name.split(",")[0] in selection.name:
-                yield row
+            known = not selection.name or {row.name, row.name.split(",")[0]} & set(selection.name)
+            if known and (target != "cpu" or what == "seconds"):
+                yield alone(row) if selection.alone else row
+
+
+def alone(row: Row) -> Row:
+    """Return a row without what the library is compared with."""
+    return row._replace(make=lambda: {"library": row.make()["library"]})
 
 
 def array(dtype: Any, *shape: int) -> jax.ShapeDtypeStruct:
@@ -152,7 +159,7 @@ OPTAX: dict[str, Callable] = {
 def second_rows(classes: tuple[int, ...]) -> Iterator[Row]:
     """Yield the losses of many classes, without what they are compared with."""
     for row in loss_rows(classes, ("float32",)):
-        yield row._replace(what="seconds", make=lambda make=row.make: {"library": make()["library"]})
+        yield alone(row)._replace(what="seconds")
 
 
 def mask_rows(classes: tuple[int, ...]) -> Iterator[Row]:

@@ -14,6 +14,8 @@ idle machine, delete tests/benchmarks/compiled/.venv/figures.
 
 import os
 import platform
+import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,7 +77,7 @@ def preamble() -> Iterator[str]:
     pins = [line for line in environment.REQUIREMENTS.read_text().splitlines() if "==" in line]
     batch, height, width = SHAPE
     images, *side = STEP_SHAPE
-    yield "    python -m tests.benchmarks.compiled --out tests/benchmarks/compiled.md"
+    yield f"    python -m tests.benchmarks.compiled {shlex.join(sys.argv[1:])}"
     yield ""
     load = os.getloadavg()[0]
     yield f"{', '.join(pins)}; {platform.machine()}, {os.cpu_count()} cores, load at the end {load:.1f}."
@@ -84,16 +86,13 @@ def preamble() -> Iterator[str]:
         f"Losses: value and gradient of the mean, {batch} images of {height}x{width}. Those of one label per "
         f"pixel take given weights. Augmentation and steps: {images} images of {side[0]}x{side[1]} a chip."
     )
-    counts = " and ".join(f"for a {chip.title} the count of {chip.counted_by}" for chip in CHIPS)
+    yield ""
     yield (
-        "Plain is the textbook formulation in `compiled/plain.py`, optax its nearest loss. Bytes are "
-        f"{counts}: compare only those of one chip. A loop's body counts as often as it runs, a sort, by the "
-        "text, as one pass; the column `loops` says where there are any. `ms` is the time of the bytes at "
-        "full bandwidth, or that of the products at the peak, whichever is longer."
+        "Plain is the textbook formulation in `compiled/plain.py`, optax its nearest loss. The bytes of a "
+        "loop's body count as often as it runs; a sort counts, in the text, as one pass over its operands. "
+        "The column `loops` says where there are any. `ms` is the time of the bytes at full bandwidth, or "
+        "that of the products at the peak, whichever is longer."
     )
-
-
-CHIPS = [chip for chip in TARGETS.values() if chip.bandwidth]
 
 
 if __name__ == "__main__":

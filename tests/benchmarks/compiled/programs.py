@@ -159,7 +159,8 @@ OPTAX: dict[str, Callable] = {
 def second_rows(classes: tuple[int, ...]) -> Iterator[Row]:
     """Yield the losses of many classes, without what they are compared with."""
     for row in loss_rows(classes, ("float32",)):
-        yield alone(row)._replace(what="seconds")
+        if row.classes:
+            yield alone(row)._replace(what="seconds")
 
 
 def mask_rows(classes: tuple[int, ...]) -> Iterator[Row]:

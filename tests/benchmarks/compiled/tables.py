@@ -40,14 +40,15 @@ def markdown(figures: list[Figure]) -> Iterator[str]:
     """Yield the lines of all tables."""
     for target, chip in TARGETS.items():
         table = Table(figures, target)
+        counted = f"Bytes are counted {chip.counted}; compare them with those of no other chip."
         sections = {
-            f"{chip.title}: losses, masks, metrics and augmentation": list(moved(table)),
-            f"{chip.title}: steps of the networks": list(steps(table)),
-            f"{chip.title}: seconds to compile": list(seconds(table)),
+            "losses, masks, metrics and augmentation": (moved(table), counted),
+            "steps of the networks": (steps(table), counted),
+            "seconds to compile": (seconds(table), "Of the library alone, logits in float32."),
         }
-        for title, lines in sections.items():
-            if lines:
-                yield from ("", f"## {title}", "", *lines)
+        for title, (lines, remark) in sections.items():
+            if shown := list(lines):
+                yield from ("", f"## {chip.title}: {title}", "", remark, "", *shown)
 
 
 def moved(table: Table) -> Iterator[str]:
@@ -55,7 +56,7 @@ def moved(table: Table) -> Iterator[str]:
     rows = table.library("losses", "masks", "metrics", "augmentation")
     if not rows:
         return
-    titles = "what, C, type, MiB, kernels, temporary MiB, ms, plain MiB, temporary MiB, of plain, of optax"
+    titles = "what, C, type, MiB, kernels, temporary MiB, ms, plain MiB, plain temporary, of plain, of optax"
     yield head(f"{titles}, loops, missed")
     for figure in rows:
         key = figure.what, figure.name, figure.classes, figure.dtype
@@ -154,10 +155,10 @@ def steps(table: Table) -> Iterator[str]:
 
 def seconds(table: Table) -> Iterator[str]:
     """Yield the table of the time to compile each loss, by number of classes."""
-    rows = [f for f in table.library("seconds") if f.classes]
+    rows = table.library("seconds")
     if not rows:
         return
-    classes = sorted({f.classes for f in rows if f.classes})
+    classes = sorted({f.classes or 0 for f in rows})
     yield head(", ".join(["loss", *(f"C = {c}" for c in classes), "missed"]))
     for name in dict.fromkeys(f.name for f in rows):
         figures = [table.of("seconds", name, c, "float32", "library") for c in classes]

@@ -22,15 +22,15 @@ class Target:
     """Bytes per second between the chip and its memory."""
     peak: dict[str, float] | None = None
     """Operations per second in products, by the type of the operands."""
-    counted_by: str = ""
-    """Who counts the bytes."""
+    counted: str = ""
+    """How the bytes are counted."""
 
 
 TARGETS: dict[Name, Target] = {
     # Products of float32 are rounded to bfloat16 unless a precision is asked for.
-    "tpu": Target("TPU v5e, 2x2", 819e9, {"bfloat16": 197e12, "float32": 197e12}, "the compiler"),
+    "tpu": Target("TPU v5e, 2x2", 819e9, {"bfloat16": 197e12, "float32": 197e12}, "by the compiler"),
     # Products of float32 run as TF32 unless a precision is asked for.
-    "gpu": Target("H100", 3.35e12, {"bfloat16": 990e12, "float32": 495e12}, "the program's text"),
+    "gpu": Target("H100", 3.35e12, {"bfloat16": 990e12, "float32": 495e12}, "from the text of the program"),
     "cpu": Target("CPU"),
 }
 

@@ -239,7 +239,7 @@ def test_given_weights_may_be_traced_and_have_no_gradient():
 def test_the_balance_mask_is_the_product_and_takes_the_options_of_both():
     labels = blobs(3)
     rarity = {"beta": 0.9, "counting": "pixels", "floor": 7.0, "relative": False, "power": 0.5}
-    purity = {"window": 5, "minimum": 0.1, "preserve_class_mass": True, "method": "conv"}
+    purity = {"window": 5, "minimum": 0.1, "preserve_class_mass": True}
     np.testing.assert_array_equal(
         balance_mask(labels, 3, **rarity, **purity),
         class_weight_mask(labels, 3, **rarity) * confusion_mask(labels, 3, **purity),

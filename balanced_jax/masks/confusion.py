@@ -77,7 +77,7 @@ def confusion_mask(
 def _scale_to_class_mean_1(
     mask: Float[Array, "*batch h w"], labels: Integer[Array, "*batch h w"], num_classes: int
 ) -> Float[Array, "*batch h w"]:
-    total = jnp.stack([jnp.sum(mask, axis=(-2, -1), where=labels == k) for k in range(num_classes)], axis=-1)
+    total = jnp.sum(mask[..., None], axis=(-3, -2), where=one_hot(labels, num_classes))
     mean = total / jnp.maximum(class_counts(labels, num_classes), 1)
     mean = take_by_label(jnp.where(mean < 1e-3, 0, mean), labels)
     return jnp.where(mean > 0, mask / jnp.where(mean > 0, mean, 1), 1)

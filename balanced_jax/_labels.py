@@ -1,5 +1,7 @@
 """Look-ups by label: one-hot planes, pixel counts of the classes, and per-class values at every pixel."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Integer, Shaped
@@ -10,11 +12,22 @@ def one_hot(labels: Integer[Array, "*batch h w"], num_classes: int) -> Bool[Arra
     return jax.nn.one_hot(labels, num_classes, dtype=bool)
 
 
+@functools.partial(jax.jit, static_argnums=1)  # one program; eager calls would compile at each call
 def class_counts(labels: Integer[Array, "*batch h w"], num_classes: int) -> Integer[Array, "*batch classes"]:
-    """Count the pixels of each class in each image, in int32.
+    """Count the pixels of each class in each image, in int32."""
+    return jax.lax.platform_dependent(
+        labels,
+        cpu=lambda y: _class_counts_in_words(y, num_classes),
+        default=lambda y: jnp.sum(one_hot(y, num_classes), axis=(-3, -2), dtype=jnp.int32),
+    )
 
-    A 32-bit word holds 8-bit counters of four classes, so up to 255 rows are added before unpacking. XLA:CPU
-    compiles a sum over 16 rows to one loop; sums of one-hot planes take ten times as long there.
+
+def _class_counts_in_words(
+    labels: Integer[Array, "*batch h w"], num_classes: int
+) -> Integer[Array, "*batch classes"]:
+    """Count in 8-bit counters of four classes, which a 32-bit word holds, and 16 rows before unpacking.
+
+    XLA:CPU compiles a sum over 16 rows to one loop; sums of one-hot planes take ten times as long there.
     """
     rows = 16
     *batch, height, width = labels.shape

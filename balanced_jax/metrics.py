@@ -12,14 +12,16 @@ Counts of images and batches may be added, ratios may not. The `reading` says ho
 Any other 0/0 scores 0. A class without an image to average over is NaN.
 """
 
+import functools
 from typing import Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float64, Integer
 
 from balanced_jax._arguments import as_class_indices
-from balanced_jax._labels import class_counts
+from balanced_jax._labels import class_counts, one_hot
 from balanced_jax.masks.valid import valid_mask
 
 Reading = Literal["dataset", "present", "union", "all"]
@@ -63,12 +65,29 @@ def confusion_counts(
         raise ValueError(
             f"predictions must have the shape of labels, {labels.shape}, got {predictions.shape}"
         )
-    labeled = class_counts(labels, num_classes)
-    predicted = class_counts(jnp.where(valid_mask(labels, num_classes), predictions, -1), num_classes)
-    correct = class_counts(jnp.where(predictions == labels, labels, -1), num_classes)
+    correct, predicted, labeled = _counts(predictions, labels, num_classes)
     return ConfusionCounts(
         true_positives=correct, false_positives=predicted - correct, false_negatives=labeled - correct
     )
+
+
+@functools.partial(jax.jit, static_argnums=2)  # one program; eager calls would compile at each call
+def _counts(
+    predictions: Integer[Array, "*batch h w"], labels: Integer[Array, "*batch h w"], num_classes: int
+) -> tuple[Integer[Array, "*batch classes"], ...]:
+    """Count the pixels of each class: predicted rightly, predicted, and labeled."""
+
+    def sums_of_planes(p: Array, y: Array) -> tuple[Array, ...]:
+        predicted, labeled = one_hot(p, num_classes), one_hot(y, num_classes)
+        planes = predicted & labeled, predicted & valid_mask(y, num_classes)[..., None], labeled
+        return tuple(jnp.sum(plane, axis=(-3, -2), dtype=jnp.int32) for plane in planes)
+
+    def counts_of_labels(p: Array, y: Array) -> tuple[Array, ...]:
+        correct = jnp.where(p == y, p, num_classes)
+        predicted = jnp.where(valid_mask(y, num_classes), p, num_classes)
+        return tuple(class_counts(classes, num_classes) for classes in (correct, predicted, y))
+
+    return jax.lax.platform_dependent(predictions, labels, cpu=counts_of_labels, default=sums_of_planes)
 
 
 def iou(counts: ConfusionCounts, reading: Reading) -> Float64[np.ndarray, "classes"]:

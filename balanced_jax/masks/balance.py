@@ -20,14 +20,13 @@ def balance_mask(
     power: ScalarLike = 1.0,
     minimum: ScalarLike = 0.0,
     preserve_class_mass: bool = False,
-    method: Literal["conv", "packed"] | None = None,
 ) -> Float[Array, "*batch h w"]:
     """Return the product of `class_weight_mask` and `confusion_mask`.
 
     Args:
         labels, num_classes: see `balanced_jax.masks` (result and errors, too).
         beta, counting, floor, relative, power: see `class_weight_mask`.
-        window, minimum, preserve_class_mass, method: see `confusion_mask`.
+        window, minimum, preserve_class_mass: see `confusion_mask`.
 
     References:
         Xie et al. 2023, doi:10.3390/app13020826, eqs. 2 and 8 to 10.
@@ -43,11 +42,6 @@ def balance_mask(
         labels, num_classes, beta=beta, counting=counting, floor=floor, relative=relative, power=power
     )
     confusion = confusion_mask(
-        labels,
-        num_classes,
-        window=window,
-        minimum=minimum,
-        preserve_class_mass=preserve_class_mass,
-        method=method,
+        labels, num_classes, window=window, minimum=minimum, preserve_class_mass=preserve_class_mass
     )
     return class_weights * confusion

@@ -1,5 +1,7 @@
 """The map of pixels at the boundary between classes."""
 
+import functools
+
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Integer
 
@@ -19,9 +21,10 @@ def boundary_mask(labels: Integer[ArrayLike, "*batch h w"], num_classes: int) ->
     >>> boundary_mask(np.array([[0, 0, 1, 1, 255, 0]]), 2).tolist()
     [[False, True, True, False, False, False]]
     """
-    labels, valid = as_class_indices("labels", labels, num_classes), valid_mask(labels, num_classes)
-    vertical = (labels[..., 1:, :] != labels[..., :-1, :]) & valid[..., 1:, :] & valid[..., :-1, :]
-    horizontal = (labels[..., 1:] != labels[..., :-1]) & valid[..., 1:] & valid[..., :-1]
-    edges = jnp.zeros_like(valid)
-    edges = edges.at[..., :-1, :].max(vertical).at[..., 1:, :].max(vertical)
-    return edges.at[..., :-1].max(horizontal).at[..., 1:].max(horizontal)
+    valid = valid_mask(labels, num_classes)
+    labels = jnp.where(valid, as_class_indices("labels", labels, num_classes), num_classes)
+    padded = jnp.pad(labels, [(0, 0)] * (labels.ndim - 2) + [(1, 1)] * 2, constant_values=num_classes)
+    rows, columns = padded[..., 1:-1], padded[..., 1:-1, :]
+    neighbors = rows[..., :-2, :], rows[..., 2:, :], columns[..., :-2], columns[..., 2:]
+    differs = [(neighbor != labels) & (neighbor < num_classes) for neighbor in neighbors]
+    return valid & functools.reduce(jnp.logical_or, differs)

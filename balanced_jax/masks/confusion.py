@@ -6,12 +6,13 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import entr
+from jax.scipy.special import xlog1py
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
 from balanced_jax._arguments import as_class_indices, as_constant
 from balanced_jax._labels import class_counts, one_hot, take_by_label
-from balanced_jax.masks import _packed
+from balanced_jax.masks import _on_cpu
+from balanced_jax.masks._counters import pack_one_hot, unpack, window_sums
 from balanced_jax.masks.valid import valid_mask
 
 
@@ -22,7 +23,7 @@ def confusion_mask(
     window: int = 7,
     minimum: ScalarLike = 0.0,
     preserve_class_mass: bool = False,
-    method: Literal["conv", "packed"] | None = None,
+    method: Literal["conv"] | None = None,
 ) -> Float[Array, "*batch h w"]:
     """Return the purity of the labels around each pixel, one minus their relative entropy.
 
@@ -41,8 +42,9 @@ def confusion_mask(
         preserve_class_mass: whether the mask, after `minimum`, is divided by its mean over each class of the
             image, so that a boundary loses weight to the interior of its own class only; not in the paper. A
             class whose mean is below 0.001 gets weights of 1.
-        method: how the pixels of a window are counted: "conv" by a convolution of one-hot planes, "packed" by
-            several counters in one integer; counts are equal. None takes "packed" on CPU, "conv" elsewhere.
+        method: how the pixels of a window are counted: "conv" by a convolution of one-hot planes, None by
+            sums of integers that hold counters of several classes. Counts are equal; None moves a fraction of
+            the bytes on every platform.
 
     Returns:
         Weights in [0, 1] (before `preserve_class_mass`) in float32, 0 at void pixels.
@@ -60,8 +62,8 @@ def confusion_mask(
         raise TypeError(f"window must be an integer, got {window!r}")
     if window < 3 or window % 2 == 0:
         raise ValueError(f"window must be odd and at least 3, got {window}")
-    if method not in (None, "conv", "packed"):
-        raise ValueError(f'method must be "conv", "packed" or None, got {method!r}')
+    if method not in (None, "conv"):
+        raise ValueError(f'method must be "conv" or None, got {method!r}')
     minimum = as_constant("minimum", minimum, lambda m: 0 <= m <= 1, "in [0, 1]")
     labels = as_class_indices("labels", labels, num_classes, min_classes=2)
 
@@ -75,7 +77,7 @@ def confusion_mask(
 def _scale_to_class_mean_1(
     mask: Float[Array, "*batch h w"], labels: Integer[Array, "*batch h w"], num_classes: int
 ) -> Float[Array, "*batch h w"]:
-    total = jnp.stack([jnp.sum(mask, axis=(-2, -1), where=labels == k) for k in range(num_classes)], axis=-1)
+    total = jnp.sum(mask[..., None], axis=(-3, -2), where=one_hot(labels, num_classes))
     mean = total / jnp.maximum(class_counts(labels, num_classes), 1)
     mean = take_by_label(jnp.where(mean < 1e-3, 0, mean), labels)
     return jnp.where(mean > 0, mask / jnp.where(mean > 0, mean, 1), 1)
@@ -85,25 +87,34 @@ def _scale_to_class_mean_1(
 def _purity(
     labels: Integer[Array, "*batch h w"], num_classes: int, window: int, method: str | None
 ) -> Float[Array, "*batch h w"]:
-    """Compute 1 - H / log(num_classes) by the given method, or by the default one of the platform."""
-    methods = {
-        "conv": lambda x: _purity_by_convolution(x, num_classes, window),
-        "packed": lambda x: _packed.purity(x, num_classes, window),
-    }
-    if method is not None:
-        return methods[method](labels)
-    return jax.lax.platform_dependent(labels, cpu=methods["packed"], default=methods["conv"])
+    """Return one minus the entropy of the classes in the window around each pixel over its maximum."""
+    if method == "conv":
+        counts = count_by_convolution(labels, num_classes, window)
+        return _purity_of_counts([counts[..., k] for k in range(num_classes)])
+    return jax.lax.platform_dependent(
+        labels,
+        cpu=lambda y: _on_cpu.purity(y, num_classes, window),
+        default=lambda y: _purity_of_counts(count_by_slices(y, num_classes, window)),
+    )
 
 
-def _purity_by_convolution(
+def _purity_of_counts(counts: list[Integer[Array, "*batch h w"]]) -> Float[Array, "*batch h w"]:
+    """Compute sum(q log(C q)) / log(C) of the fractions q of C classes.
+
+    The logarithm is log1p(C q - 1) with an exact numerator: near an even mixture 1 - H / log(C) would lose
+    its digits, which the division by a class's mean brings out.
+    """
+    classes, n = len(counts), jnp.maximum(sum(counts), 1)
+    terms = [xlog1py(c / n, (classes * c - n) / n) for c in counts]
+    return functools.reduce(jnp.add, terms) / np.float32(np.log(classes))
+
+
+def count_by_slices(
     labels: Integer[Array, "*batch h w"], num_classes: int, window: int
-) -> Float[Array, "*batch h w"]:
-    counts = count_by_convolution(labels, num_classes, window)
-    total = jnp.maximum(jnp.sum(counts, axis=-1, keepdims=True, dtype=jnp.int32), 1)
-    # The entropy of fractions: log(total) - sum(counts * log(counts)) / total cancels, with an error of 1e-6
-    # at a window of 15.
-    fractions = counts.astype(jnp.float32) / total.astype(jnp.float32)
-    return 1 - jnp.sum(entr(fractions), axis=-1) / np.float32(np.log(num_classes))
+) -> list[Integer[Array, "*batch h w"]]:
+    """Count the pixels of each class in the window around each pixel: sums of shifted packed counters."""
+    sums = [window_sums(words, window) for words in pack_one_hot(labels, num_classes, window)]
+    return unpack(sums, num_classes, window)
 
 
 def count_by_convolution(

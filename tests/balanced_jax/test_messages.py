@@ -81,7 +81,7 @@ MESSAGES = {
     "window float": ("TypeError", "window", "7.0", "an integer"),
     "window traced": ("TypeError", "window", "JitTracer", "an integer"),
     "minimum above 1": ("ValueError", "minimum", "2.0", "[0, 1]"),
-    "method unknown": ("ValueError", "method", "'fft'", '"conv", "packed" or None'),
+    "method unknown": ("ValueError", "method", "'fft'", '"conv" or None'),
     "confusion of one class": ("ValueError", "num_classes", "got 1", "at least 2"),
     "values of a row": ("ValueError", "values", "(4,)", "[..., H, W]"),
     "values integer": ("TypeError", "values", "int32", "floating point"),

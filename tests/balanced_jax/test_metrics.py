@@ -42,6 +42,17 @@ def test_counts_are_those_of_a_loop(num_classes):
             np.testing.assert_array_equal(count, expected[:, :, i])
 
 
+def test_other_platforms_count_as_a_cpu_does(monkeypatch):
+    rng = np.random.default_rng(0)
+    predictions, labels = (jnp.asarray(rng.integers(-1, 5, (2, 7, 9))) for _ in range(2))
+    counts = confusion_counts(predictions, labels, 4)
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *arguments, cpu, default: default(*arguments))
+    with jax.disable_jit():
+        for on_cpu, elsewhere in zip(counts, confusion_counts(predictions, labels, 4), strict=True):
+            assert elsewhere.dtype == jnp.int32
+            np.testing.assert_array_equal(on_cpu, elsewhere)
+
+
 def test_bytes_are_counted_as_integers_are():
     predictions, labels = np.array([[0, 1, 255]], np.uint8), np.array([[1, -1, 0]], np.int16)
     counts = confusion_counts(predictions, labels, 300)

@@ -10,25 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from balanced_jax.masks import confusion_mask, valid_mask
-from balanced_jax.masks._packed import counters_per_word, pack_one_hot, window_sums
-from balanced_jax.masks.confusion import count_by_convolution
+from balanced_jax.masks import _on_cpu, confusion_mask, valid_mask
+from balanced_jax.masks.confusion import _purity_of_counts, count_by_convolution, count_by_slices
 from tests.balanced_jax import formulas
 from tests.balanced_jax.blobs import blobs, by_image
 from tests.balanced_jax.tolerance import assert_close
 
-METHODS: list[Literal["conv", "packed"]] = ["conv", "packed"]
+METHODS: list[Literal["conv"] | None] = ["conv", None]
 
 
 def count_in_words(labels, num_classes, window):
-    """The counters of all words, read out."""
-    bits = (window * window).bit_length()
-    counts = []
-    for first in range(0, num_classes, counters_per_word(window)):
-        words = np.asarray(window_sums(pack_one_hot(labels, first, num_classes, window), window), np.int64)
-        counters = range(min(counters_per_word(window), num_classes - first))
-        counts += [words >> (bits * k) & (2**bits - 1) for k in counters]
-    return np.stack(counts, axis=-1)
+    return jnp.stack(count_by_slices(labels, num_classes, window), axis=-1)
+
+
+def purity_by_slices(labels, num_classes, window):
+    """What every platform but the CPU runs."""
+    return _purity_of_counts(count_by_slices(labels, num_classes, window))
 
 
 @pytest.mark.parametrize("window", [3, 15, *(pytest.param(w, marks=pytest.mark.slow) for w in (5, 7, 9))])
@@ -65,7 +62,7 @@ def test_large_windows_are_counted_in_full(window):
     ones = (151 + window // 2 - 200) * window
     np.testing.assert_array_equal(count_in_words(labels, 2, window)[150, 150], [window**2 - ones, ones])
     shares = np.array([window**2 - ones, ones]) / window**2
-    mask = confusion_mask(labels, 2, window=window, method="packed")
+    mask = confusion_mask(labels, 2, window=window)
     assert_close(mask[150, 150], 1 + (shares * np.log2(shares)).sum())
 
 
@@ -83,7 +80,7 @@ def test_large_windows_are_counted_in_full(window):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("method", [*METHODS, None])
+@pytest.mark.parametrize("method", METHODS)
 def test_the_confusion_mask_is_that_of_equations_8_to_10(num_classes, options, method):
     labels = blobs(num_classes)
     actual = confusion_mask(labels, num_classes, method=method, **options)
@@ -103,9 +100,21 @@ def test_windows_of_little_but_void_lose_nothing_to_rounding(num_classes, window
     assert_close(confusion_mask(labels, num_classes, window=window, method=method), expected)
 
 
-def test_no_image_has_no_mask():
-    for num_classes in (2, 12):
-        assert confusion_mask(np.zeros((0, 6, 5), int), num_classes).shape == (0, 6, 5)
+@pytest.mark.parametrize("num_classes", [2, 5, 12])
+@pytest.mark.parametrize("window", [3, 7, 15])
+def test_a_cpu_looks_up_what_other_platforms_compute(num_classes, window):
+    labels = jnp.asarray(blobs(num_classes, (2, 40, 41)))
+    valid = valid_mask(labels, num_classes)
+    expected = purity_by_slices(labels, num_classes, window)
+    assert_close(_on_cpu.purity(labels, num_classes, window)[valid], expected[valid])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_class_of_small_mean_keeps_the_digits_of_its_mask(method):
+    board = np.indices((1, 64, 64)).sum(0) % 2  # near an even mixture in every window
+    mask = confusion_mask(board, 2, window=5, preserve_class_mass=True, method=method)
+    expected = by_image(formulas.confusion_mask, board, 2, window=5, preserve_class_mass=True)
+    assert_close(mask, expected)
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 5, 12])

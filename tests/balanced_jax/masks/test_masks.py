@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from balanced_jax import masks
+from balanced_jax._labels import class_counts, one_hot
 from balanced_jax.masks import (
     balance_mask,
     boundary_mask,
@@ -59,6 +60,29 @@ def test_leading_axes_jit_and_vmap_change_nothing(mask, num_classes):
 def test_labels_of_any_integer_type_are_the_same(mask, dtype):
     labels = np.where(np.isin(blobs(3), range(3)), blobs(3), 100)
     np.testing.assert_array_equal(mask(labels.astype(dtype), 3), mask(blobs(3).astype(np.int32), 3))
+
+
+@every_mask
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_labels_beyond_32_bits_are_void(mask, dtype):
+    labels = blobs(3)
+    far = np.where(np.arange(14) >= 9, 2**32 + 1, np.clip(labels, 0, 2)).astype(dtype)
+    near = np.where(np.arange(14) >= 9, 255, np.clip(labels, 0, 2))
+    np.testing.assert_array_equal(mask(far, 3), mask(near, 3))
+
+
+@every_mask
+@pytest.mark.parametrize("shape", [(0, 6, 5), (2, 0, 5), (2, 6, 0)])
+def test_empty_images_have_empty_masks(mask, shape):
+    assert mask(np.zeros(shape, int), 3).shape == shape
+
+
+@pytest.mark.parametrize("num_classes", [1, 4, 5])
+@pytest.mark.parametrize("shape", [(2, 3, 4), (33, 5)])
+def test_a_cpu_counts_classes_as_sums_of_planes_do(num_classes, shape):
+    labels = jnp.asarray(blobs(num_classes, shape))
+    planes = one_hot(labels, num_classes)
+    np.testing.assert_array_equal(class_counts(labels, num_classes), planes.sum(axis=(-3, -2)))
 
 
 @pytest.mark.slow
@@ -239,7 +263,7 @@ def test_given_weights_may_be_traced_and_have_no_gradient():
 def test_the_balance_mask_is_the_product_and_takes_the_options_of_both():
     labels = blobs(3)
     rarity = {"beta": 0.9, "counting": "pixels", "floor": 7.0, "relative": False, "power": 0.5}
-    purity = {"window": 5, "minimum": 0.1, "preserve_class_mass": True, "method": "conv"}
+    purity = {"window": 5, "minimum": 0.1, "preserve_class_mass": True}
     np.testing.assert_array_equal(
         balance_mask(labels, 3, **rarity, **purity),
         class_weight_mask(labels, 3, **rarity) * confusion_mask(labels, 3, **purity),

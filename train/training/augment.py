@@ -50,12 +50,12 @@ def augment(
 def rotate(image: jax.Array, maps: Any, degrees: jax.Array, limit: float) -> tuple[jax.Array, Any]:
     """Rotate an image by linear interpolation, and maps by nearest neighbors, counterclockwise.
 
-    Quarter turns and three shears (Paeth 1986), which shift columns, rows and columns by whole pixels. Such
-    shears are a permutation: the position of a pixel says which pixel of the result it becomes, and so at
-    which coordinates, at most 1.1 pixels away, the value of that pixel lies. Each pixel first takes this
-    value from its neighbors, and is shifted then; the result is the one of direct interpolation. Direct
-    interpolation gathers pixel by pixel. A TPU loads a tile of memory for each of them, together thirty times
-    the bytes that a U-Net moves.
+    A rotation is a number of quarter turns and three shears (Paeth 1986). Shears by whole pixels, of all
+    columns, all rows and all columns, permute the pixels. The position of a pixel determines its position in
+    the result, and thereby the coordinates of the value that the result has there, which are at most 1.1
+    pixels away. So each pixel is first replaced by this value, interpolated among its neighbors, and moved
+    afterwards. The result is that of direct interpolation, which is a gather: a TPU loads a tile of memory
+    for each pixel and tap, and moves thirty times as many bytes as the whole U-Net does.
 
     Args:
         image: float [h, w, c].
@@ -84,7 +84,7 @@ def rotate(image: jax.Array, maps: Any, degrees: jax.Array, limit: float) -> tup
     turns = jnp.round(degrees / 90)
     angle = jnp.deg2rad(degrees - 90 * turns)
     tan, sin, cos = jnp.tan(angle / 2), jnp.sin(angle), jnp.cos(angle)
-    # Each pixel of the image is followed through the three shears.
+    # Position of each pixel after the first, the second and the third shear.
     columns = _positions(wide, -_MARGIN, wide + _MARGIN)
     rows = _positions(high, -_MARGIN, high + _MARGIN).T
     row = rows - jnp.round(tan * columns)
@@ -138,8 +138,8 @@ def _linear(x: jax.Array, down: jax.Array, right: jax.Array) -> jax.Array:
         return jnp.maximum(0, 1 - jnp.abs(distance))
 
     total = jnp.zeros_like(down)
-    for i, j in itertools.product((-2, -1, 0, 1, 2), (-1, 0, 1)):
-        total += weight(down - i) * weight(right - j) * _neighbor(x, i, j)
+    for i in (-2, -1, 0, 1, 2):
+        total += weight(down - i) * sum(weight(right - j) * _neighbor(x, i, j) for j in (-1, 0, 1))
     return total.astype(x.dtype)
 
 
@@ -173,7 +173,7 @@ def _shear(
     first, last = start - reach, start + size + reach
     before, after = max(-first, 0), max(last - len(x), 0)
     x = jnp.pad(x, ((before, after), (0, 0)), mode="edge")[first + before : last + before]
-    # Selects in place of a gather; each halves the largest shift that is left.
+    # Selects take the place of a gather; each halves the largest shift that is left.
     shift, largest = jnp.round(slope * columns) + reach, 2 * reach
     while largest:
         step = (largest + 1) // 2

@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import functools
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -10,7 +12,7 @@ from typing import ClassVar, Self
 import jax
 from etils import epath
 
-from train.commands.command import ConfigCommand
+from train.commands.command import ConfigCommand, check_memory, require
 from train.commands.evaluate import evaluate
 from train.config import Config
 from train.data.prepare import Prepared
@@ -32,6 +34,9 @@ from train.training.experiment import Experiment
 from train.training.initial import check_initial
 from train.training.loop import load_progress, train
 from train.training.objective import find_option
+
+_COORDINATOR = re.compile(r".+:\d{1,5}")
+"""HOST:PORT."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +69,16 @@ class Fit(ConfigCommand):
     """Number of processes."""
     process_id: int | None = None
     """Number of this process, from 0."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_memory(self.memory)
+        number, own = self.num_processes, self.process_id
+        require(number is None or number >= 1, "num_processes", number, "at least 1")
+        takes = "at least 0" if number is None else f"0 to {number - 1}"
+        require(own is None or 0 <= own < (number or math.inf), "process_id", own, takes)
+        address = self.coordinator
+        require(address is None or bool(_COORDINATOR.fullmatch(address)), "coordinator", address, "HOST:PORT")
 
     @classmethod
     def default(cls, argument: str) -> Self:
@@ -108,7 +123,7 @@ class Fit(ConfigCommand):
 
     def _train(self, experiment: Experiment, data: Prepared, run_dir: AnyPath) -> None:
         with contextlib.ExitStack() as stack:
-            interrupted = stack.enter_context(interruption())
+            stop = stack.enter_context(interruption())
             progress = load_progress(experiment, run_dir)
             if len(progress.epochs) == self.config.epochs:
                 log.info("all %d epochs are done", self.config.epochs)
@@ -124,7 +139,7 @@ class Fit(ConfigCommand):
                 progress,
                 memory=int(self.memory * 2**30),
                 validate=validator(experiment, data.canvas("validation")),
-                interrupted=interrupted,
+                interruption=stop,
                 on_epoch=on_epoch,
                 profile=self.profile,
             )

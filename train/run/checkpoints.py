@@ -83,6 +83,8 @@ class Checkpoints:
         custom = {"partial_epoch": list(partial_epoch), "monitored": figure}
         with writing(f"{self._manager.directory}", MAKE_ROOM):
             _check_room(self._manager.directory, state)
+            if step in self._manager.all_steps():  # stored without its figure, by a run that was stopped then
+                self._manager.delete(step)
             self._manager.save(
                 step,
                 args=ocp.args.StandardSave(state),

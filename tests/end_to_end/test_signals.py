@@ -25,6 +25,12 @@ BEGINS = "stopped; the same command begins again\n"
 SIX = [signal.SIGINT] * 6
 TERM = [signal.SIGTERM]
 BOTH = pytest.mark.parametrize(("numbers", "code"), [(SIX, 130), (TERM, 143)])
+_HEED_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""Starts Python with the remaining arguments; the tests themselves may run where Ctrl-C is ignored."""
 SECONDS = 30
 """A deadline that only a process that does not answer misses."""
 
@@ -36,12 +42,10 @@ def stopped(
     error = place / "stderr"
     with (place / "stdout").open("w") as stdout, error.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "train", *map(str, arguments)],
+            [sys.executable, "-c", _HEED_CTRL_C, "-m", "train", *map(str, arguments)],
             cwd=ROOT,
             stdout=stdout,
             stderr=stderr,
-            # The tests themselves may run where Ctrl-C is ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         wait_until(lambda: process.poll() is not None or (catches_sigterm(process.pid) and moment()))

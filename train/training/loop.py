@@ -110,7 +110,7 @@ def train(
         NonFinite: a loss or gradient was not finite; the state before is stored.
     """
     config, steps_per_epoch = experiment.config, experiment.steps_per_epoch
-    checkpoints = Checkpoints(run_dir)
+    checkpoints = Checkpoints(run_dir, claimed=True)
     state, done, epochs = replicate(progress.state), progress.step, list(progress.epochs)
     partial_epoch = progress.partial_epoch
     step = map_training(experiment.train_step())

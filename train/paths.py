@@ -26,6 +26,8 @@ def check_address(text: str) -> None:
         return
     try:
         epath.Path(text).exists()
+    except KeyError as error:
+        raise UserError(f"{text}: is of no known kind of bucket; take gs://, s3:// or a folder") from error
     except Exception as error:  # each kind of bucket has a package with exceptions of its own
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(

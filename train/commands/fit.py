@@ -19,7 +19,7 @@ from train.data.prepare import Prepared
 from train.data.resize import resized_label
 from train.display.tables import muting_table
 from train.display.tensorboard import tensorboard
-from train.errors import UserError
+from train.errors import UserError, writing
 from train.inference.viewers import validator
 from train.inspection.muting import measure_muting, muting_warnings
 from train.parallel import Process, initialize_distributed, is_first_host, refuse_together
@@ -93,6 +93,8 @@ class Fit(ConfigCommand):
         if self.distributed or any(value is not None for value in process):
             initialize_distributed(process)
         if self.compilation_cache is not None:
+            with writing(f"{self.compilation_cache}", "give another --compilation-cache"):
+                self.compilation_cache.mkdir(parents=True, exist_ok=True)
             jax.config.update("jax_compilation_cache_dir", str(self.compilation_cache))
         # Made in any case, because a config with an object that cannot be found again by name has no digest.
         default = directory.default_path(self.config, self.config_file.title)

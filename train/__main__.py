@@ -1,6 +1,15 @@
 """`python -m train COMMAND ...`: the table of commands, and the exit codes."""
 
+import contextlib
+import errno
 import sys
+
+from train.run.interrupt import answer_signals
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    resumes = sys.argv[1:2] in (["fit"], ["compare"])
+    hint = "goes on from the last checkpoint" if resumes else "begins again"
+    answer_signals(f"stopped; the same command {hint}")
 
 from train.commands.command import Command
 from train.commands.compare import Compare
@@ -12,7 +21,11 @@ from train.commands.predict import Predict
 from train.commands.prepare import Prepare
 from train.commands.stats import Stats
 from train.errors import Interrupted, NonFinite, UserError, suggestion
-from train.run.log import console_handler, escape_unencodable, log_to
+from train.paths import check_address
+from train.run.log import console_handler, guarded_stdout, log_to
+
+_WRONG_PATH = (errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM)
+"""Errors of the system over a path that was given, whoever opens it."""
 
 COMMANDS: dict[str, type[Command]] = {
     "prepare": Prepare,
@@ -43,30 +56,43 @@ def usage() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a command and return its exit code, as listed in the README."""
-    escape_unencodable()
+    """Run a command and return its exit code, as listed in the README; SystemExit where it cannot go on."""
+    with guarded_stdout():
+        try:
+            return _run(arguments)
+        except UserError as error:
+            return _say(f"error: {error}", 2)
+        except NonFinite as error:
+            return _say(f"error: {error}", 1)
+        except Interrupted as interrupted:
+            return _say(f"{interrupted}", 143)
+        except OSError as error:
+            if error.errno not in _WRONG_PATH or error.filename is None:
+                raise
+            reason = UserError(f"{error.filename}: cannot be used ({error.strerror}); check the path")
+            return _say(f"error: {reason}", 2)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command and return its exit code, unless it fails."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 2
     name, *rest = arguments
-    try:
-        if name not in COMMANDS:
-            raise UserError(f"{name}: no such command; {suggestion(name, COMMANDS, 'there are')}")
-        with log_to(console_handler()):
-            COMMANDS[name].parse(name, rest).run()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except NonFinite as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except Interrupted as interrupted:
-        print(interrupted, file=sys.stderr)
-        return 143
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on after the last whole epoch", file=sys.stderr)
-        return 130
+    if name not in COMMANDS:
+        raise UserError(f"{name}: no such command; {suggestion(name, COMMANDS, 'there are')}")
+    for argument in rest:
+        check_address(argument.partition("=")[2] if argument.startswith("--") else argument)
+    with log_to(console_handler()):
+        COMMANDS[name].parse(name, rest).run()
     return 0
+
+
+def _say(line: str, code: int) -> int:
+    """Print a line on stderr, if it can be written, and return an exit code."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from train.measures.records import EpochRecord
 from train.parallel import map_training, replicate, shard
 from train.run.checkpoints import Checkpoints
 from train.run.files import read_rows
+from train.run.interrupt import Interruption
 from train.setup import set_up
 from train.training.experiment import Experiment
 from train.training.loop import load_progress, train
@@ -197,7 +198,7 @@ def test_training_in_bfloat16_ends_near_training_in_float32(tmp_path):
             load_progress(experiment, run),
             memory=2**30,
             validate=validator(experiment, data.canvas("validation")),
-            interrupted=lambda step: False,
+            interruption=Interruption(lambda step: False, lambda: False),
         )
         return read_rows(run / "metrics.jsonl", EpochRecord)[-1]
 

@@ -1,6 +1,7 @@
 """Runs that are stopped, killed or not finite, and go on."""
 
 import contextlib
+import itertools
 import re
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import train.commands.fit
 from tests.end_to_end.runs import command, rows, wait_until
 from train.__main__ import main
 from train.run.checkpoints import Checkpoints
+from train.run.interrupt import Interruption
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,10 +26,28 @@ def test_a_run_that_was_asked_to_stop_ends_as_if_nothing_had_been(
 ):
     again = tmp_path / "stopped"
     with monkeypatch.context() as patch:
-        interruption = contextlib.nullcontext(lambda taken: taken == step)
-        patch.setattr(train.commands.fit, "interruption", lambda: interruption)
+        stop = Interruption(lambda taken: taken == step, lambda: False)
+        patch.setattr(train.commands.fit, "interruption", lambda: contextlib.nullcontext(stop))
         assert main(command(again, prepared)) == 143
     assert f"stopped after step {step} of 6; the same command goes on" in capsys.readouterr().err
+    assert main(command(again, prepared)) == 0
+    assert rows(again) == rows(run)
+    assert (again / "evaluation.json").read_text() == (run / "evaluation.json").read_text()
+
+
+@pytest.mark.parametrize("images", [1, pytest.param(11, marks=pytest.mark.slow)])
+def test_a_run_that_was_asked_to_stop_in_a_validation_validates_when_it_goes_on(
+    images, run, prepared, tmp_path, monkeypatch, capsys
+):
+    again, validated = tmp_path / "stopped", itertools.count(1)
+    with monkeypatch.context() as patch:
+        stop = Interruption(lambda taken: False, lambda: next(validated) >= images)
+        patch.setattr(train.commands.fit, "interruption", lambda: contextlib.nullcontext(stop))
+        for _ in range(2):  # stopped in the same validation once more
+            assert main(command(again, prepared)) == 143
+            step = 2 * -(-images // 4)  # of four images each
+            assert f"stopped after step {step} of 6; the same command goes on" in capsys.readouterr().err
+            assert len(rows(again)) == step // 2 - 1
     assert main(command(again, prepared)) == 0
     assert rows(again) == rows(run)
     assert (again / "evaluation.json").read_text() == (run / "evaluation.json").read_text()

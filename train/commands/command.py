@@ -1,10 +1,12 @@
 """The two kinds of commands: on a config file, and on a run directory."""
 
 import inspect
+import math
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import tyro
 from etils import epath
@@ -15,6 +17,24 @@ from train.errors import UserError
 from train.run.checkpoints import Choice
 from train.run.directory import is_run, read_run
 
+_ADDRESS = re.compile(r"[a-z0-9]{2,}:/\w")
+"""The beginning of the address of a bucket, as pathlib writes it: gs:/bucket."""
+
+
+def require(holds: bool, name: str, value: Any, takes: str) -> None:
+    """Raise a UserError that names the flag of a field, unless a condition holds."""
+    if not holds:
+        raise UserError(f"--{name.replace('_', '-')}: is {value}, takes {takes}")
+
+
+def check_memory(memory: float) -> None:
+    """Refuse a memory that is no number of GiB.
+
+    Raises:
+        UserError: names the flag.
+    """
+    require(0 <= memory < math.inf, "memory", memory, "at least 0 GiB")
+
 
 class Command(ABC):
     """A frozen dataclass whose fields are the flags of a command and whose docstring is its help.
@@ -23,6 +43,12 @@ class Command(ABC):
     """
 
     usage: ClassVar[str]
+
+    def __post_init__(self):
+        """Refuse the address of a bucket where a flag takes a folder on a disk."""
+        for name, value in vars(self).items():
+            if isinstance(value, Path):
+                require(not _ADDRESS.match(str(value)), name, value, "a folder on a disk")
 
     @classmethod
     @abstractmethod

@@ -1,6 +1,7 @@
 """`python -m train compare`: train configs that differ along axes, and show them side by side."""
 
 import contextlib
+import itertools
 import shlex
 import statistics
 import sys
@@ -17,7 +18,7 @@ import tyro
 from etils import epath
 
 import balanced_jax.models
-from train.commands.command import ConfigCommand
+from train.commands.command import ConfigCommand, check_memory
 from train.commands.fit import Fit
 from train.comparison.collect import PART, Collected, collect, read_cell, reference_cell
 from train.comparison.definition import Cell, Comparison, cells, repetition
@@ -42,6 +43,8 @@ from train.setup import set_up
 from train.training.class_ratios import ratio_numbers
 from train.training.experiment import Experiment
 from train.training.initial import check_initial
+
+_AXES = ("--objectives", "--models", "--seeds", "--folds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,18 @@ class Compare(ConfigCommand):
     """No progress line, tables or colors: log lines with the time, as batch systems want."""
     compilation_cache: Path | None = None
     """Folder where compiled programs are kept, so that the next run starts sooner."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_memory(self.memory)
+
+    @classmethod
+    def parse(cls, name: str, arguments: list[str]) -> Self:
+        """Read the config file and the flags; refuse an axis without levels, which would be left out."""
+        for argument, following in itertools.pairwise([*arguments, "--"]):
+            if argument in _AXES and following.startswith("--"):
+                raise UserError(f"{argument}: has no value, takes one or several; leave it out for all")
+        return super().parse(name, arguments)
 
     @classmethod
     def default(cls, argument: str) -> Self:

@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import functools
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -10,14 +12,14 @@ from typing import ClassVar, Self
 import jax
 from etils import epath
 
-from train.commands.command import ConfigCommand
+from train.commands.command import ConfigCommand, check_memory, require
 from train.commands.evaluate import evaluate
 from train.config import Config
 from train.data.prepare import Prepared
 from train.data.resize import resized_label
 from train.display.tables import muting_table
 from train.display.tensorboard import tensorboard
-from train.errors import UserError
+from train.errors import UserError, writing
 from train.inference.viewers import validator
 from train.inspection.muting import measure_muting, muting_warnings
 from train.parallel import Process, initialize_distributed, is_first_host, refuse_together
@@ -32,6 +34,9 @@ from train.training.experiment import Experiment
 from train.training.initial import check_initial
 from train.training.loop import load_progress, train
 from train.training.objective import find_option
+
+_COORDINATOR = re.compile(r".+:\d{1,5}")
+"""HOST:PORT."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +70,16 @@ class Fit(ConfigCommand):
     process_id: int | None = None
     """Number of this process, from 0."""
 
+    def __post_init__(self):
+        super().__post_init__()
+        check_memory(self.memory)
+        number, own = self.num_processes, self.process_id
+        require(number is None or number >= 1, "num_processes", number, "at least 1")
+        takes = "at least 0" if number is None else f"0 to {number - 1}"
+        require(own is None or 0 <= own < (number or math.inf), "process_id", own, takes)
+        address = self.coordinator
+        require(address is None or bool(_COORDINATOR.fullmatch(address)), "coordinator", address, "HOST:PORT")
+
     @classmethod
     def default(cls, argument: str) -> Self:
         """Return the command without flags; on a run directory, that of the run itself."""
@@ -78,6 +93,8 @@ class Fit(ConfigCommand):
         if self.distributed or any(value is not None for value in process):
             initialize_distributed(process)
         if self.compilation_cache is not None:
+            with writing(f"{self.compilation_cache}", "give another --compilation-cache"):
+                self.compilation_cache.mkdir(parents=True, exist_ok=True)
             jax.config.update("jax_compilation_cache_dir", str(self.compilation_cache))
         # Made in any case, because a config with an object that cannot be found again by name has no digest.
         default = directory.default_path(self.config, self.config_file.title)
@@ -108,7 +125,7 @@ class Fit(ConfigCommand):
 
     def _train(self, experiment: Experiment, data: Prepared, run_dir: AnyPath) -> None:
         with contextlib.ExitStack() as stack:
-            interrupted = stack.enter_context(interruption())
+            stop = stack.enter_context(interruption())
             progress = load_progress(experiment, run_dir)
             if len(progress.epochs) == self.config.epochs:
                 log.info("all %d epochs are done", self.config.epochs)
@@ -124,7 +141,7 @@ class Fit(ConfigCommand):
                 progress,
                 memory=int(self.memory * 2**30),
                 validate=validator(experiment, data.canvas("validation")),
-                interrupted=interrupted,
+                interruption=stop,
                 on_epoch=on_epoch,
                 profile=self.profile,
             )

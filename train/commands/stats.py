@@ -11,6 +11,7 @@ from train.errors import ANOTHER_OUT, writing
 from train.inspection.label_statistics import label_statistics
 from train.run.files import write_json
 from train.run.log import console
+from train.training.objective import check_objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class Stats(ConfigCommand):
 
     def run(self) -> None:
         """Print the tables and write the files."""
+        check_objective(self.config.objective)
         data = prepare(self.config.data, data_dir=self.data_dir, source=self.source)
         statistics = label_statistics(data, self.config)
         for table in statistics_tables(statistics):

@@ -49,6 +49,10 @@ class ClassifiedImage(NamedTuple):
 
 Classifier = Callable[[State, Examples], Iterator[ClassifiedImage]]
 
+Validate = Callable[[State, Examples, Callable[[], bool]], tuple[Figures, LossShares] | None]
+"""Computes figures of a state; asks the given function after each image whether to stop, and then gives None.
+"""
+
 
 def threshold_chooser(experiment: Experiment, canvas: Size) -> Callable[[State, Examples], np.ndarray]:
     """Return a function that chooses the decision threshold of each defect class, float64 [classes - 1]."""
@@ -70,9 +74,7 @@ def classifier(experiment: Experiment, canvas: Size, thresholds: np.ndarray) -> 
     return classify
 
 
-def validator(
-    experiment: Experiment, canvas: Size
-) -> Callable[[State, Examples], tuple[Figures, LossShares]]:
+def validator(experiment: Experiment, canvas: Size) -> Validate:
     """Return a function that computes the figures and the loss shares of a part.
 
     Each host evaluates a part of the examples and receives the results of the other hosts.
@@ -81,9 +83,16 @@ def validator(
     step = functools.partial(validation_step, canvas=canvas, objective=objective, steps=experiment.steps)
     view = _viewer(experiment, step, canvas, _masks(experiment, canvas))
 
-    def validate(state: State, examples: Examples) -> tuple[Figures, LossShares]:
+    def validate(
+        state: State, examples: Examples, stop: Callable[[], bool]
+    ) -> tuple[Figures, LossShares] | None:
         local = Subset(examples, local_positions(len(examples)))
-        counts, sums = gather(stack([output for _, output in view(state, local)]), len(examples))
+        outputs = []
+        for _, output in view(state, local):
+            if stop():
+                return None
+            outputs.append(output)
+        counts, sums = gather(stack(outputs), len(examples))
         progress = int(state.step) / experiment.steps
         return figures(counts, classes), loss_shares(sums, classes, objective, progress)
 

@@ -6,11 +6,13 @@ of the state lies in the metadata of each checkpoint, beside a copy of the figur
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -23,6 +25,8 @@ from train.errors import MAKE_ROOM, UserError, writing
 from train.paths import AnyPath, absolute
 
 _logger = logging.getLogger(__name__)
+# orbax logs remarks on damaged files, besides the error that becomes a UserError.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 _COPY_OR_ANEW = "bring it back from a copy, or train anew with another --run-dir"
 _DELETED = "deleted"
@@ -37,8 +41,13 @@ Choice = Literal["best", "latest"]
 class Checkpoints:
     """The checkpoints of one run. A write that is cut off leaves the earlier checkpoints whole."""
 
-    def __init__(self, run_dir: AnyPath):
+    def __init__(self, run_dir: AnyPath, *, claimed: bool = False):
         """Open the checkpoints of a run.
+
+        Args:
+            run_dir: the run directory.
+            claimed: whether this run alone writes there, so that what a kill has left half written is
+                removed.
 
         Raises:
             UserError: a checkpoint has lost the figure that the best is chosen by, or is damaged.
@@ -57,6 +66,7 @@ class Checkpoints:
             best_fn=_monitored,
             # The next training step reuses the memory of the state, so the state must be on disk before.
             enable_async_checkpointing=False,
+            cleanup_tmp_directories=claimed,
             todelete_subdir=None if "://" in os.fspath(directory) else _DELETED,
         )
         try:
@@ -83,6 +93,8 @@ class Checkpoints:
         custom = {"partial_epoch": list(partial_epoch), "monitored": figure}
         with writing(f"{self._manager.directory}", MAKE_ROOM):
             _check_room(self._manager.directory, state)
+            if step in self._manager.all_steps():  # stored without its figure, by a run that was stopped then
+                self._manager.delete(step)
             self._manager.save(
                 step,
                 args=ocp.args.StandardSave(state),
@@ -135,6 +147,7 @@ class Checkpoints:
 
     def _read(self, step: int, like: Any) -> Any:
         """Return the state of a step; raise _DamagedError if it is not what was stored."""
+        _silence_late_callbacks()
         template = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), like)
         metadata = dict(self._metadata(step))
         try:
@@ -177,6 +190,19 @@ class Checkpoints:
         with contextlib.suppress(OSError):
             for checkpoint in (self._manager.directory / _DELETED).iterdir():
                 shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+@functools.cache
+def _silence_late_callbacks() -> None:
+    """Drop what tensorstore prints as it calls back into an event loop that orbax has closed on an error."""
+    previous = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        error = unraisable.exc_value
+        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+            previous(unraisable)
+
+    sys.unraisablehook = hook
 
 
 class _DamagedError(Exception):

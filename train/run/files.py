@@ -150,8 +150,8 @@ def write_text(path: AnyPath, text: str) -> None:
         return
     new = path.with_name(f".{path.name}.new")
     with writing(f"{path}", MAKE_ROOM):
-        with new.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with new.open("wb") as file:
+            file.write(text.encode("utf-8", "surrogateescape"))  # names may hold bytes that are no text
             file.flush()
             with contextlib.suppress(io.UnsupportedOperation):  # a file in a bucket has no descriptor
                 os.fsync(file.fileno())

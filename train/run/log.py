@@ -4,9 +4,11 @@ import codecs
 import contextlib
 import io
 import logging
+import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -43,14 +45,64 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("train.escape", _escape)
 
 
-def escape_unencodable() -> None:
-    """Make stdout replace characters that its encoding lacks, instead of raising UnicodeEncodeError.
+class _Stdout:
+    """A stream that ends the command, by SystemExit, where it cannot be written.
 
-    stderr does so by default. stdout may be ASCII under LC_ALL=C, and a file name may hold bytes that are no
-    text.
+    Other exceptions would be caught by logging and rich, which print tracebacks or have exit codes of their
+    own.
     """
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._ending():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with self._ending():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _ending(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # What is left in the buffer is written as the interpreter exits, which must not fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            if isinstance(error, BrokenPipeError):
+                raise SystemExit(128 + signal.SIGPIPE) from None
+            remedy = "make room, or send it elsewhere"
+            with contextlib.suppress(OSError):
+                print(f"error: stdout: cannot be written ({error.strerror}); {remedy}", file=sys.stderr)
+            raise SystemExit(2) from None
+
+
+@contextlib.contextmanager
+def guarded_stdout() -> Iterator[None]:
+    """Print on any stdout for the duration of the context, and flush at its end.
+
+    Characters that its encoding lacks are replaced, as on stderr by default: stdout may be ASCII, and a file
+    name may hold bytes that are no text.
+
+    Raises:
+        SystemExit: stdout cannot be written. The code is 2, with a line on stderr; or as of SIGPIPE, without,
+            if it is a pipe that nobody reads any more.
+    """
+    if sys.stdout is None:  # closed by the parent process
+        yield
+        return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="train.escape")
+    guarded: Any = _Stdout(sys.stdout)
+    with contextlib.redirect_stdout(guarded):
+        try:
+            yield
+        finally:
+            guarded.flush()
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ from flax import traverse_util
 
 from balanced_jax.models import load_pretrained
 from train.errors import UserError
-from train.paths import AnyPath, absolute
+from train.paths import AnyPath, absolute, check_address
 from train.run.checkpoints import Checkpoints
 from train.run.directory import read_run
 from train.run.log import log
@@ -65,10 +66,13 @@ def _variables_path(run_dir: AnyPath) -> AnyPath:
 def _read_initial(experiment: Experiment, variables: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """Return a network's variables with the given ones in their place, and the origin of these."""
     if experiment.config.init_from is not None:
+        check_address(experiment.config.init_from)
         run_dir = epath.Path(experiment.config.init_from)
         return _variables_of_run(run_dir, variables, experiment.facts.classes)
     try:
         path = str(experiment.config.pretrained)
+        if Path(path).exists() and not Path(path).is_file():  # reading a named pipe would never end
+            raise UserError(f"pretrained: {path}: is no file; take a .safetensors or .pth file")
         return load_pretrained(path, variables), path
     except (OSError, ValueError, ImportError) as error:
         raise UserError(f"pretrained: {' '.join(str(error).split())}") from error

@@ -9,16 +9,18 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from train.data.cache import Batch, Examples
+from train.data.cache import Batch
 from train.data.pipeline import training_batches
 from train.data.prepare import Part, Prepared
 from train.errors import Interrupted, NonFinite
-from train.measures.records import EpochRecord, Figures, LossShares
+from train.inference.viewers import Validate
+from train.measures.records import EpochRecord
 from train.parallel import map_training, replicate, shard
 from train.paths import AnyPath
 from train.run.checkpoints import Checkpoints
 from train.run.directory import read_epochs
 from train.run.files import damaged, write_rows
+from train.run.interrupt import Interruption
 from train.run.log import log, progress_line
 from train.training.early_stopping import monitored, stalled
 from train.training.experiment import Experiment
@@ -51,14 +53,16 @@ def load_progress(experiment: Experiment, run_dir: AnyPath) -> Progress:
     if step is None:
         return Progress(first_state(experiment, run_dir), 0, [], [])
     log.info("going on after step %d of %d", step, experiment.steps)
-    epochs = _finished_epochs(experiment, run_dir, step)
-    return Progress(experiment.restore(checkpoints, step), step, epochs, checkpoints.partial_epoch(step))
+    partial_epoch = checkpoints.partial_epoch(step)
+    # The last step of an epoch is part of an unfinished one until the state is validated.
+    epochs = _finished_epochs(experiment, run_dir, step - 1 if partial_epoch else step)
+    return Progress(experiment.restore(checkpoints, step), step, epochs, partial_epoch)
 
 
 def _finished_epochs(experiment: Experiment, run_dir: AnyPath, step: int) -> list[EpochRecord]:
-    """Return the records of the epochs before a checkpoint.
+    """Return the records of the epochs up to a step.
 
-    A line past the checkpoint is from an epoch whose state was not stored.
+    A line past the step is from an epoch whose state was not stored.
 
     Raises:
         UserError: a line is missing, or is of another run.
@@ -83,8 +87,8 @@ def train(
     progress: Progress,
     *,
     memory: int,
-    validate: Callable[[State, Examples], tuple[Figures, LossShares]],
-    interrupted: Callable[[int], bool],
+    validate: Validate,
+    interruption: Interruption,
     on_epoch: Callable[[EpochRecord, State], None] | None = None,
     profile: bool = False,
 ) -> None:
@@ -97,7 +101,7 @@ def train(
         progress: the epochs and steps that are done.
         memory: bytes for decoded training images that are cached.
         validate: computes the figures and loss shares of a state on a part.
-        interrupted: takes the number of steps taken, and returns whether to stop.
+        interruption: says whether to stop.
         on_epoch: is called after each epoch.
         profile: whether to trace a few steps for jax's profiler.
 
@@ -106,7 +110,7 @@ def train(
         NonFinite: a loss or gradient was not finite; the state before is stored.
     """
     config, steps_per_epoch = experiment.config, experiment.steps_per_epoch
-    checkpoints = Checkpoints(run_dir)
+    checkpoints = Checkpoints(run_dir, claimed=True)
     state, done, epochs = replicate(progress.state), progress.step, list(progress.epochs)
     partial_epoch = progress.partial_epoch
     step = map_training(experiment.train_step())
@@ -125,19 +129,22 @@ def train(
                 log.info("stopping early: %s has not risen (patience %d)", config.monitor, config.patience)
                 break
             start, first, last = time.perf_counter(), done, epoch * steps_per_epoch
-            todo = _until_interrupted(batches, first, last, interrupted)
+            todo = _until_interrupted(batches, first, last, interruption)
             state, losses, failure = take_steps(step, state, todo, config.skip, show)
             losses, partial_epoch = partial_epoch + losses, []
             done = int(state.step)
-            if done < last:
+            seconds = time.perf_counter() - start
+            measured = None
+            if done == last:
+                measured = validate(state, data.parts["validation"], interruption.received)
+            if measured is None:
                 if done != checkpoints.latest():
                     checkpoints.save(done, state, None, losses)
                 stopped = f"stopped after step {done} of {experiment.steps}"
                 if failure is None:
                     raise Interrupted(f"{stopped}; the same command goes on from there")
                 raise NonFinite(f"{stopped}: {_describe_failure(failure, data.parts['train'])}")
-            seconds = time.perf_counter() - start
-            validation, loss_shares = validate(state, data.parts["validation"])
+            validation, loss_shares = measured
             terms = {name: float(np.mean([loss[name] for loss in losses], dtype=float)) for name in losses[0]}
             row = EpochRecord(
                 step=last,
@@ -158,7 +165,7 @@ def train(
             log.info(_describe_epoch(row, config.epochs))
             if on_epoch is not None:
                 on_epoch(row, state)
-        if interrupted(done):
+        if interruption.before_step(done):
             stopped = f"stopped after step {done} of {experiment.steps}"
             raise Interrupted(f"{stopped}; the same command goes on from there")
 
@@ -187,11 +194,11 @@ def _training_batches(
 
 
 def _until_interrupted(
-    batches: Iterator[Batch], first: int, last: int, interrupted: Callable[[int], bool]
+    batches: Iterator[Batch], first: int, last: int, interruption: Interruption
 ) -> Iterator[Batch]:
     """Yield the batches of the steps after `first` up to `last`, or fewer if the run is interrupted."""
     for step in range(first, last):
-        if interrupted(step):
+        if interruption.before_step(step):
             return
         yield next(batches)
 

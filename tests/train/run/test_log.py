@@ -1,7 +1,10 @@
 """What commands print, on streams of any encoding."""
 
 import io
+import os
+import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +13,7 @@ from tests.train.records import CLASSES, evaluation, label_statistics, muting
 from train.commands.command import Command
 from train.display.label_statistics import draw_statistics, statistics_tables
 from train.display.tables import evaluation_tables, muting_table
-from train.run.log import console, log, progress_line
+from train.run.log import console, log, progress_line, quiet
 
 
 class _Show(Command):
@@ -28,6 +31,14 @@ class _Show(Command):
         log.info("note: größe.png")
 
 
+class _ShowQuietly(_Show):
+    """Print log lines alone."""
+
+    def run(self) -> None:
+        with quiet(log_lines=True):
+            super().run()
+
+
 @pytest.mark.parametrize(
     ("encoding", "name"), [("ascii", r"gr\xf6\xdfe"), ("latin-1", "größe"), ("utf-8", "größe")]
 )
@@ -42,6 +53,32 @@ def test_characters_that_an_encoding_lacks_are_replaced(encoding, name, monkeypa
     assert f"(95 % 0.41{dash}0.59, 7 groups)" in printed
     assert rf"{minus}0.5 {name}.png cut\udcff.png" in printed
     assert f"note: {name}.png" in printed
+
+
+@pytest.mark.parametrize("buffering", [1, -1])
+def test_a_full_stdout_ends_the_command_in_one_line(buffering, monkeypatch, capsys):
+    monkeypatch.setattr(train.__main__, "COMMANDS", {"show": _Show})
+    with Path("/dev/full").open("w", buffering) as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            train.__main__.main(["show"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: stdout: cannot be written (No space left on device); make room, or send it elsewhere\n"
+    )
+
+
+@pytest.mark.parametrize("log_lines", [False, True])
+def test_a_pipe_that_nobody_reads_ends_the_command_in_silence(log_lines, monkeypatch, capsys):
+    monkeypatch.setattr(train.__main__, "COMMANDS", {"show": _ShowQuietly if log_lines else _Show})
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(SystemExit) as ended:
+            train.__main__.main(["show"])
+    assert ended.value.code == 128 + signal.SIGPIPE
+    assert capsys.readouterr().err == ""
 
 
 NAMES = ("[bold]", "[pit]", "[/x]", ":smile:", "$\\frac$")

@@ -1,7 +1,6 @@
 """Image files from cameras and disks: decoded, or refused by a UserError of one line that names the file."""
 
 import io
-import logging
 import warnings
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
@@ -15,14 +14,14 @@ from train.data.example import DEFAULT_DECODING, Decoding, Size
 from train.data.files import read_bytes
 from train.data.formats.checksums import check_sums
 from train.data.formats.deep_images import read_layout, read_samples
+from train.data.formats.quiet import silence_decoders
 from train.data.pixels import is_jpeg, png_bytes
 from train.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 """Extensions of image files, in lower or upper case."""
 
-# Pillow logs remarks on damaged files, besides the error that becomes a UserError.
-logging.getLogger("PIL").setLevel(logging.CRITICAL)
+silence_decoders()
 
 # Without a list, Pillow tries all its formats, and one of them runs Ghostscript on the file.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF")

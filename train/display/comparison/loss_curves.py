@@ -7,12 +7,13 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from markupsafe import Markup
 
 from train.config import Term
 from train.display.pages.charts import DASHES, Chart, Line, draw_chart
 from train.display.pages.colors import series_colors
 from train.display.pages.rendering import render_page
-from train.errors import UserError
+from train.errors import ANOTHER_OUT, UserError, writing
 from train.paths import AnyPath
 from train.run.files import write_text
 from train.training.class_ratios import replace_ratios
@@ -22,18 +23,37 @@ _ERRORS = np.arange(1, 1000) / 1000
 _NEAR_ONE = 0.9
 """Error whose largest loss sets the upper end of a vertical axis, because losses may be infinite at 1."""
 _MARGIN = 1.25
+_MARK = '<meta name="generator" content="python -m train curves">'
+"""In the head of the page, so that the command replaces nothing else."""
+_HEAD = 2**10
+"""Bytes of a file in which the mark is looked for."""
 
 
 def write_loss_curves(path: AnyPath, title: str, terms: Mapping[str, Term]) -> None:
     """Write a page with the loss and its derivative over the error, atomically.
 
     Args:
-        path: of the HTML file.
+        path: of the HTML file, which may be one that was written here before.
         title: of the page.
         terms: by the name of the line.
+
+    Raises:
+        UserError: there is another file, or the page cannot be written.
     """
+    with writing(f"{path}", ANOTHER_OUT):
+        if path.exists() and not _is_page(path):
+            raise UserError(f"{path}: is there already, and no page of this command; give another --out")
+        path.parent.mkdir(parents=True, exist_ok=True)
     template = Path(__file__).with_name("loss_curves.html.jinja")
-    write_text(path, render_page(template, title=title, charts=loss_charts(terms)))
+    write_text(path, render_page(template, title=title, charts=loss_charts(terms), mark=Markup(_MARK)))
+
+
+def _is_page(path: AnyPath) -> bool:
+    """Return whether `write_loss_curves` has written a file."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _MARK.encode() in file.read(_HEAD)
 
 
 def loss_charts(terms: Mapping[str, Term]) -> list[Chart]:

@@ -1,0 +1,92 @@
+"""Command lines that cannot work: one line that names the argument, what is wrong with it, and the remedy."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import TINY
+from tests.tiny import config as tiny
+from tests.train.commands.refusal import refused
+from tests.untrained import gray_facts
+from train.__main__ import main
+from train.errors import UserError
+from train.training.experiment import Experiment
+from train.training.initial import check_initial
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "message"),
+    [
+        ("fit", ("--memory", "inf"), "--memory: is inf, takes at least 0 GiB"),
+        ("fit", ("--memory", "nan"), "--memory: is nan, takes at least 0 GiB"),
+        ("compare", ("--memory", "-1"), "--memory: is -1.0, takes at least 0 GiB"),
+        ("fit", ("--seed", "-1"), "seed: is -1, takes at least 0"),
+        ("fit", ("--run-dir", "gs://bucket/run"), "gs://bucket/run: cannot be reached (Please install gcsfs"),
+        ("fit", ("--run-dir=x://y",), "x://y: is of no known kind of bucket"),
+        ("fit", ("--init-from", "gs://bucket/run"), "gs://bucket/run: cannot be reached"),
+        ("fit", ("--data-dir", "gs://bucket"), "gs://bucket: cannot be reached"),
+        ("fit", ("--data-dir", "gs:/bucket"), "--data-dir: is gs:/bucket, takes a folder on a disk"),
+        ("fit", ("--num-processes", "0"), "--num-processes: is 0, takes at least 1"),
+        ("fit", ("--num-processes", "2", "--process-id", "2"), "--process-id: is 2, takes 0 to 1"),
+        ("fit", ("--coordinator", "host"), "--coordinator: is host, takes HOST:PORT"),
+        ("fit", ("--compilation-cache", "/dev/null"), "/dev/null: cannot be written (File exists)"),
+        ("compare", ("--objectives",), "--objectives: has no value, takes one or several"),
+        ("compare", ("--seeds", "--quiet"), "--seeds: has no value, takes one or several"),
+        ("compare", ("--vary", "model.width", "wide"), "model.width: is a number, but 'wide' is a text"),
+        ("compare", ("--vary", "model.width", "(1"), "model.width: is a number, but '(1' is a text"),
+        ("stats", ("--objective.balanced.options.beta", "nan"), "objective.balanced: beta must be in [0, 1)"),
+        ("curves", ("--out", "/dev/null"), "/dev/null: is there already, and no page of this command"),
+        ("prepare", ("--data-dir", LONG), "cannot be used (File name too long); check the path"),
+    ],
+)
+def test_flags(command, flags, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(command, [TINY, *flags], capsys)
+
+
+@pytest.mark.parametrize("command", ["fit", "evaluate", "predict", "export"])
+@pytest.mark.parametrize("path", [LONG, f"{LONG}/b", "loop", "loop/b", "/dev/null/b", "gs://bucket/run"])
+def test_paths_in_the_place_of_a_config_or_run(command, path, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    flags = {"predict": [TINY, "--out", "out"], "export": ["--out", "out"]}.get(command, [])
+    assert path in refused(command, [path, *flags], capsys)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("fifo", "is no file"),
+        ("/dev/zero", "is no file"),
+        ("folder", "is no file"),
+        ("loop", "(Too many levels of symbolic links|No such file)"),
+        (LONG, "File name too long"),
+        ("missing", "No such file"),
+        ("gs://bucket/weights.pth", "No such file"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", ".pth", ".safetensors"])
+def test_pretrained_weights_that_are_no_file(path, message, suffix, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(f"fifo{suffix}")
+    Path(f"folder{suffix}").mkdir()
+    Path(f"loop{suffix}").symlink_to(f"loop{suffix}")
+    path = path if path.startswith("/") else f"{path}{suffix}"
+    config = tiny.__class__(**{**vars(tiny), "pretrained": path})
+    with pytest.raises(UserError, match=rf"^pretrained: .*{message}") as error:
+        check_initial(Experiment(config, gray_facts(("background", "pit"))), tmp_path / "run")
+    assert "\n" not in str(error.value)
+
+
+def test_a_page_of_curves_replaces_such_a_page_and_no_other_file(tmp_path, capsys):
+    page = tmp_path / "new" / "curves.html"
+    for _ in range(2):
+        assert main(["curves", str(TINY), "--out", str(page)]) == 0
+    content = page.read_text()
+    shutil.copy(TINY, page)
+    assert "is there already, and no page of this command" in refused("curves", [TINY, "--out", page], capsys)
+    assert page.read_text() == TINY.read_text() != content

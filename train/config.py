@@ -1,9 +1,11 @@
 """What a run is: frozen dataclasses that a file in `configs` fills in with real functions and modules.
 
-Each dataclass refuses its own numbers with a UserError that names the field. Checks that need the data or the
+Each dataclass refuses values of another type than its annotations say, and numbers out of range, with a
+UserError that names the field. Checks that need the data or the
 devices are in `train.setup`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +17,28 @@ import optax
 
 from train.data.data_set import DataSet
 from train.errors import UserError
+from train.field_types import check_types
+
+_LARGEST = 3.4e38
+"""Numbers above it are infinite in float32."""
+_MAX_PIXELS = 2**28
+"""Largest input of the network: one image of it, in float32, is a GiB."""
+_SEEDS = 2**32
+"""Seeds of the order of the images are below this number."""
 
 
 def _require(accepted: bool, name: str, value: Any, takes: str) -> None:
     if not accepted:
         shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
         raise UserError(f"{name}: is {shown}, takes {takes}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_finite(number: float) -> bool:
+    return abs(number) <= _LARGEST
 
 
 @dataclass(frozen=True)
@@ -37,8 +55,11 @@ class Ramp:
     """Fraction of the run at which the number reaches `end`."""
 
     def __post_init__(self):
+        check_types(Ramp, self, "Ramp.")
         if not 0 <= self.begin < self.until <= 1:
             raise UserError(f"{self}: takes 0 <= begin < until <= 1")
+        if not (_is_finite(self.start) and _is_finite(self.end)):
+            raise UserError(f"{self}: takes finite numbers")
 
     def number(self, progress):
         """Return the number when the fraction `progress` (0 to 1, may be traced) of the run is done."""
@@ -92,6 +113,15 @@ class Term:
     precomputed_options: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of the precomputed mask; no Ramps."""
 
+    def __post_init__(self):
+        check_types(Term, self, "objective: a Term's ")
+        _require(
+            isinstance(self.scale, Ramp) or (_is_number(self.scale) and _is_finite(self.scale)),
+            "objective: a Term's scale",
+            self.scale,
+            "a finite number or a Ramp",
+        )
+
 
 @dataclass(frozen=True)
 class Input:
@@ -107,9 +137,14 @@ class Input:
     """Divides the difference."""
 
     def __post_init__(self):
+        check_types(Input, self, "input.")
         for name, size in (("input.size", self.size), ("input.crop", self.crop)):
             _require(size is None or min(size) >= 1, name, size, "at least 1")
-        _require(self.deviation > 0, "input.deviation", self.deviation, "a number above 0")
+            pixels = math.prod(size or ())
+            takes = f"at most {_MAX_PIXELS} pixels; one image of this size would be {4 * pixels} bytes"
+            _require(pixels <= _MAX_PIXELS, name, size, takes)
+        _require(_is_finite(self.mean), "input.mean", self.mean, "a finite number")
+        _require(0 < self.deviation <= _LARGEST, "input.deviation", self.deviation, "a number above 0")
 
     def normalize(self, images: jax.Array) -> jax.Array:
         """Return pixel values in 0 to 1 with the mean subtracted, divided by the deviation."""
@@ -129,6 +164,7 @@ class Sampling:
     """Passes over these images that make an epoch, after which the validation part is evaluated."""
 
     def __post_init__(self):
+        check_types(Sampling, self, "sampling.")
         _require(0 <= self.centered <= 1, "sampling.centered", self.centered, "a probability from 0 to 1")
         _require(self.passes >= 1, "sampling.passes", self.passes, "at least 1")
 
@@ -147,8 +183,9 @@ class Augmentation:
     """Scale the contrast by a factor of up to this much above or below 1."""
 
     def __post_init__(self):
+        check_types(Augmentation, self, "augmentation.")
         _require(0 <= self.rotation <= 180, "augmentation.rotation", self.rotation, "0 to 180 degrees")
-        _require(self.brightness >= 0, "augmentation.brightness", self.brightness, "at least 0")
+        _require(0 <= self.brightness <= _LARGEST, "augmentation.brightness", self.brightness, "at least 0")
         _require(0 <= self.contrast <= 1, "augmentation.contrast", self.contrast, "0 to 1")
 
 
@@ -164,7 +201,9 @@ class ExponentialDecay:
     """Fraction of the run over which the rate first rises linearly, 0 to below 1."""
 
     def __post_init__(self):
-        _check_warmup(self.warmup)
+        _check_rate(ExponentialDecay, self)
+        name = "optimizer.learning_rate.factor"
+        _require(0 < self.factor <= _LARGEST, name, self.factor, "a finite number above 0")
 
     def schedule(self, epochs: int, steps_per_epoch: int) -> optax.Schedule:
         """Return the learning rate as a function of the step."""
@@ -189,7 +228,7 @@ class CosineDecay:
     """Fraction of the run over which the rate first rises linearly, 0 to below 1."""
 
     def __post_init__(self):
-        _check_warmup(self.warmup)
+        _check_rate(CosineDecay, self)
 
     def schedule(self, epochs: int, steps_per_epoch: int) -> optax.Schedule:
         """Return the learning rate as a function of the step."""
@@ -203,9 +242,12 @@ class CosineDecay:
         )
 
 
-def _check_warmup(warmup: float) -> None:
+def _check_rate(kind: type, rate: ExponentialDecay | CosineDecay) -> None:
+    name = "optimizer.learning_rate"
+    check_types(kind, rate, f"{name}.")
+    _require(0 < rate.initial <= _LARGEST, f"{name}.initial", rate.initial, "a finite number above 0")
     takes = "a fraction of the run from 0 to below 1"
-    _require(0 <= warmup < 1, "optimizer.learning_rate.warmup", warmup, takes)
+    _require(0 <= rate.warmup < 1, f"{name}.warmup", rate.warmup, takes)
 
 
 @dataclass(frozen=True)
@@ -220,8 +262,11 @@ class Adam:
     """Largest global norm of the gradient, before the penalty; a larger gradient is scaled down."""
 
     def __post_init__(self):
-        takes = "a number above 0, or None for no clipping"
-        _require(self.clip is None or self.clip > 0, "optimizer.clip", self.clip, takes)
+        check_types(Adam, self, "optimizer.")
+        name = "optimizer.weight_decay"
+        _require(0 <= self.weight_decay <= _LARGEST, name, self.weight_decay, "a finite number from 0 on")
+        takes = "a finite number above 0, or None for no clipping"
+        _require(self.clip is None or 0 < self.clip <= _LARGEST, "optimizer.clip", self.clip, takes)
 
     def transformation(self, epochs: int, steps_per_epoch: int) -> optax.GradientTransformation:
         """Return the optimizer for a run of this length."""
@@ -275,10 +320,11 @@ class Config:
     """Seed of the initial parameters, and of the order, crops and augmentation of the images."""
 
     def __post_init__(self):
+        check_types(Config, self)
         for name in ("epochs", "batch_size", "accumulation"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _require(self.patience is None or self.patience >= 1, "patience", self.patience, "at least 1")
         _require(self.skip >= 0, "skip", self.skip, "at least 0")
-        _require(self.seed >= 0, "seed", self.seed, "at least 0")
+        _require(0 <= self.seed < _SEEDS, "seed", self.seed, f"0 to {_SEEDS - 1}")
         takes = "a number between 0 and 1, or None for no average"
         _require(self.ema is None or 0 < self.ema < 1, "ema", self.ema, takes)

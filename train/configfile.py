@@ -85,8 +85,15 @@ class ConfigFile(NamedTuple):
         return found
 
     def named(self, variable: str) -> dict[str, Any]:
-        """Run the file and return the dictionary of the plural of a variable; empty if there is none."""
-        return self.variables().get(f"{variable}s", {})
+        """Run the file and return the dictionary of the plural of a variable; empty if there is none.
+
+        Raises:
+            UserError: there is no such file, it does not run, or the plural is no dictionary by name.
+        """
+        named = self.variables().get(f"{variable}s", {})
+        if not isinstance(named, dict) or not all(isinstance(name, str) for name in named):
+            raise UserError(f"{self.path}: `{variable}s` is no dictionary whose keys are names")
+        return named
 
     def variables(self) -> dict[str, Any]:
         """Run the file and return its variables.
@@ -304,6 +311,9 @@ def _run(path: AnyPath) -> ModuleType:
         if path.exists():  # another file, which the config file opens
             raise UserError(f"{path}: {type(error).__name__}: {error}") from error
         raise UserError(f"{path}: is missing, but defines or imports objects of the config") from error
-    except (Exception, SystemExit) as error:
-        raise UserError(f"{path}: {type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, too: a config does not decide the exit code
+        problem = " ".join(str(error).split())
+        raise UserError(f"{path}: {type(error).__name__}: {problem}") from error
     return module

@@ -3,8 +3,25 @@
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from train.errors import UserError
+
+
+def check_types(kind: type, instance: Any, where: str = "") -> None:
+    """Refuse an instance with a value that is not of the type of its field.
+
+    Args:
+        kind: the dataclass whose fields are checked, without those that a subclass adds.
+        instance: of the dataclass.
+        where: stands before the name of the field in the message, such as "input.".
+
+    Raises:
+        UserError: names the field, the value and the type.
+    """
+    if misfit := find_misfit(kind, vars(instance)):
+        raise UserError(f"{where}{misfit}")
 
 
 def find_misfit(kind: type, fields: Mapping[str, Any]) -> str | None:
@@ -17,7 +34,8 @@ def find_misfit(kind: type, fields: Mapping[str, Any]) -> str | None:
     hints = typing.get_type_hints(kind)
     for name, value in fields.items():
         if name in hints and not _fits(value, hints[name]):
-            return f"{name}: is {value!r:.60}, takes {inspect.formatannotation(hints[name])}"
+            shown = " ".join(repr(value).split())
+            return f"{name}: is {shown:.60}, takes {inspect.formatannotation(hints[name])}"
     return None
 
 
@@ -27,17 +45,19 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, each) for each in arguments)
     if origin is typing.Literal:
-        return value in arguments
+        return any(type(value) is type(each) and value == each for each in arguments)
     if origin is tuple:
         if not isinstance(value, tuple):
             return False
         if arguments[1:] == (...,):
             return all(_fits(item, arguments[0]) for item in value)
         return len(value) == len(arguments) and all(map(_fits, value, arguments))
-    if origin is dict:
-        return isinstance(value, dict) and all(
+    if origin in (dict, Mapping):
+        return isinstance(value, origin) and all(
             _fits(key, arguments[0]) and _fits(item, arguments[1]) for key, item in value.items()
         )
+    if origin is Sequence:
+        return isinstance(value, Sequence) and not isinstance(value, str)
     if origin is Callable or hint is Callable:
         return callable(value)
     if hint in (int, float):  # a whole number is a number, and a truth value is none

@@ -1,10 +1,12 @@
 """From a config to an experiment and its data: the checks that need the data or the devices."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import flax.linen as nn
+import jax
 
 from train.config import Config
 from train.data.facts import DataFacts
@@ -15,6 +17,9 @@ from train.training.class_ratios import resolve_ratios
 from train.training.early_stopping import check_monitor
 from train.training.experiment import Experiment
 from train.training.objective import check_objective
+
+_MOST_IMAGES = 2**31
+"""Images in the stream of a whole run are numbered in int32."""
 
 
 def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Experiment, Prepared]:
@@ -45,12 +50,36 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
         raise UserError(
             f"skip: is {config.skip}, takes 0 to {experiment.steps_per_epoch - 1}, less than an epoch's steps"
         )
+    if experiment.steps * config.batch_size >= _MOST_IMAGES:
+        raise UserError(
+            f"epochs: {config.epochs} are {experiment.steps * config.batch_size} images one after the other; "
+            f"a run takes less than {_MOST_IMAGES}"
+        )
     if config.input.size is None and config.input.crop is None and len(set(training.sizes)) > 1:
         raise UserError(
             "input: the training images differ in size; give --input.size HEIGHT WIDTH to resize them, or "
             "--input.crop HEIGHT WIDTH to train on crops"
         )
+    _check_memory(experiment, data)
     return experiment, data
+
+
+def _check_memory(experiment: Experiment, data: Prepared) -> None:
+    """Refuse a batch or a network that cannot fit into the memory of this machine, before either is made."""
+    config, memory = experiment.config, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    height, width = config.input.crop or config.input.size or data.canvas("train")
+    batch = 4 * config.batch_size // jax.process_count() * height * width * data.channels
+    if batch > memory:
+        raise UserError(
+            f"batch_size: {config.batch_size} images of {width}x{height} pixels are {batch} bytes, but this "
+            f"machine has {memory}; take fewer, or a smaller input.crop"
+        )
+    state = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(jax.eval_shape(experiment.random_state)))
+    if state > memory:
+        raise UserError(
+            f"model: {type(config.model).__name__} and its optimizer are {state} bytes, but this machine "
+            f"has {memory}; take a smaller width"
+        )
 
 
 def _check_sampling(config: Config, facts: DataFacts) -> None:

@@ -91,14 +91,16 @@ def load_pretrained(path: str | Path, variables: Mapping[str, Any]) -> dict[str,
                 misfits.append(f"{address}: not in the file")
         elif address not in flat:
             if is_encoder:
-                misfits.append(f"{loaded[address].name}: not in the network")
+                misfits.append(f"{loaded[address].name:.80}: not in the network")
         else:
             (name, tensor), shape = loaded[address], flat[address].shape
             array = _to_flax_layout(tensor, shape)
             if array.shape == shape:
                 new[address] = jnp.asarray(array, flat[address].dtype)
             elif not is_logits:
-                misfits.append(f"{name}: {tensor.shape} in the file, {_to_torch_shape(shape)} in the network")
+                misfits.append(
+                    f"{name:.80}: {tensor.shape} in the file, {_to_torch_shape(shape)} in the network"
+                )
     if misfits:
         more = f"; and {len(misfits) - 5} more" if len(misfits) > 5 else ""
         raise ValueError(f"{path}: does not fit the network: {'; '.join(misfits[:5])}{more}")
@@ -112,6 +114,8 @@ class _Tensor(NamedTuple):
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
+    if path.exists() and not path.is_file():  # a pipe, which may never end
+        raise ValueError(f"{path}: is no regular file")
     if path.suffix != ".safetensors":
         return read_pth(path)
     try:
@@ -123,7 +127,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         ) from error
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, LookupError, TypeError) as error:  # LookupError for a type that NumPy lacks
         raise ValueError(f"{path}: is damaged: {error}") from error
 
 
@@ -134,7 +138,7 @@ def _layers(tensors: Mapping[str, np.ndarray], path: str | Path) -> dict[str, st
         return RESNET_LAYERS
     if "features.0.weight" in tensors:
         return vgg16_layers(norms="features.1.running_mean" in tensors)
-    names = ", ".join(list(tensors)[:3])
+    names = ", ".join(name[:80] for name in list(tensors)[:3])
     raise ValueError(
         f"{path}: has no layers of ResNet-50, VGG16 or DeepLabV3 as torchvision names them; its first arrays "
         f"are {names or 'none'}"
@@ -160,8 +164,10 @@ def fold_biases(tensors: Mapping[str, _Tensor]) -> dict[str, _Tensor]:
     folded = dict(tensors)
     for address, (_, bias) in tensors.items():
         mean = address.replace("params/", "batch_stats/").replace("/conv/bias", "/norm/mean")
-        if address.endswith("/conv/bias") and mean in tensors:
-            folded[mean] = _Tensor(tensors[mean].name, tensors[mean].value - bias)
+        # A bias of another shape stays, and fits no network; subtracted, it would be broadcast.
+        if address.endswith("/conv/bias") and mean in tensors and tensors[mean].value.shape == bias.shape:
+            difference = np.subtract(tensors[mean].value, bias, dtype=np.float32)
+            folded[mean] = _Tensor(tensors[mean].name, difference)
             del folded[address]
     return folded
 

@@ -28,8 +28,6 @@ class ResNet(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> list[Float[Array, "b _ _ _"]]:
         """Return the features of the four stages, finest first."""
-        if self.output_stride not in (8, 16):
-            raise ValueError(f"output_stride: got {self.output_stride}, takes 8 or 16")
         bottleneck = nn.remat(_Bottleneck) if self.remat else _Bottleneck
         x = Unit(self.width, self.mode, kernel=7, stride=2, name="stem")(x)
         x = max_pool_3x3(x)

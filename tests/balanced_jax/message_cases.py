@@ -45,7 +45,8 @@ from balanced_jax.masks import (  # noqa: E402
     inverse_weight_mask,
 )
 from balanced_jax.metrics import ConfusionCounts, confusion_counts, iou  # noqa: E402
-from balanced_jax.models import DeepLabV3, SegNet  # noqa: E402
+from balanced_jax.models import DeepLabV3, FCN8s, SegNet, UNet  # noqa: E402
+from balanced_jax.models.layers import Mode, Unit  # noqa: E402
 
 Z, Y, E = np.zeros((2, 4, 5, 3), np.float32), np.zeros((2, 4, 5), np.int32), np.zeros(3, np.float32)
 LOSSES = [
@@ -61,8 +62,8 @@ REQUIRED = {fixed_class_weights: {"values": (1.0, 2.0, 3.0)}}  # options without
 COUNTS = ConfusionCounts(*np.zeros((3, 1, 2), int))
 
 
-def init(model):
-    return jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)), train=False))
+def init(layer):
+    return jax.eval_shape(lambda: layer.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1))))
 
 
 def common(f, y):
@@ -162,8 +163,20 @@ CASES = {
     "groups of numbers": lambda: group_sums(Z[..., 0], Z),
     "groups of one image": lambda: group_sums(Z[..., 0], Z[0] > 0),
     "groups of integer values": lambda: group_sums(Y, Z > 0),
-    "norm unknown": lambda: init(SegNet(norm="instance")),  # pyright: ignore[reportArgumentType]
-    "output_stride unknown": lambda: init(DeepLabV3(output_stride=4)),  # pyright: ignore[reportArgumentType]
+    "norm unknown": lambda: SegNet(norm="instance"),  # pyright: ignore[reportArgumentType]
+    "norm of FCN8s alone": lambda: SegNet(norm="none"),  # pyright: ignore[reportArgumentType]
+    "norm unknown to a layer": lambda: init(Unit(8, Mode(train=False, norm="instance"))),
+    "output_stride unknown": lambda: DeepLabV3(output_stride=4),  # pyright: ignore[reportArgumentType]
+    "blocks of two stages": lambda: DeepLabV3(blocks=(3, 4)),  # pyright: ignore[reportArgumentType]
+    "decoder of text": lambda: DeepLabV3(decoder="no"),  # pyright: ignore[reportArgumentType]
+    "width below 0": lambda: SegNet(width=-1),
+    "width true": lambda: SegNet(width=True),
+    "width of text": lambda: SegNet(width="64"),  # pyright: ignore[reportArgumentType]
+    "depth of 100": lambda: UNet(depth=100),
+    "dtype unknown": lambda: UNet(dtype="float99"),
+    "dtype of integers": lambda: UNet(dtype="int32"),
+    "dropout of 2": lambda: UNet(dropout=2.0),
+    "dropout nan": lambda: FCN8s(dropout=float("nan")),
     "reading unknown": lambda: iou(COUNTS, "mean"),  # pyright: ignore[reportArgumentType]
 }
 

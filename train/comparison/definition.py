@@ -14,6 +14,7 @@ from train.comparison.fields import replace_field
 from train.comparison.records import FOLD, MODEL, OBJECTIVE, SEED
 from train.config import Config, Term
 from train.errors import UserError, suggestion
+from train.field_types import check_types
 
 Settings = Mapping[str, Any]
 """Values of fields of a config, by path."""
@@ -42,6 +43,7 @@ class Comparison:
     """Figures of the original publication, by the name of the row."""
 
     def __post_init__(self):
+        check_types(Comparison, self, "comparison: ")
         if self.reference is not None and self.reference not in self.objectives:
             hint = suggestion(self.reference, list(self.objectives), "there are")
             raise UserError(f"reference: no objective has the name {self.reference}; {hint}")

@@ -52,7 +52,7 @@ def _replace(node: Any, keys: list[str], value: Any, path: str) -> Any:
     replace = node.clone if isinstance(node, nn.Module) else functools.partial(dataclasses.replace, node)
     try:
         return replace(**changed)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{path}: {value!r} is refused ({error})") from error
 
 

@@ -24,7 +24,7 @@ from train.csv_files import csv_writer
 from train.display.columns import class_columns
 from train.display.pictures import overlay
 from train.errors import ANOTHER_OUT, writing
-from train.measures.components import components
+from train.measures.components import find_components
 
 _IMAGE_COLUMNS = ("image", "score")
 """Columns of images.csv, before those of the defect classes."""
@@ -121,12 +121,14 @@ def _component_rows(
     classes: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
 ) -> Iterator[list[Any]]:
     """Yield the class, area, box and mean probability of each connected defect of an image."""
-    for component in components(classes, range(1, len(class_names))):
-        rows, columns = component.box
-        component_probability = probabilities[rows, columns, component.label][component.pixels]
+    components = find_components(classes, range(1, len(class_names)))
+    probability = np.take_along_axis(probabilities, classes[..., None].astype(int), -1).ravel()
+    sums = np.bincount(components.numbers.ravel(), probability, len(components.labels) + 1)[1:]
+    means = (sums / components.areas).astype(np.float32)
+    for label, area, (rows, columns), mean in zip(*components[1:], components.boxes(), means, strict=True):
         yield [
-            class_names[component.label],
-            component.area,
+            class_names[label],
+            int(area),
             *(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start),
-            component_probability.mean(),
+            mean,
         ]

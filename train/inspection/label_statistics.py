@@ -1,9 +1,8 @@
 """Statistics of the labels of a data set, and the beta, window and crop that suit them."""
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from scipy import ndimage
@@ -20,7 +19,7 @@ from train.inspection.class_sums import (
     rescale_confusion,
 )
 from train.inspection.muting import MUTED
-from train.measures.components import Component, components
+from train.measures.components import class_boxes, find_components
 from train.run.log import progress
 from train.training.objective import find_option
 
@@ -168,24 +167,21 @@ def label_statistics(data: Prepared, config: Config) -> LabelStatistics:
     )
 
 
-@dataclass(frozen=True)
-class _Measurements:
-    """The connected components of a class, in pixels, one entry each."""
+class _Measurements(NamedTuple):
+    """Connected components, one entry each; lengths are in pixels."""
 
-    areas: list[int] = dataclasses.field(default_factory=list)
-    widths: list[float] = dataclasses.field(default_factory=list)
-    extents: list[int] = dataclasses.field(default_factory=list)
+    labels: np.ndarray
+    """Class ids."""
+    areas: np.ndarray
+    widths: np.ndarray
+    extents: np.ndarray
 
-    def add(self, component: Component) -> None:
-        # Padded, so that the outside begins at the edges of the box: a component that the frame of the image
-        # cuts is as wide as shown.
-        depth: Any = ndimage.distance_transform_edt(np.pad(component.pixels, 1))
-        self.areas.append(component.area)
-        self.widths.append(2 * float(depth.max()) - 1)
-        self.extents.append(max(component.pixels.shape))
+    def of_class(self, label: int) -> "_Measurements":
+        """Return the components of one class."""
+        return _Measurements(*(values[self.labels == label] for values in self))
 
     def statistics(self) -> ComponentStatistics:
-        def percentiles(values: Sequence[float]) -> Percentiles:
+        def percentiles(values: np.ndarray) -> Percentiles:
             low, middle, high = np.percentile(values, _PERCENTILES).tolist()
             return low, middle, high
 
@@ -194,16 +190,34 @@ class _Measurements:
         )
 
 
+def _measure(label: np.ndarray, num_classes: int) -> _Measurements:
+    """Measure the connected components of all classes but the background in a label."""
+    components = find_components(label, range(1, num_classes))
+    depths = np.zeros(1 + len(components.labels))
+    for k, box in enumerate(class_boxes(label, num_classes - 1), 1):
+        if box is not None:
+            # Around each component lies no pixel of its class. Padded, so that the outside begins at the
+            # edges of the box: a component that the frame of the image cuts is as wide as shown.
+            depth: Any = ndimage.distance_transform_edt(np.pad(label[box] == k, 1))
+            np.maximum.at(depths, components.numbers[box], depth[1:-1, 1:-1])
+    extents = [max(r.stop - r.start, c.stop - c.start) for r, c in components.boxes()]
+    return _Measurements(components.labels, components.areas, 2 * depths[1:] - 1, np.array(extents, int))
+
+
+def _joined(measured: Iterable[_Measurements]) -> _Measurements:
+    return _Measurements(*map(np.concatenate, zip(*measured, strict=True)))
+
+
 def _at_file_size(data: Prepared) -> tuple[float, dict[str, ClassStatistics]]:
     """Return the boundary fraction and the classes of all parts."""
     num_classes = len(data.classes)
     pixels, boundary = [], np.zeros(num_classes, np.int64)
-    measured = [_Measurements() for _ in data.classes]
+    measured = []
     for label in _labels(data, PARTS, None):
         pixels.append(np.bincount(label.ravel(), minlength=VOID + 1)[:num_classes])
         boundary += np.bincount(label[_on_boundary(label)], minlength=VOID + 1)[:num_classes]
-        for component in components(label, range(1, num_classes)):
-            measured[component.label].add(component)
+        measured.append(_measure(label, num_classes))
+    components = _joined(measured)
     counts = np.stack(pixels)
     labeled = np.maximum(counts.sum(1), 1)
     present = counts > 0
@@ -217,7 +231,7 @@ def _at_file_size(data: Prepared) -> tuple[float, dict[str, ClassStatistics]]:
             pixel_ratio=float(counts[:, k].sum() / labeled.sum()),
             mean_in_images=float(fractions.mean()) if images else None,
             boundary_fraction=float(boundary[k] / counts[:, k].sum()) if images else None,
-            components=measured[k].statistics() if k and images else None,
+            components=components.of_class(k).statistics() if k and images else None,
         )
 
     classes = {name: class_statistics(k) for k, name in enumerate(data.classes)}
@@ -231,12 +245,11 @@ def _at_input_size(data: Prepared, config: Config) -> tuple[InputStatistics, Rec
     beta = beta if isinstance(beta, float) else None  # no single number where it is a Ramp
     betas = sorted({*_BETAS, *([] if beta is None else [beta])})
     windows = sorted({*_WINDOWS, *([] if window is None else [window])})
-    measured = _Measurements()
+    measured = []
 
     def labels() -> Iterator[np.ndarray]:
         for label in _labels(data, ("train",), size):
-            for component in components(label, range(1, len(data.classes))):
-                measured.add(component)
+            measured.append(_measure(label, len(data.classes)))
             yield label
 
     masks = (*(class_weights(b) for b in betas), *(confusion(w) for w in windows))
@@ -261,7 +274,7 @@ def _at_input_size(data: Prepared, config: Config) -> tuple[InputStatistics, Rec
     return statistics, Recommendations(
         beta=_recommend_beta({b: weight[b] for b in _BETAS}, data.classes),
         window=_recommend_window({w: rescaled[w] for w in _WINDOWS}, data.classes),
-        crop=_recommend_crop(measured.extents, size or data.canvas("train")),
+        crop=_recommend_crop(_joined(measured).extents.tolist(), size or data.canvas("train")),
     )
 
 

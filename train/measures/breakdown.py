@@ -6,7 +6,7 @@ import numpy as np
 
 from balanced_jax.metrics import ConfusionCounts
 from train.measures.bootstrap import iou_intervals
-from train.measures.components import Component, components
+from train.measures.components import Components, find_components
 from train.measures.figures import figures, stack
 from train.measures.records import BoundaryFigures, Breakdown, ComponentCounts
 
@@ -42,14 +42,15 @@ class BreakdownCounts:
         pixels = confusion.sum(0)
         self.counts.append(_counts_of(pixels))
         self.confusion += confusion
-        for component in components(label, _nonzero_defects(pixels.sum(1))):
-            hits = (predicted[component.box][component.pixels] == component.label).sum()
-            self._row(component)[:3] += (1, hits > 0, 2 * hits >= component.area)
+        right, valid = predicted == label, label < num_classes
+        labeled = find_components(label, _nonzero_defects(pixels.sum(1)))
+        hits = labeled.pixels_in(right)
+        met = np.stack([np.ones_like(hits), hits > 0, 2 * hits >= labeled.areas], -1)
+        np.add.at(self.components[..., :3], _row(labeled), met)
         # A component that is predicted at void pixels alone is no false alarm.
-        for component in components(predicted, _nonzero_defects(pixels.sum(0))):
-            labels = label[component.box][component.pixels]
-            if (labels < num_classes).any() and not (labels == component.label).any():
-                self._row(component)[3] += 1
+        found = find_components(predicted, _nonzero_defects(pixels.sum(0)))
+        false_alarms = (found.pixels_in(valid) > 0) & (found.pixels_in(right & valid) == 0)
+        np.add.at(self.components[..., 3], _row(found), false_alarms)
 
     def breakdown(self, groups: Sequence[str], classes: Sequence[str]) -> Breakdown:
         """Return the breakdown of all images.
@@ -70,9 +71,6 @@ class BreakdownCounts:
             },
         )
 
-    def _row(self, component: Component) -> np.ndarray:
-        return self.components[component.label - 1, np.searchsorted(_SIZES, component.area, side="right")]
-
 
 def confusion_matrices(
     predicted: np.ndarray, label: np.ndarray, boundary: np.ndarray, num_classes: int
@@ -82,6 +80,11 @@ def confusion_matrices(
     row = boundary.astype(np.int64) * rows + np.minimum(label, num_classes)
     cells = np.bincount((row * num_classes + predicted).ravel(), minlength=2 * rows * num_classes)
     return cells.reshape(2, rows, num_classes)[:, :num_classes]
+
+
+def _row(components: Components) -> tuple[np.ndarray, np.ndarray]:
+    """Return where `BreakdownCounts.components` counts each component."""
+    return components.labels - 1, np.searchsorted(_SIZES, components.areas, side="right")
 
 
 def _counts_of(confusion: np.ndarray) -> ConfusionCounts:

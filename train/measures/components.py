@@ -1,6 +1,9 @@
-"""Connected components of class maps: the single defects."""
+"""Connected components of class maps: the single defects.
 
-from collections.abc import Iterator, Sequence
+All components of a map are counted in one pass: a map may hold a million of them.
+"""
+
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,34 +13,49 @@ _EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 """Pixels that touch at a corner are connected."""
 
 
-class Component(NamedTuple):
-    """One connected component of a class."""
+class Components(NamedTuple):
+    """The connected components of a class map, numbered class by class, and from top to bottom."""
 
-    label: int
-    """Class id."""
-    box: tuple[slice, slice]
-    """Rows and columns of the bounding box."""
-    pixels: np.ndarray
-    """Which pixels of the box belong to the component, bool."""
+    numbers: np.ndarray
+    """Number of the component of each pixel, from 1 on; 0 outside of all; [h, w]."""
+    labels: np.ndarray
+    """Class id of each component, in the order of the numbers."""
+    areas: np.ndarray
+    """Pixels of each component."""
 
-    @property
-    def area(self) -> int:
-        """Number of pixels."""
-        return int(self.pixels.sum())
+    def pixels_in(self, where: np.ndarray) -> np.ndarray:
+        """Return how many pixels of each component are in a map, bool [h, w]."""
+        return np.bincount(self.numbers[where], minlength=len(self.labels) + 1)[1:]
+
+    def boxes(self) -> list[tuple[slice, slice]]:
+        """Return rows and columns of the bounding box of each component."""
+        return ndimage.find_objects(self.numbers)
 
 
-def components(classes: np.ndarray, labels: Sequence[int]) -> Iterator[Component]:
-    """Yield the connected components of some classes, in the order of the classes and from top to bottom.
+def find_components(classes: np.ndarray, labels: Sequence[int]) -> Components:
+    """Return the connected components of some classes.
 
     Args:
         classes: class ids, [h, w].
-        labels: ids of the classes to look for.
+        labels: ids of the classes to look for, from 1 on.
     """
+    numbers = np.zeros(classes.shape, np.int32)
+    boxes = class_boxes(classes, max(labels, default=0))
+    counts: list[int] = []
     for label in labels:
-        labeled: Any = ndimage.label(classes == label, _EIGHT_NEIGHBORS)
-        numbers = labeled[0]
-        for number, box in enumerate(ndimage.find_objects(numbers), start=1):
-            yield Component(label, box, numbers[box] == number)
+        counts.append(0)
+        if (box := boxes[label - 1]) is not None:
+            inside = classes[box] == label
+            numbered: Any = ndimage.label(inside, _EIGHT_NEIGHBORS)
+            numbers[box][inside] = numbered[0][inside] + sum(counts)
+            counts[-1] = numbered[1]
+    areas = np.bincount(numbers.ravel(), minlength=sum(counts) + 1)[1:]
+    return Components(numbers, np.repeat(np.array(labels, int), counts), areas)
+
+
+def class_boxes(classes: np.ndarray, largest: int) -> list[tuple[slice, slice] | None]:
+    """Return the box that holds all pixels of a class, for each class id from 1 to the largest."""
+    return ndimage.find_objects(classes.astype(np.int32), largest) if largest else []
 
 
 def without_small(classes: np.ndarray, minimum_areas: Sequence[int]) -> np.ndarray:
@@ -47,8 +65,8 @@ def without_small(classes: np.ndarray, minimum_areas: Sequence[int]) -> np.ndarr
         classes: class ids, [h, w].
         minimum_areas: in pixels, of each defect class; 1 keeps all components.
     """
+    components = find_components(classes, range(1, len(minimum_areas) + 1))
+    small = components.areas < np.array(minimum_areas, int)[components.labels - 1]
     kept = classes.copy()
-    for component in components(classes, range(1, len(minimum_areas) + 1)):
-        if component.area < minimum_areas[component.label - 1]:
-            kept[component.box][component.pixels] = 0
+    kept[np.concatenate([[False], small])[components.numbers]] = 0
     return kept

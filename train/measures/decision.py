@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from balanced_jax.masks import valid_mask
 from balanced_jax.metrics import ConfusionCounts, iou
-from train.measures.components import components
+from train.measures.components import find_components
 from train.measures.records import LARGEST_MINIMUM_AREA
 
 CANDIDATES = 1 / (1 + np.exp(-np.linspace(-5, 5, 41)))
@@ -83,15 +83,18 @@ def area_counts(predicted: np.ndarray, label: np.ndarray, num_classes: int) -> C
         np.bincount(classes, minlength=num_classes)
         for classes in (label[valid], predicted[valid], label[valid & (predicted == label)])
     )
-    hits, false_alarms = (
-        np.tile(count, (_AREAS.size, 1)) for count in (true_positives, positives - true_positives)
-    )
-    for component in components(predicted, (1 + np.flatnonzero(positives[1:])).tolist()):
-        labels = label[component.box][component.pixels]
-        hit = (labels == component.label).sum()
-        too_small = component.area < _AREAS
-        hits[too_small, component.label] -= hit
-        false_alarms[too_small, component.label] -= (labels < num_classes).sum() - hit
+    components = find_components(predicted, (1 + np.flatnonzero(positives[1:])).tolist())
+    component_hits = components.pixels_in(valid & (predicted == label))
+    component_false_alarms = components.pixels_in(valid) - component_hits
+
+    def without_small(pixels: np.ndarray, component_pixels: np.ndarray) -> np.ndarray:
+        """Return pixels of each class, without those of components below each candidate, [areas, classes]."""
+        small = (components.areas < area for area in _AREAS)
+        lost = [np.bincount(components.labels[s], component_pixels[s], num_classes) for s in small]
+        return pixels - np.stack(lost).astype(np.int64)
+
+    hits = without_small(true_positives, component_hits)
+    false_alarms = without_small(positives - true_positives, component_false_alarms)
     return ConfusionCounts(hits, false_alarms, labeled - hits)
 
 

@@ -1,5 +1,6 @@
 """Pretrained weights: files with the layer names of torchvision and timm, loaded into the networks."""
 
+import os
 import re
 
 import chex
@@ -138,3 +139,22 @@ def test_a_damaged_file_is_named(tmp_path):
     path.write_bytes(saved(tmp_path, encoder("deeplabv3")).read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"half\.safetensors: is damaged"):
         load_pretrained(path, variables(PSPNet(**RESNET)))
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_pipe_or_a_folder_is_named_and_not_read(tmp_path, suffix):
+    pipe, folder = tmp_path / f"pipe{suffix}", tmp_path / f"folder{suffix}"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for path in (pipe, folder):
+        with pytest.raises(ValueError, match=f"^{path}: is no regular file"):
+            load_pretrained(path, {})
+
+
+def test_a_bias_of_another_shape_than_its_mean_is_not_spread_over_it(tmp_path):
+    tensors = encoder("deeplabv3") | {
+        "conv1.bias": np.zeros((1, 10**5), np.float32),
+        "bn1.running_mean": np.zeros((10**5, 1), np.float32),
+    }
+    with pytest.raises(ValueError, match=r"bn1\.running_mean: \(100000, 1\) in the file"):
+        load_pretrained(saved(tmp_path, tensors), variables(PSPNet(**RESNET)))

@@ -2,6 +2,7 @@
 
 import collections
 import pickle
+import tracemalloc
 import zipfile
 
 import chex
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from balanced_jax.models._pth import read_pth
+from tests.balanced_jax.models.hostile_pth import NUMBERS, hostile_files, write
 from tests.balanced_jax.models.pth_files import REBUILD, Call, Global, float_storage, pickled, write_pth
 
 
@@ -71,3 +73,36 @@ def test_a_file_of_torch_save_is_read(zipped, tmp_path):
     assert set(read) == set(tensors)
     for name, tensor in tensors.items():
         np.testing.assert_array_equal(read[name].astype(np.float32), tensor.detach().float().numpy())
+
+
+def read_or_refused(path) -> tuple[dict[str, np.ndarray], str | None]:
+    """The tensors of a file, or the message that refuses it."""
+    try:
+        return read_pth(path), None
+    except ValueError as error:
+        return {}, str(error)
+
+
+@pytest.mark.slow
+def test_hostile_files_end_in_one_line_and_take_no_more_than_their_length(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    counts: collections.Counter[str] = collections.Counter()
+    for what, content in hostile_files(seed=0):
+        path = write(tmp_path, content)
+        tracemalloc.start()
+        tensors, message = read_or_refused(path)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        counts["read" if message is None else "refused in a line"] += 1
+        if message is None:  # without a tensor, or changed where the format has no checksum
+            assert not tensors or what.startswith("changed"), what
+            assert not what.startswith("changed zip") or (tensors["a"] == NUMBERS).all(), what
+        else:
+            assert message.startswith(f"{path}: is not a state dictionary of PyTorch: "), what
+            assert "\n" not in message, what
+            assert len(message) < 500, what
+        assert peak < 2**22 + 200 * len(content), what
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.pth"]
+    with capsys.disabled():
+        print(f"\nhostile .pth files: {counts.total()} tried, {dict(counts)}, 0 others")
+    assert counts["refused in a line"] >= 80

@@ -1,8 +1,11 @@
 """Statistics of three drawn images against figures counted by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from balanced_jax.masks import class_weight_mask, confusion_mask
 from configs.folder import config as folder
@@ -12,10 +15,10 @@ from train.inspection.label_statistics import (
     ComponentStatistics,
     PartStatistics,
     SizeStatistics,
-    _Measurements,
+    _measure,
     label_statistics,
 )
-from train.measures.components import components
+from train.measures.components import find_components
 
 HEIGHT, WIDTH = 40, 60
 
@@ -112,12 +115,20 @@ def test_corners_join_and_each_thing_has_a_width_of_its_own():
     region[0, 0] = region[1, 1] = True
     region[4:9, 5:10] = True
     region[4:9, 12] = True
-    result = _Measurements()
-    for component in components(region, [True]):
-        result.add(component)
-    assert sorted(zip(result.areas, result.widths, result.extents, strict=True)) == [
-        (2, 1, 2), (5, 1, 5), (25, 5, 5),
+    assert sorted(zip(*_measure(region.astype(np.uint8), 2), strict=True)) == [
+        (1, 2, 1, 2), (1, 5, 1, 5), (1, 25, 5, 5),
     ]  # fmt: skip
+
+
+def test_components_are_measured_as_if_each_were_alone():
+    label = np.random.default_rng(0).integers(0, 4, (30, 40)).astype(np.uint8)
+    measured, expected = _measure(label, 4), []
+    found = find_components(label, (1, 2, 3))
+    for number, box in enumerate(found.boxes(), 1):
+        alone = np.pad(found.numbers[box] == number, 1)
+        depth: Any = ndimage.distance_transform_edt(alone)
+        expected.append((alone.sum(), 2 * depth.max() - 1, max(alone.shape) - 2))
+    np.testing.assert_allclose(np.transpose(measured[1:]), expected)
 
 
 def test_weights_and_masks_are_those_of_the_training_part(result):

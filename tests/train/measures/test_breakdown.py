@@ -8,6 +8,8 @@ import pytest
 from balanced_jax.masks import boundary_mask
 from balanced_jax.metrics import ConfusionCounts, confusion_counts
 from train.measures.breakdown import BreakdownCounts, confusion_matrices
+from train.measures.components import without_small
+from train.measures.decision import area_counts
 from train.measures.figures import figures
 from train.measures.records import BoundaryFigures, Breakdown, ComponentCounts
 
@@ -126,3 +128,15 @@ def test_an_image_of_one_pixel_and_one_of_void_alone_are_counted():
     assert result.confusion == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
     assert result.headline == 1
     assert result.components["crack"]["1-15"] == ComponentCounts(labeled=1, touched=1, half=1, false_alarms=0)
+
+
+def test_a_million_components_are_counted_in_one_pass():
+    label = np.zeros((2000, 2000), np.uint8)
+    label[::2, ::2] = 1
+    predicted = np.roll(label, 1, axis=1)
+    predicted[::2, ::4] = 1  # half of them found, joined with the pixels on both sides
+    result = broken_down((predicted, label)).components["crack"]["1-15"]
+    assert result == ComponentCounts(labeled=10**6, touched=500_000, half=500_000, false_alarms=1000)
+    counts = area_counts(predicted, label, 3)
+    assert counts.true_positives[:, 1].tolist() == [500_000] * 2 + [0] * (len(counts.true_positives) - 2)
+    assert not without_small(label, (2, 1)).any()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from train.measures.components import components, without_small
+from train.measures.components import find_components, without_small
 
 CLASSES = np.array(
     [
@@ -16,7 +16,8 @@ CLASSES = np.array(
 
 
 def test_components_touch_by_corners_and_come_class_by_class_from_the_top():
-    result = [(c.label, c.area, c.box) for c in components(CLASSES, (1, 2, 3))]
+    found = find_components(CLASSES, (1, 2, 3))
+    result = list(zip(found.labels, found.areas, found.boxes(), strict=True))
     assert result == [
         (1, 2, (slice(0, 2), slice(0, 2))),
         (1, 1, (slice(2, 3), slice(3, 4))),
@@ -28,10 +29,14 @@ def test_components_touch_by_corners_and_come_class_by_class_from_the_top():
 def test_each_pixel_of_a_class_is_in_one_component():
     rng = np.random.default_rng(0)
     classes = rng.integers(0, 4, (40, 50))
-    counted = np.zeros_like(classes)
-    for component in components(classes, (1, 2, 3)):
-        counted[component.box][component.pixels] += component.label
-    np.testing.assert_array_equal(counted, classes)
+    found = find_components(classes, (1, 2, 3))
+    np.testing.assert_array_equal(np.concatenate([[0], found.labels])[found.numbers], classes)
+    numbers, odd = range(1, len(found.areas) + 1), np.arange(50) % 2 == 1
+    np.testing.assert_array_equal(found.areas, [(found.numbers == k).sum() for k in numbers])
+    np.testing.assert_array_equal(
+        found.pixels_in(np.broadcast_to(odd, classes.shape)),
+        [(found.numbers[:, odd] == k).sum() for k in numbers],
+    )
 
 
 def test_what_is_smaller_than_its_class_allows_is_background():

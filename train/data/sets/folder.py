@@ -21,6 +21,7 @@ from train.data.formats.polygons import Coco, read_labelme
 from train.data.sets.pairs import Pair, is_coco, pair_files
 from train.data.sets.split import Traits, draw, label_traits
 from train.errors import UserError
+from train.field_types import check_types
 from train.run.log import progress
 
 _PART_FOLDERS = {
@@ -67,6 +68,7 @@ class Folder(DataSet):
 
     def __post_init__(self):
         """Check all options but `images` and `masks`, which a config leaves to the command line."""
+        check_types(Folder, self, "data.")
         number = len(self.classes)
         if not 2 <= number <= VOID or len(set(self.classes)) < number:
             problem = f"data.classes: {self.classes} are not 2 to {VOID} different names, background first"
@@ -84,6 +86,8 @@ class Folder(DataSet):
             problem = f"data.channels: {self.channels} is less than 2; leave it out for gray and RGB"
         elif not (0 < self.validation < 1 and 0 < self.test < 1):
             problem = f"data.validation, data.test: {self.validation}, {self.test} are not between 0 and 1"
+        elif self.seed < 0:
+            problem = f"data.seed: is {self.seed}, takes at least 0"
         else:
             return
         raise UserError(problem)

@@ -13,6 +13,10 @@ from train.data.example import PARTS, Example
 from train.data.pixels import png_bytes
 from train.data.sets.surface import paint
 from train.errors import UserError
+from train.field_types import check_types
+
+_MOST_IMAGES = 10**6
+_LARGEST_SIZE = 8192
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,15 @@ class Generated(DataSet):
     """Seed of the images."""
 
     def __post_init__(self):
-        if min(self.train, self.validation, self.test) < 1 or self.size < 32:
+        check_types(Generated, self, "data.")
+        numbers = self.train, self.validation, self.test
+        if not (1 <= min(numbers) <= max(numbers) <= _MOST_IMAGES and 32 <= self.size <= _LARGEST_SIZE):
             raise UserError(
-                f"data: {self} cannot be painted; every part takes at least 1 image and size at least 32"
+                f"data: {self} cannot be painted; every part takes 1 to {_MOST_IMAGES} images and size 32 to "
+                f"{_LARGEST_SIZE}"
             )
+        if self.seed < 0:
+            raise UserError(f"data.seed: is {self.seed}, takes at least 0")
 
     def builder(self, *, data_dir: Path, source: Path | None) -> "GeneratedBuilder":
         """Return the builder of these images; `source` is not used."""

@@ -17,6 +17,7 @@ from train.data.example import Example
 from train.data.formats.label_images import read_threshold
 from train.data.sets.archive import Archive, check_pairs
 from train.data.sets.split import Traits, draw
+from train.field_types import check_types
 
 ITEMS = range(1, 51)
 FOLDS = (
@@ -44,6 +45,9 @@ class KolektorSDD(DataSet):
     """"grouped" keeps items that show the same in one part; "official" leaks two."""
     fold: Literal[0, 1, 2] = 0
     """The third of the items that is the test part."""
+
+    def __post_init__(self):
+        check_types(KolektorSDD, self, "data.")
 
     def builder(self, *, data_dir: Path, source: Path | None) -> "KolektorSDDBuilder":
         """Return the builder of this fold; the archive is read only if the fold is not prepared."""

@@ -18,6 +18,7 @@ from train.data.example import Example
 from train.data.formats.label_images import read_ids
 from train.data.sets.archive import Archive, missing_file, read_group_table
 from train.data.sets.split import draw, label_traits, three_parts
+from train.field_types import check_types
 from train.run.log import progress
 
 _PHOTOGRAPHS = Path(__file__).with_name("neu_seg_groups.txt")
@@ -38,6 +39,9 @@ class NeuSeg(DataSet):
 
     split: Literal["grouped", "official"] = "grouped"
     """"grouped" keeps each photograph in one part; "official" leaks, and compares with published figures."""
+
+    def __post_init__(self):
+        check_types(NeuSeg, self, "data.")
 
     def builder(self, *, data_dir: Path, source: Path | None) -> "NeuSegBuilder":
         """Return the builder of this split; the archive is read only if the split is not prepared."""

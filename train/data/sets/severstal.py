@@ -19,6 +19,7 @@ from train.data.formats.images import read_image
 from train.data.sets.archive import Archive
 from train.data.sets.split import Traits, draw, three_parts
 from train.errors import UserError
+from train.field_types import check_types
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,11 @@ class Severstal(DataSet):
 
     seed: int = 0
     """Seed of the division into parts."""
+
+    def __post_init__(self):
+        check_types(Severstal, self, "data.")
+        if self.seed < 0:
+            raise UserError(f"data.seed: is {self.seed}, takes at least 0")
 
     def builder(self, *, data_dir: Path, source: Path | None) -> "SeverstalBuilder":
         """Return the builder of this division; the archive is read only if the division is not prepared."""

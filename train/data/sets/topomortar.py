@@ -21,6 +21,7 @@ from train.data.data_set import DataSet
 from train.data.example import Example
 from train.data.formats.label_images import read_threshold
 from train.data.sets.archive import Archive, missing_file
+from train.field_types import check_types
 
 NAMES = {
     "train": [f"train/{number:03}" for number in range(1, 51)],
@@ -47,6 +48,9 @@ class TopoMortar(DataSet):
     """Labels of the training part; the test part always has accurate labels."""
     validation_labels: _Labels | None = None
     """Labels of the validation part; None for the same kind as in the training part."""
+
+    def __post_init__(self):
+        check_types(TopoMortar, self, "data.")
 
     def builder(self, *, data_dir: Path, source: Path | None) -> "TopoMortarBuilder":
         """Return the builder for these labels; the archive is read only if they are not prepared."""

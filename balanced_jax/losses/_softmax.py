@@ -54,25 +54,58 @@ def log_odds_of_error(
 def _log_odds_of_error_jvp(primals, tangents):
     logits, labels = primals
     label_logit, max_other, log_sum = split_logits(logits, labels)
-    # Softmax over the classes other than the label. Subtracting the largest logit is exact.
-    p_other = jnp.exp((logits - max_other[..., None]) - log_sum[..., None])
+    log_odds = log_sum + (max_other - label_logit)
+    # Softmax over the classes other than the label. From these two maps the gradient on a GPU is one kernel.
+    p_other = jnp.exp((logits - label_logit[..., None]) - log_odds[..., None])
     slope = jnp.where(one_hot(labels, logits.shape[-1]), -1, p_other)
-    return log_sum + (max_other - label_logit), jnp.sum(slope * tangents[0], axis=-1)
+    return log_odds, jnp.sum(slope * tangents[0], axis=-1)
 
 
 def split_logits(
     logits: Float[Array, "*batch h w classes"], labels: Integer[Array, "*batch h w"]
 ) -> tuple[Float[Array, "*batch h w"], Float[Array, "*batch h w"], Float[Array, "*batch h w"]]:
-    """Return the label's logit, the largest other logit m, and logsumexp of the other logits minus m.
-
-    XLA:CPU fuses sums of class planes into one loop that stores the logarithm alone; of reductions over the
-    short class axis it stores every intermediate result.
-    """
-    planes = [logits[..., k] for k in range(logits.shape[-1])]
+    """Return the label's logit, the largest other logit m, and logsumexp of the other logits minus m."""
+    num_classes = logits.shape[-1]
+    if num_classes > _UNROLLED_CLASSES:
+        is_label = one_hot(labels, num_classes)
+        others = jnp.where(is_label, -jnp.inf, logits)
+        max_other = jnp.max(others, axis=-1)
+        log_sum = jnp.log(jnp.sum(jnp.exp(others - max_other[..., None]), axis=-1))
+        return jnp.sum(jnp.where(is_label, logits, 0), axis=-1), max_other, log_sum
+    planes = _class_planes(logits)
     zeros = jnp.zeros_like(planes[0])
     label_logit = sum((jnp.where(labels == k, plane, 0) for k, plane in enumerate(planes)), zeros)
     others = [jnp.where(labels == k, -jnp.inf, plane) for k, plane in enumerate(planes)]
     max_other = functools.reduce(jnp.maximum, others)
-    if len(planes) == 2:  # logsumexp over one logit is that logit
+    if num_classes == 2:  # logsumexp over one logit is that logit
         return label_logit, max_other, zeros
     return label_logit, max_other, jnp.log(sum(jnp.exp(other - max_other) for other in others))
+
+
+@jax.custom_jvp
+def softmax(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch h w classes"]:
+    """Return softmax over the classes."""
+    if logits.shape[-1] > _UNROLLED_CLASSES:
+        return jax.nn.softmax(logits)
+    planes = _class_planes(logits)
+    top = functools.reduce(jnp.maximum, planes)
+    log_sum = jnp.log(sum(jnp.exp(plane - top) for plane in planes))
+    return jnp.exp((logits - top[..., None]) - log_sum[..., None])
+
+
+@softmax.defjvp
+def _softmax_jvp(primals, tangents):
+    p, (tangent,) = softmax(*primals), tangents
+    return p, p * (tangent - jnp.sum(p * tangent, axis=-1, keepdims=True))
+
+
+_UNROLLED_CLASSES = 32
+"""Up to this number of classes a reduction over them is written out, class by class.
+
+XLA fuses that into one loop over the pixels, on all platforms. Each `jnp.sum` or `jnp.max` over the short
+axis is a loop of its own, which reads the logits again, but its code does not grow with the classes.
+"""
+
+
+def _class_planes(values: Float[Array, "*batch h w classes"]) -> list[Float[Array, "*batch h w"]]:
+    return [values[..., k] for k in range(values.shape[-1])]

@@ -6,14 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
 from balanced_jax._arguments import as_constant
-from balanced_jax.losses._region import (
-    class_mean_weights,
-    count_pixels,
-    expected_cost,
-    soft_confusion_sums,
-    vary_like,
-)
-from balanced_jax.losses._softmax import check_arguments
+from balanced_jax.losses._region import SoftConfusion, class_mean_weights, region_map
 
 
 def dice_loss(
@@ -202,16 +195,17 @@ def generalized_dice_loss(
     >>> round(generalized_dice_loss(background, labels).mean().item(), 3)  # the missed defect dominates
     0.883
     """
-    logits, labels, valid, weights = check_arguments(logits, labels, weights)
-    fp, fn, tp = soft_confusion_sums(logits, labels, vary_like(weights, logits))
-    size = tp + fn
-    # Inverse squares relative to the largest, that of the smallest class: they do not overflow float32.
-    smallest = jnp.min(size, axis=-1, where=size > 0, initial=jnp.inf, keepdims=True)
-    class_weights = jnp.where(size > 0, smallest / jnp.where(size > 0, size, 1), 0) ** 2
-    denominator = jnp.sum(class_weights * (2 * tp + fp + fn), axis=-1, keepdims=True)
-    scale = count_pixels(valid, logits.dtype)[..., 0] * class_weights
-    scale = scale / jnp.where(denominator > 0, denominator, 1)
-    return jnp.where(valid, weights * expected_cost(logits, labels, scale, scale), 0)
+
+    def prices(sums: SoftConfusion):
+        fp, fn, size = sums
+        # Inverse squares relative to the largest, that of the smallest class: they do not overflow float32.
+        smallest = jnp.min(size, axis=-1, where=size > 0, initial=jnp.inf, keepdims=True)
+        class_weights = jnp.where(size > 0, smallest / jnp.where(size > 0, size, 1), 0) ** 2
+        denominator = jnp.sum(class_weights * (2 * sums.true_positives + fp + fn), axis=-1, keepdims=True)
+        scale = class_weights / jnp.where(denominator > 0, denominator, 1)
+        return scale, scale
+
+    return region_map(logits, labels, weights, prices)
 
 
 def _tversky(
@@ -226,25 +220,28 @@ def _tversky(
     gamma: ScalarLike | None = None,
 ) -> Float[Array, "*batch h w"]:
     """Compute one minus the Tversky index, to the power gamma if given, averaged over classes, as a map."""
-    logits, labels, valid, weights = check_arguments(logits, labels, weights)
-    alpha = as_constant("alpha", alpha, lambda a: a > 0, "above 0", logits.dtype)
-    beta = as_constant("beta", beta, lambda b: b > 0, "above 0", logits.dtype)
-    smoothing = as_constant("smoothing", smoothing, lambda s: s > 0, "above 0", logits.dtype)
-    fp, fn, tp = soft_confusion_sums(logits, labels, vary_like(weights, logits))
-    size = tp + fn
-    labeled = size > 0
-
-    fp_cost = jnp.where(labeled, alpha, 1)
-    numerator = fp_cost * fp + beta * fn
-    denominator = numerator + jnp.where(labeled, tp, smoothing * jnp.sum(size, axis=-1, keepdims=True))
-    denominator = jnp.where(denominator > 0, denominator, 1)
-    scale = count_pixels(valid, logits.dtype)[..., 0] * class_mean_weights(labeled, classes, logits.dtype)
-    scale = scale / denominator
+    dtype = jnp.promote_types(jnp.result_type(logits), jnp.float32)
+    alpha = as_constant("alpha", alpha, lambda a: a > 0, "above 0", dtype)
+    beta = as_constant("beta", beta, lambda b: b > 0, "above 0", dtype)
+    smoothing = as_constant("smoothing", smoothing, lambda s: s > 0, "above 0", dtype)
     if gamma is not None:
-        gamma = as_constant("gamma", gamma, lambda g: g > 0, "above 0", logits.dtype)
-        class_cost = numerator / denominator
-        # class_cost ** (gamma - 1) by the logarithm: the derivative of a power overflows at tiny values.
-        # At 0, where the power is infinite for gamma below 1, the class is perfect and gets a gradient of 0.
-        positive_cost = jnp.where(class_cost > 0, class_cost, 1)
-        scale *= jnp.where(class_cost > 0, jnp.exp((gamma - 1) * jnp.log(positive_cost)), 0)
-    return jnp.where(valid, weights * expected_cost(logits, labels, fp_cost * scale, beta * scale), 0)
+        gamma = as_constant("gamma", gamma, lambda g: g > 0, "above 0", dtype)
+
+    def prices(sums: SoftConfusion):
+        fp, fn, size = sums
+        labeled = size > 0
+        fp_cost = jnp.where(labeled, alpha, 1)
+        numerator = fp_cost * fp + beta * fn
+        smoothed = smoothing * jnp.sum(size, axis=-1, keepdims=True)
+        denominator = numerator + jnp.where(labeled, sums.true_positives, smoothed)
+        denominator = jnp.where(denominator > 0, denominator, 1)
+        scale = class_mean_weights(labeled, classes, dtype) / denominator
+        if gamma is not None:
+            class_cost = numerator / denominator
+            # class_cost ** (gamma - 1) by the logarithm: the derivative of a power overflows at tiny values.
+            # At 0, where the power is infinite for gamma below 1, the class is perfect and has no gradient.
+            positive_cost = jnp.where(class_cost > 0, class_cost, 1)
+            scale *= jnp.where(class_cost > 0, jnp.exp((gamma - 1) * jnp.log(positive_cost)), 0)
+        return fp_cost * scale, beta * scale
+
+    return region_map(logits, labels, weights, prices)

@@ -151,7 +151,7 @@ def _check_thresholds(
     return inf, sup
 
 
-@jax.custom_vjp
+@jax.custom_jvp
 def _truncated_of_error(
     error: Float[Array, "*shape"], eps_inf: Float[Array, ""], eps_sup: Float[Array, ""]
 ) -> Float[Array, "*shape"]:
@@ -160,39 +160,24 @@ def _truncated_of_error(
     return jax.nn.relu(middle + slope * jax.nn.relu(error - eps_sup))
 
 
-def _truncated_of_error_forward(error, eps_inf, eps_sup):
-    return _truncated_of_error(error, eps_inf, eps_sup), (error, eps_inf, eps_sup)
+@_truncated_of_error.defjvp
+def _truncated_of_error_jvp(primals, tangents):
+    error, eps_inf, eps_sup = primals
+    slope = jnp.where(error < eps_inf, 0, 1 / (1 - jnp.clip(error, eps_inf, eps_sup)))
+    return _truncated_of_error(*primals), slope * tangents[0]
 
 
-def _truncated_of_error_backward(residuals, cotangent):
-    error, eps_inf, eps_sup = residuals
-    slope = 1 / (1 - jnp.clip(error, eps_inf, eps_sup))
-    return jnp.where(error < eps_inf, 0, cotangent * slope), None, None
-
-
-_truncated_of_error.defvjp(_truncated_of_error_forward, _truncated_of_error_backward)
-
-
-@jax.custom_vjp
+@jax.custom_jvp
 def truncated_of_log_odds(log_odds: Float[Array, "*shape"], thresholds: Thresholds) -> Float[Array, "*shape"]:
     """Return `truncated_cross_entropy` of errors given by their log odds, which lose no digits."""
-    ratio = jnp.exp(-jnp.abs(log_odds))  # the odds or their inverse, whichever is below 1
-    cross_entropy = jax.nn.relu(log_odds) + jnp.log1p(ratio)
-    p_label = jnp.where(log_odds > 0, ratio, 1) / (1 + ratio)
-    hard = 1 + jnp.log(thresholds.slope) - thresholds.slope * p_label
-    cost = jnp.where(log_odds > thresholds.sup, hard, cross_entropy) - thresholds.offset
+    hard = 1 + jnp.log(thresholds.slope) - thresholds.slope * jax.nn.sigmoid(-log_odds)
+    cost = jnp.where(log_odds > thresholds.sup, hard, jax.nn.softplus(log_odds)) - thresholds.offset
     return jnp.where(log_odds < thresholds.inf, 0, jax.nn.relu(cost))
 
 
-def _truncated_of_log_odds_forward(log_odds, thresholds):
-    return truncated_of_log_odds(log_odds, thresholds), (log_odds, thresholds)
-
-
-def _truncated_of_log_odds_backward(residuals, cotangent):
-    return cotangent * truncated_slope(*residuals), None
-
-
-truncated_of_log_odds.defvjp(_truncated_of_log_odds_forward, _truncated_of_log_odds_backward)
+@truncated_of_log_odds.defjvp
+def _truncated_of_log_odds_jvp(primals, tangents):
+    return truncated_of_log_odds(*primals), truncated_slope(*primals) * tangents[0]
 
 
 def truncated_slope(log_odds: Float[Array, "*shape"], thresholds: Thresholds) -> Float[Array, "*shape"]:

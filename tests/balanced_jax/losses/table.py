@@ -105,7 +105,6 @@ ROWS = (
         formulas.softmax_truncated_cross_entropy,
         options=THRESHOLDS,
         numbers=EPS,
-        reverse_only=True,
     ),
     Row(
         losses.all_entries_truncated_cross_entropy,
@@ -120,7 +119,6 @@ ROWS = (
         options=({"beta": 0, "window": 3}, {"eps_inf": 0.0, "eps_sup": 1, "beta": 0.9, "window": 5}),
         numbers={**EPS, "beta": (0.99, 0.0)},
         mask_inside=True,
-        reverse_only=True,
     ),
     Row(
         losses.softmax_focal_loss,
@@ -140,7 +138,6 @@ ROWS = (
         numbers=EPS,
         labels=class_flags,
         classes=(1, 2, 5),
-        reverse_only=True,
     ),
     Row(
         losses.sigmoid_balanced_loss,
@@ -150,7 +147,6 @@ ROWS = (
         labels=class_flags,
         classes=(1, 2, 5),
         mask_inside=True,
-        reverse_only=True,
     ),
     Row(
         losses.sigmoid_focal_loss,
@@ -166,7 +162,6 @@ ROWS = (
         options=ALL,
         numbers={"smoothing": (0.1, 0.5)},
         region=True,
-        reverse_only=True,
     ),
     Row(
         losses.iou_loss,
@@ -174,7 +169,6 @@ ROWS = (
         options=ALL,
         numbers={"smoothing": (0.1, 0.5)},
         region=True,
-        reverse_only=True,
     ),
     Row(
         losses.tversky_loss,
@@ -182,7 +176,6 @@ ROWS = (
         options=({"alpha": 0.3, "beta": 0.7}, {"alpha": 2, "beta": 0.1, **ALL[1]}),
         numbers={"smoothing": (0.1, 0.5), "alpha": (0.5, 0.1), "beta": (0.5, 2.0)},
         region=True,
-        reverse_only=True,
     ),
     Row(
         losses.focal_tversky_loss,
@@ -195,9 +188,8 @@ ROWS = (
             "gamma": (0.75, 1.5),
         },
         region=True,
-        reverse_only=True,
     ),
-    Row(losses.generalized_dice_loss, formulas.generalized_dice_loss, region=True, reverse_only=True),
+    Row(losses.generalized_dice_loss, formulas.generalized_dice_loss, region=True),
     Row(
         losses.lovasz_softmax_loss,
         formulas.lovasz_softmax_loss,

@@ -1,4 +1,4 @@
-"""Region losses by their textbook definitions, and their sums and costs by the plain ones."""
+"""Region losses by their textbook definitions."""
 
 import functools
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from balanced_jax import losses
-from balanced_jax.losses import _region, dice_loss, lovasz_softmax_loss, masked_mean
+from balanced_jax.losses import dice_loss, lovasz_softmax_loss, masked_mean
 from balanced_jax.masks import valid_mask
 from tests.balanced_jax import formulas
 from tests.balanced_jax.tolerance import assert_close
@@ -172,52 +172,6 @@ def test_a_batch_in_one_is_one_tall_image():
     logits, labels = rng.normal(size=(2, 4, 5, 3)).astype(np.float32), rng.integers(0, 3, (2, 4, 5))
     pooled = jax.jit(dice_loss)(logits.reshape(-1, 5, 3), labels.reshape(-1, 5))
     assert_close(pooled, formulas.dice_loss(logits.reshape(-1, 5, 3).astype(float), labels.reshape(-1, 5)))
-
-
-def plain_sums(logits, labels, weights):
-    p, y, w = jax.nn.softmax(logits), jax.nn.one_hot(labels, logits.shape[-1]), weights[..., None]
-    return [jnp.sum(w * q, axis=(-3, -2)) for q in (p * (1 - y), (1 - p) * y, p * y)]
-
-
-def plain_cost(logits, labels, false, missed):
-    p, y = jax.nn.softmax(logits), jax.nn.one_hot(labels, logits.shape[-1])
-    false, missed = false[..., None, None, :], missed[..., None, None, :]
-    return jnp.sum(false * p * (1 - y) + missed * (1 - p) * y, axis=-1)
-
-
-@pytest.mark.parametrize(("num_classes", "shape"), [(2, (4, 6)), (3, (3, 5, 7)), (4, (2, 1, 8, 9))])
-def test_sums_and_costs_by_planes_are_the_plain_ones_with_all_their_gradients(num_classes, shape):
-    rng = np.random.default_rng(0)
-    labels = jnp.asarray(rng.integers(0, num_classes, shape))
-    logits, weights, cotangent = (rng.normal(size=size) for size in ((*shape, num_classes), shape, shape))
-    tables = rng.normal(size=(3, *shape[:-2], num_classes))
-
-    def twice(confusion_sums, cost, logits, weights, false, missed):
-        """Values, first gradients, and those of a product of the gradients."""
-
-        def both(*arguments):
-            sums = confusion_sums(arguments[0], labels, arguments[1])
-            charged = cost(arguments[0], labels, *arguments[2:])
-            return sum(jnp.vdot(t, s) for t, s in zip(tables, sums, strict=True)), jnp.vdot(
-                cotangent, charged
-            )
-
-        def steepness(*arguments):
-            slopes = jax.grad(lambda *a: sum(both(*a)), (0, 1, 2, 3))(*arguments)
-            return sum(jnp.vdot(slope, slope) for slope in slopes)
-
-        arguments = logits, weights, false, missed
-        first = [jax.grad(lambda *a, i=i: both(*a)[i], (0, 1, 2, 3))(*arguments) for i in (0, 1)]
-        return both(*arguments), first, jax.grad(steepness, (0, 1, 2, 3))(*arguments)
-
-    with jax.enable_x64(True):
-        arguments = logits, weights, *tables[:2]
-        custom = jax.jit(functools.partial(twice, _region.soft_confusion_sums, _region.expected_cost))(
-            *arguments
-        )
-        plain = jax.jit(functools.partial(twice, plain_sums, plain_cost))(*arguments)
-        for actual, expected in zip(jax.tree.leaves(custom), jax.tree.leaves(plain), strict=True):
-            assert_close(actual, expected, unit=1e-13)
 
 
 @pytest.mark.parametrize("name", [*TEXTBOOK, "generalized_dice_loss"])

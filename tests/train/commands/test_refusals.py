@@ -39,6 +39,8 @@ LONG = "a" * 300
         ("compare", ("--vary", "model.width", "wide"), "model.width: is a number, but 'wide' is a text"),
         ("compare", ("--vary", "model.width", "(1"), "model.width: is a number, but '(1' is a text"),
         ("stats", ("--objective.balanced.options.beta", "nan"), "objective.balanced: beta must be in [0, 1)"),
+        ("curves", ("--objective.dice.scale", "nan"), "error: "),
+        ("curves", ("--objective.balanced.options.eps-inf.end", "inf"), "error: "),
         ("curves", ("--out", "/dev/null"), "/dev/null: is there already, and no page of this command"),
         ("prepare", ("--data-dir", LONG), "cannot be used (File name too long); check the path"),
     ],

@@ -67,7 +67,8 @@ def loss_charts(terms: Mapping[str, Term]) -> list[Chart]:
         terms: at least one, by the name of the line.
 
     Raises:
-        UserError: a loss does not take class indices, such as those of several classes a pixel.
+        UserError: a loss does not take class indices, such as those of several classes a pixel, or is not
+            finite.
     """
     curves = {name: _loss_and_slope(name, term) for name, term in terms.items()}
     return [
@@ -92,6 +93,8 @@ def _loss_and_slope(name: str, term: Term) -> tuple[np.ndarray, np.ndarray]:
         (_, losses), slopes = compiled(jnp.asarray(_ERRORS, jnp.float32))
     except (TypeError, ValueError) as error:
         raise UserError(f"objective.{name}: {' '.join(str(error).split())}") from error
+    if not (np.isfinite(losses).all() and np.isfinite(slopes).all()):
+        raise UserError(f"objective.{name}: is not finite on its curve; check its scale and options")
     return np.asarray(losses), np.abs(np.asarray(slopes))
 
 

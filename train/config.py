@@ -265,7 +265,7 @@ class Adam:
         check_types(Adam, self, "optimizer.")
         name = "optimizer.weight_decay"
         _require(0 <= self.weight_decay <= _LARGEST, name, self.weight_decay, "a finite number from 0 on")
-        takes = "a finite number above 0, or None for no clipping"
+        takes = "a number above 0, or None for no clipping"
         _require(self.clip is None or 0 < self.clip <= _LARGEST, "optimizer.clip", self.clip, takes)
 
     def transformation(self, epochs: int, steps_per_epoch: int) -> optax.GradientTransformation:

@@ -154,12 +154,18 @@ def read_example(
     """
     pixels, encoded = read_image(image, decoding)
     if pixels.shape[:2] != label.shape:
-        image_size, label_size = ("x".join(map(str, x.shape[1::-1])) for x in (pixels, label))
-        raise UserError(
-            f"{label_image}: is {label_size} pixels but its image {image.name} is {image_size}; make both "
-            "the same size"
-        )
+        raise size_error(label_image, label.shape, image, pixels.shape)
     return Example(name, encoded, pixels, label, group)
+
+
+def size_error(
+    label_image: Path, label_size: Sequence[int], image: Path, image_size: Sequence[int]
+) -> UserError:
+    """Return the error that a label and its image differ in size; sizes begin with (height, width)."""
+    label, other = (f"{size[1]}x{size[0]}" for size in (label_size, image_size))
+    return UserError(
+        f"{label_image}: is {label} pixels but its image {image.name} is {other}; make both the same size"
+    )
 
 
 def short_digest(value: Any) -> str:

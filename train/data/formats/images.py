@@ -29,6 +29,8 @@ _BIG_ENDIAN_BIGTIFF = b"MM\x00+"
 """First bytes of big-endian BigTIFF, which Pillow does not identify; only `read_samples` reads it."""
 _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 """Last bytes of complete files."""
+_LONGEST_SIDE = 10**6
+"""Most pixels of a side: a single row or column within Pillow's limit of pixels would take minutes."""
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 """TIFF's tag for the photometric interpretation, and one of its values."""
 _SAMPLE_FORMAT, _SIGNED = 339, (2,)
@@ -96,6 +98,17 @@ def read_pixels(path: Path, decoding: Decoding = DEFAULT_DECODING) -> tuple[np.n
     return _to_8_bits(path, values, decoding.levels), unchanged
 
 
+def read_size(path: Path) -> Size:
+    """Return height and width in the head of an image file, before it is turned as its orientation says.
+
+    Raises:
+        UserError: the file cannot be read, is no image, or is too large.
+    """
+    encoded = read_bytes(path)
+    with _refuse_damage(path, encoded):
+        return _stored_size(path, encoded)
+
+
 class Head(NamedTuple):
     """Properties of an image in the head of its file."""
 
@@ -152,8 +165,28 @@ def _read_checked(path: Path) -> bytes:
     """Return the content of an image file whose checksums, if it has any, are right."""
     encoded = read_bytes(path)
     with _refuse_damage(path, encoded):
+        _stored_size(path, encoded)
         check_sums(encoded)
     return encoded
+
+
+def _stored_size(path: Path, encoded: bytes) -> Size:
+    """Return height and width in the head of an image file.
+
+    Raises:
+        UserError: a side is too long.
+        Exception: of many kinds, where the head of the file is damaged.
+    """
+    layout = read_layout(encoded)
+    if layout is None:
+        width, height = Image.open(io.BytesIO(encoded), formats=_FORMATS).size
+    else:
+        width, height = layout.width, layout.height
+    if max(width, height) > _LONGEST_SIDE:
+        raise UserError(
+            f"{path}: is {width}x{height} pixels; cut it into images of at most {_LONGEST_SIDE} a side"
+        )
+    return height, width
 
 
 def _decoded(path: Path, encoded: bytes) -> Image.Image:

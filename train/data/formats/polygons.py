@@ -2,42 +2,56 @@
 
 A pixel belongs to a shape that contains its center. A shape that contains no center, such as a scratch
 thinner than a pixel, marks the pixels that it touches. Where shapes overlap, the later one is on top.
+
+Time and memory grow with the pixels and points of the shapes; the image itself says how large the label is.
 """
 
 import functools
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from train.data.example import Size
 from train.data.files import nfc, read_bytes
-from train.data.formats.outlines import marked_pixels
+from train.data.formats.outlines import draw
 from train.errors import UserError
 
 _MAX_PIXELS = 2**28
 """Largest label; a file may claim any size."""
+_MAX_WORK = 2**32
+"""Most pixels, in all shapes of an image together, that are looked at: some seconds of work."""
+
+CheckSize = Callable[[Size], None]
+"""Raises a UserError where the (height, width) that a file claims is not that of the image."""
 
 
-def read_labelme(path: Path, classes: Sequence[str]) -> np.ndarray:
+def read_labelme(path: Path, classes: Sequence[str], check_size: CheckSize | None = None) -> np.ndarray:
     """Return the label in a LabelMe file, uint8 [h, w]: polygons, rectangles and circles, by class name.
+
+    Args:
+        path: of the file.
+        classes: names by class id.
+        check_size: called before any memory of the size that the file claims is taken.
 
     Raises:
         UserError: the file is not of LabelMe, or holds another kind of shape or an unknown class.
     """
     content = _read(path)
     with _refuse_unreadable(path, "LabelMe"):
-        label = _empty(content["imageHeight"], content["imageWidth"])
+        label = _empty(content["imageHeight"], content["imageWidth"], check_size)
         shapes = [
             (shape["label"], _outline(path, shape.get("shape_type", "polygon"), _points(shape["points"])))
             for shape in content["shapes"]
         ]
+        work = 0
         for name, outline in shapes:
-            label[marked_pixels(outline, label.shape)] = _class_id(path, name, classes)
+            work = _limited(work + draw(label, outline, _class_id(path, name, classes)))
     return label
 
 
@@ -104,8 +118,15 @@ class Coco:
             for k, annotation in enumerate(content["annotations"], 1):
                 self._add(f"annotation {annotation.get('id', f'number {k}')}", annotation, files, names)
 
-    def label(self, file_name: str, classes: Sequence[str]) -> np.ndarray:
+    def label(
+        self, file_name: str, classes: Sequence[str], check_size: CheckSize | None = None
+    ) -> np.ndarray:
         """Return the label of an image, uint8 [h, w]; all background without annotations.
+
+        Args:
+            file_name: of the image.
+            classes: names by class id.
+            check_size: called before any memory of the size that the file claims is taken.
 
         Raises:
             UserError: the image is not in the file, a class is unknown, or a shape cannot be read.
@@ -114,14 +135,16 @@ class Coco:
             raise UserError(f"{self.path}: has no image {file_name}; add it, or remove the file")
         height, width, key = self._sizes[nfc(file_name)]
         with _refuse_unreadable(self.path, "COCO"):
-            label = _empty(height, width)
+            label, work = _empty(height, width, check_size), 0
             for annotation in self._shapes[key]:
                 k = _class_id(self.path, annotation.class_name, classes)
                 if isinstance(annotation.segmentation, Mapping):
-                    label[self._decode(annotation, label.shape)] = k
+                    rows, columns = self._decode(annotation, label.shape)
+                    label[rows, columns] = k
+                    work = _limited(work + len(rows))
                 else:
                     for polygon in annotation.segmentation:
-                        label[marked_pixels(_points(polygon), label.shape)] = k
+                        work = _limited(work + draw(label, _points(polygon), k))
         return label
 
     def _check_id(self, kind: str, key: Any, first: str, name: str) -> None:
@@ -149,8 +172,8 @@ class Coco:
             raise UserError(f"{self.path}: {text} has no segmentation; draw its outline, or remove it")
         self._shapes[image].append(_Annotation(text, name, segmentation))
 
-    def _decode(self, annotation: _Annotation, shape: tuple[int, ...]) -> np.ndarray:
-        """Return the pixels of an annotation in run lengths, bool [h, w].
+    def _decode(self, annotation: _Annotation, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and columns of the pixels of an annotation in run lengths.
 
         Raises:
             UserError: it is of another size than its image, or holds no pixel.
@@ -162,10 +185,10 @@ class Coco:
                 f"{self.path}: {annotation.text} is of size {size} but its image of {[height, width]}, "
                 "height first; export it again"
             )
-        pixels = _decode_runs(annotation.segmentation["counts"], shape)
-        if not pixels.any():
+        rows, columns = _decode_runs(annotation.segmentation["counts"], shape)
+        if not len(rows):
             raise UserError(f"{self.path}: {annotation.text} holds no pixel; draw its outline, or remove it")
-        return pixels
+        return rows, columns
 
 
 @contextmanager
@@ -186,10 +209,20 @@ def _read(path: Path) -> Any:
         raise UserError(f"{path}: is no JSON file ({error}); export it again") from error
 
 
-def _empty(height: Any, width: Any) -> np.ndarray:
+def _empty(height: Any, width: Any, check_size: CheckSize | None) -> np.ndarray:
+    """Return a label of background alone, of a size that the image has."""
     if not (isinstance(height, int) and isinstance(width, int) and 0 < height * width <= _MAX_PIXELS):
         raise ValueError(f"an image of {width}x{height} pixels")
+    if check_size is not None:
+        check_size((height, width))
     return np.zeros((height, width), np.uint8)
+
+
+def _limited(work: int) -> int:
+    """Return the pixels of the shapes so far, if they are not too many."""
+    if work > _MAX_WORK:
+        raise ValueError(f"shapes of {work} pixels in one image")
+    return work
 
 
 def _class_id(path: Path, name: str, classes: Sequence[str]) -> int:
@@ -215,13 +248,25 @@ def _circle() -> np.ndarray:
     return np.column_stack([np.cos(angles), np.sin(angles)])
 
 
-def _decode_runs(counts: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Decode COCO's run lengths to bool [h, w]: down the columns, alternately outside and inside a shape."""
+def _decode_runs(counts: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns of the pixels that COCO's run lengths put inside a shape.
+
+    The runs go down the columns and are alternately outside and inside.
+    """
     runs = _decompress(counts) if isinstance(counts, str) else counts
     if min(runs, default=0) < 0 or sum(runs) != shape[0] * shape[1]:
         raise ValueError("run lengths that do not cover the image")
-    values = np.arange(len(runs)) % 2 == 1
-    return np.repeat(values, runs).reshape(shape[::-1]).T
+    lengths = np.array(runs)
+    if lengths.dtype.kind != "i":
+        raise ValueError("run lengths that are no whole numbers")
+    ends, inside = np.cumsum(lengths)[1::2], lengths[1::2]
+    within = np.arange(inside.sum()) - np.repeat(np.cumsum(inside) - inside, inside)
+    columns, rows = np.divmod(np.repeat(ends - inside, inside) + within, shape[0])
+    return rows, columns
+
+
+_BITS = 65
+"""Bits of the longest run length, in groups of five."""
 
 
 def _decompress(text: str) -> list[int]:
@@ -236,6 +281,8 @@ def _decompress(text: str) -> list[int]:
         bits = ord(character) - 48
         value |= (bits & 31) << shift
         shift += 5
+        if shift > _BITS:
+            raise ValueError("a run length of more than 64 bits")
         if not bits & 32:
             if bits & 16:
                 value -= 1 << shift

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from train.data.builder import Items, SegmentationBuilder, read_example, short_digest
+from train.data.builder import Items, SegmentationBuilder, read_example, short_digest, size_error
 from train.data.data_set import DataSet
-from train.data.example import VOID, Decoding, Example
+from train.data.example import VOID, Decoding, Example, Size
 from train.data.files import file_state, nfc, read_bytes
+from train.data.formats.images import read_size
 from train.data.formats.label_images import read_colors, read_ids, read_threshold
 from train.data.formats.polygons import Coco, read_labelme
 from train.data.sets.pairs import Pair, is_coco, pair_files
@@ -105,7 +106,7 @@ class Folder(DataSet):
 class FolderBuilder(SegmentationBuilder):
     """Writes the images of a folder, to a directory that changes with the options and with any file."""
 
-    VERSION = tfds.core.Version("1.4.0")
+    VERSION = tfds.core.Version("1.5.0")
     name = "folder"
 
     def __init__(self, data: Folder, *, data_dir: Path):
@@ -185,11 +186,17 @@ def _parse_color(text: str) -> tuple[int, int, int]:
 def _read_label(data: Folder, pair: Pair) -> np.ndarray:
     """Return the label of an image, read as the options say, uint8 [h, w], 255 for void."""
     path = pair.label_image
+
+    def check_size(size: Size) -> None:
+        stored = read_size(pair.image)
+        if sorted(size) != sorted(stored):  # the image may be turned, which decoding tells
+            raise size_error(path, size, pair.image, stored)
+
     if is_coco(data.masks):
         name = pair.image.relative_to(data.images).as_posix()
-        return read_coco(path, *file_state(path)).label(name, data.classes)
+        return read_coco(path, *file_state(path)).label(name, data.classes, check_size)
     if path.suffix.lower() == ".json":
-        return read_labelme(path, data.classes)
+        return read_labelme(path, data.classes, check_size)
     if data.threshold is not None:
         return read_threshold(path, data.threshold, refuse_ids=True)
     if data.colors:

@@ -65,6 +65,8 @@ REFUSED = {
     "truncated JPEG": (encoded(Image.fromarray(RGB), "jpeg")[:-40], "damaged"),
     "large": (png_header(10_000, 10_000), "pixels"),
     "bomb": (png_header(60_000, 60_000), "pixels"),
+    "a row": (png_header(89_000_000, 1), "cut it into images of at most 1000000 a side"),
+    "a column": (png_header(1, 89_000_000), "cut it into images of at most 1000000 a side"),
     "16 bits": (encoded(Image.fromarray(np.zeros((6, 8), np.uint16)), "png"), "more than 8 bits"),
     "16 bits, transparent": (
         encoded(Image.fromarray(np.zeros((6, 8), np.uint16)), "png", transparency=0),

@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
+from matplotlib.path import Path
 
-from train.data.formats.outlines import marked_pixels
+from train.data.formats.outlines import draw
 
 HEIGHT, WIDTH = 12, 16
+
+
+def marked_pixels(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    label = np.zeros(shape, np.uint8)
+    draw(label, points, 1)
+    return label == 1
 
 
 def box(left: float, top: float, right: float, bottom: float) -> list[list[float]]:
@@ -76,3 +83,39 @@ def test_an_outline_of_many_points_is_followed_in_blocks():
     np.testing.assert_array_equal(
         marked_pixels(np.concatenate([points, points[::-1]]), (HEIGHT, WIDTH)), pixels((1, 3, 15, 4))
     )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_contained_centers_are_those_of_matplotlib(seed):
+    points = np.random.default_rng(seed).uniform(-4, 20, (3 + seed, 2))
+    y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    contained = Path(points, closed=False).contains_points(np.column_stack([x.ravel(), y.ravel()]))
+    np.testing.assert_array_equal(marked_pixels(points, (HEIGHT, WIDTH)), contained.reshape(HEIGHT, WIDTH))
+
+
+def test_a_center_on_the_border_belongs_to_the_outline_on_its_right_and_below():
+    for points in (box(2.5, 3.5, 7.5, 5.5), box(2.5, 3.5, 7.5, 5.5)[::-1]):
+        np.testing.assert_array_equal(marked_pixels(np.array(points), (HEIGHT, WIDTH)), pixels((2, 3, 7, 5)))
+
+
+def test_crossings_are_found_in_blocks(monkeypatch):
+    points = np.random.default_rng(0).uniform(-4, 20, (200, 2))
+    whole = marked_pixels(points, (HEIGHT, WIDTH))
+    monkeypatch.setattr("train.data.formats.outlines._CROSSINGS", 7)
+    np.testing.assert_array_equal(marked_pixels(points, (HEIGHT, WIDTH)), whole)
+
+
+def test_an_outline_of_a_million_points_takes_work_by_its_points():
+    angles = np.linspace(0, 2 * np.pi, 10**6, endpoint=False)
+    points = 500 + 400 * np.column_stack([np.cos(angles), np.sin(angles)])
+    label = np.zeros((1000, 1000), np.uint8)
+    assert draw(label, points, 1) == 800 * 800
+    y, x = np.mgrid[:1000, :1000] + 0.5
+    np.testing.assert_array_equal(label, (x - 500) ** 2 + (y - 500) ** 2 < 400**2)
+
+
+@pytest.mark.parametrize("ends", [(3.2, 3.2), (0.0, 1000.0)], ids=["along", "across"])
+def test_an_outline_that_crosses_too_many_pixels_is_refused(ends):
+    points = np.column_stack([np.tile([0.0, 1000.0], 10**5), np.tile(ends, 10**5)])
+    with pytest.raises(ValueError, match=r"crosses \d+ pixels or rows"):
+        draw(np.zeros((1000, 1000), np.uint8), points, 1)

@@ -1,0 +1,148 @@
+"""Label files of every format, damaged at random: refused in one line or read right, if the format allows."""
+
+import collections
+import io
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.data.formats.label_images import read_colors, read_ids, read_threshold
+from train.data.formats.polygons import Coco, read_labelme
+from train.errors import UserError
+
+CLASSES = ("background", "scratch", "pit")
+HEIGHT, WIDTH = 24, 32
+COLORS = [(0, 0, 0), (255, 0, 0), (0, 255, 0)]
+IDS = np.zeros((HEIGHT, WIDTH), np.uint8)
+IDS[2:9, 3:20] = 1
+IDS[12:20, 8:12] = 2
+SHAPES = [("scratch", (3, 2, 20, 9)), ("pit", (8, 12, 12, 20))]
+FILES = 300
+
+
+class Form(NamedTuple):
+    """A format of label files."""
+
+    content: bytes
+    """A whole file."""
+    read: Callable[[Path], np.ndarray]
+    has_sums: bool
+    """Whether the format has checksums over all that decides the label."""
+
+
+def image(pixels: np.ndarray, form: str, **options) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, form, **options)
+    return file.getvalue()
+
+
+def palette() -> bytes:
+    picture = Image.fromarray(IDS, "L").convert("P")
+    picture.putdata(IDS.ravel().tolist())
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def outline(left: int, top: int, right: int, bottom: int) -> list[list[int]]:
+    return [[left, top], [right, top], [right, bottom], [left, bottom]]
+
+
+def labelme() -> bytes:
+    shapes = [{"label": name, "points": outline(*box), "shape_type": "polygon"} for name, box in SHAPES]
+    return json.dumps({"imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": shapes}).encode()
+
+
+def coco(*, runs: bool) -> bytes:
+    annotations = []
+    for k, (name, box) in enumerate(SHAPES):
+        segmentation: object = [np.ravel(outline(*box)).tolist()]
+        if runs:
+            flat = (CLASSES.index(name) == IDS).T.ravel()
+            edges = np.flatnonzero(np.diff(flat)) + 1
+            segmentation = {"counts": np.diff([0, *edges, flat.size]).tolist(), "size": [HEIGHT, WIDTH]}
+        annotations.append({"id": k, "image_id": 7, "category_id": 3 + k, "segmentation": segmentation})
+    categories = [{"id": 3 + k, "name": name} for k, (name, _) in enumerate(SHAPES)]
+    images = [{"id": 7, "file_name": "a.png", "height": HEIGHT, "width": WIDTH}]
+    return json.dumps({"images": images, "categories": categories, "annotations": annotations}).encode()
+
+
+def ids(path: Path) -> np.ndarray:
+    return read_ids(path, CLASSES, 255)
+
+
+def colors(path: Path) -> np.ndarray:
+    return read_colors(path, COLORS, void=len(CLASSES))
+
+
+def threshold(path: Path) -> np.ndarray:
+    return read_threshold(path, 127)
+
+
+def of_coco(path: Path) -> np.ndarray:
+    return Coco(path).label("a.png", CLASSES)
+
+
+WHITE = np.where(IDS > 0, 255, 0).astype(np.uint8)
+FORMS = {
+    "PNG, ids": Form(image(IDS, "PNG"), ids, True),
+    "PNG, palette": Form(palette(), ids, True),
+    "PNG, colors": Form(image(np.array(COLORS, np.uint8)[IDS], "PNG"), colors, True),
+    "PNG, black and white": Form(image(WHITE, "PNG"), threshold, True),
+    "TIFF, deflate": Form(image(IDS, "TIFF", compression="tiff_deflate"), ids, False),  # sums of the pixels
+    "TIFF": Form(image(IDS, "TIFF"), ids, False),
+    "BMP": Form(image(IDS, "BMP"), ids, False),
+    "JPEG, black and white": Form(image(WHITE, "JPEG", quality=95), threshold, False),
+    "LabelMe": Form(labelme(), lambda path: read_labelme(path, CLASSES), False),
+    "COCO, polygons": Form(coco(runs=False), of_coco, False),
+    "COCO, run lengths": Form(coco(runs=True), of_coco, False),
+}
+
+
+def damaged(content: bytes, rng: random.Random) -> bytes:
+    """Return the content of a file with a bit flipped, bytes changed, inserted, left out or cut off."""
+    place, length = rng.randrange(len(content)), rng.randint(1, 8)
+    return {
+        "flipped": content[:place] + bytes([content[place] ^ 1 << rng.randrange(8)]) + content[place + 1 :],
+        "changed": content[:place] + rng.randbytes(length) + content[place + length :],
+        "inserted": content[:place] + rng.randbytes(length) + content[place:],
+        "left out": content[:place] + content[place + length :],
+        "cut off": content[:place],
+    }[rng.choice(["flipped", "changed", "inserted", "left out", "cut off"])]
+
+
+def outcome(form: Form, path: Path) -> str:
+    try:
+        label = form.read(path)
+    except UserError as error:
+        message = str(error)
+        return "refused in a line" if message.startswith(f"{path}: ") and message.isprintable() else message
+    expected = WHITE > 0 if form.read is threshold else IDS
+    if label.shape == expected.shape and (label == expected).all():
+        return "right"
+    return "other pixels, without a word" if form.has_sums else "other pixels, in a format without a checksum"
+
+
+@pytest.mark.slow
+def test_damaged_label_files(tmp_path, capfd):
+    rng, path = random.Random(0), tmp_path / "label"
+    counts = {name: collections.Counter[str]() for name in FORMS}
+    for name, form in FORMS.items():
+        path.write_bytes(form.content)
+        assert outcome(form, path) == "right", name
+    for k in range(FILES):
+        name = list(FORMS)[k % len(FORMS)]
+        path.write_bytes(damaged(FORMS[name].content, rng))
+        counts[name][outcome(FORMS[name], path)] += 1
+    with capfd.disabled():
+        print(f"\n{FILES} damaged label files")
+        for name, counted in counts.items():
+            print(f"{name}: {dict(counted)}")
+    known = {"refused in a line", "right", "other pixels, in a format without a checksum"}
+    assert {what for counted in counts.values() for what in counted} <= known

@@ -31,10 +31,9 @@ Raises:
     ValueError: shapes do not match, there are fewer than two classes (sigmoid losses: one), or an argument
         is outside its range.
 
-Hyperparameters that are floats may be traced, and have zero gradient. Cross entropy, focal losses and the
-Lovász loss support forward and reverse mode. The other losses have a `jax.custom_vjp`: reverse mode works,
-also repeatedly; forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) raises a TypeError. Compute a Hessian
-by `jax.jacrev(jax.grad(f))`.
+Hyperparameters that are floats may be traced, and have zero gradient. All losses support reverse and forward
+mode, also repeatedly (`jax.grad`, `jax.jvp`, `jax.hessian`), except `all_entries_truncated_cross_entropy` of
+three classes or more: its `jax.custom_vjp` raises a TypeError in forward mode.
 """
 
 from balanced_jax.losses.all_entries import all_entries_truncated_cross_entropy

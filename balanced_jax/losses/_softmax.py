@@ -38,7 +38,6 @@ def check_arguments(
     return logits, labels, valid, jnp.where(valid, jnp.asarray(weights, logits.dtype), 0)
 
 
-@jax.custom_jvp
 def log_odds_of_error(
     logits: Float[Array, "*batch h w classes"], labels: Integer[Array, "*batch h w"]
 ) -> Float[Array, "*batch h w"]:
@@ -46,19 +45,25 @@ def log_odds_of_error(
 
     Confident predictions round e or 1 - e to 0 or 1, never their log odds. Finite at void pixels.
     """
+    if logits.shape[-1] == 2:
+        return (logits[..., 1] - logits[..., 0]) * jnp.where(labels == 0, 1, -1).astype(logits.dtype)
+    return _log_odds_of_error(logits, labels)
+
+
+@jax.custom_jvp
+def _log_odds_of_error(logits, labels):
     label_logit, max_other, log_sum = split_logits(logits, labels)
     return log_sum + (max_other - label_logit)
 
 
-@log_odds_of_error.defjvp
+@_log_odds_of_error.defjvp
 def _log_odds_of_error_jvp(primals, tangents):
     logits, labels = primals
     label_logit, max_other, log_sum = split_logits(logits, labels)
-    log_odds = log_sum + (max_other - label_logit)
-    # Softmax over the classes other than the label. From these two maps the gradient on a GPU is one kernel.
-    p_other = jnp.exp((logits - label_logit[..., None]) - log_odds[..., None])
+    # Softmax over the classes other than the label. Subtracting the largest logit is exact.
+    p_other = jnp.exp((logits - max_other[..., None]) - log_sum[..., None])
     slope = jnp.where(one_hot(labels, logits.shape[-1]), -1, p_other)
-    return log_odds, jnp.sum(slope * tangents[0], axis=-1)
+    return log_sum + (max_other - label_logit), jnp.sum(slope * tangents[0], axis=-1)
 
 
 def split_logits(
@@ -77,8 +82,6 @@ def split_logits(
     label_logit = sum((jnp.where(labels == k, plane, 0) for k, plane in enumerate(planes)), zeros)
     others = [jnp.where(labels == k, -jnp.inf, plane) for k, plane in enumerate(planes)]
     max_other = functools.reduce(jnp.maximum, others)
-    if num_classes == 2:  # logsumexp over one logit is that logit
-        return label_logit, max_other, zeros
     return label_logit, max_other, jnp.log(sum(jnp.exp(other - max_other) for other in others))
 
 

@@ -122,6 +122,11 @@ def test_logits_of_1e37_give_a_finite_map(case):
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if not r.multilabel], ids=lambda row: row.name)
+def test_many_classes_are_those_of_the_formula(row):
+    check(Case(row, 40, {}), *example(row, 40))
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if not r.multilabel], ids=lambda row: row.name)
 def test_an_offset_of_all_logits_changes_nothing(row):
     logits, *others = example(row)
     logits = np.round(logits)  # whole numbers, so that the sum is exact

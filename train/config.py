@@ -325,6 +325,7 @@ class Config:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _require(self.patience is None or self.patience >= 1, "patience", self.patience, "at least 1")
         _require(self.skip >= 0, "skip", self.skip, "at least 0")
-        _require(0 <= self.seed < _SEEDS, "seed", self.seed, f"0 to {_SEEDS - 1}")
+        _require(self.seed >= 0, "seed", self.seed, "at least 0")
+        _require(self.seed < _SEEDS, "seed", self.seed, f"at most {_SEEDS - 1}")
         takes = "a number between 0 and 1, or None for no average"
         _require(self.ema is None or 0 < self.ema < 1, "ema", self.ema, takes)

@@ -1,5 +1,6 @@
 """Values of fields against their annotations: the few kinds of types that configs have."""
 
+import dataclasses
 import inspect
 import types
 import typing
@@ -62,4 +63,16 @@ def _fits(value: Any, hint: Any) -> bool:
         return callable(value)
     if hint in (int, float):  # a whole number is a number, and a truth value is none
         return isinstance(value, int | hint) and not isinstance(value, bool)
-    return isinstance(value, hint) if isinstance(hint, type) and hint is not Any else True
+    if not isinstance(hint, type) or hint is Any:
+        return True
+    return isinstance(value, hint) or (dataclasses.is_dataclass(hint) and _acts_as(value, hint))
+
+
+def _acts_as(value: Any, kind: type) -> bool:
+    """Whether an object of the user's own class has all methods of a dataclass, of which there are any."""
+    methods = [name for name, each in vars(kind).items() if name[0] != "_" and callable(each)]
+    return (
+        not isinstance(value, type)
+        and bool(methods)
+        and all(callable(getattr(value, name, None)) for name in methods)
+    )

@@ -151,7 +151,7 @@ def _check_thresholds(
     return inf, sup
 
 
-@jax.custom_jvp
+@jax.custom_vjp
 def _truncated_of_error(
     error: Float[Array, "*shape"], eps_inf: Float[Array, ""], eps_sup: Float[Array, ""]
 ) -> Float[Array, "*shape"]:
@@ -160,11 +160,17 @@ def _truncated_of_error(
     return jax.nn.relu(middle + slope * jax.nn.relu(error - eps_sup))
 
 
-@_truncated_of_error.defjvp
-def _truncated_of_error_jvp(primals, tangents):
-    error, eps_inf, eps_sup = primals
-    slope = jnp.where(error < eps_inf, 0, 1 / (1 - jnp.clip(error, eps_inf, eps_sup)))
-    return _truncated_of_error(*primals), slope * tangents[0]
+def _truncated_of_error_forward(error, eps_inf, eps_sup):
+    return _truncated_of_error(error, eps_inf, eps_sup), (error, eps_inf, eps_sup)
+
+
+def _truncated_of_error_backward(residuals, cotangent):
+    error, eps_inf, eps_sup = residuals
+    slope = 1 / (1 - jnp.clip(error, eps_inf, eps_sup))
+    return jnp.where(error < eps_inf, 0, cotangent * slope), None, None
+
+
+_truncated_of_error.defvjp(_truncated_of_error_forward, _truncated_of_error_backward)
 
 
 @jax.custom_jvp

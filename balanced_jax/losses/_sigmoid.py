@@ -1,10 +1,8 @@
 """Checks and the mean over entries for sigmoid losses; an entry is one class at one pixel."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer
 
@@ -42,7 +40,6 @@ def check_arguments(
     return logits, labels, jnp.where(valid, by_entry, 0)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def mean_over_entries(
     cost: Callable[[Float[Array, "*shape"], Any], Float[Array, "*shape"]],
     options: Any,
@@ -52,40 +49,8 @@ def mean_over_entries(
 ) -> Float[Array, "*batch h w"]:
     """Return the mean of weighted costs over the valid entries of each pixel; 0 where all are void.
 
-    `cost(log_odds, options)` takes the log odds of an entry's error, one minus the probability of its label,
-    and options without gradient. XLA:CPU fuses sums of class planes into one loop; of a reduction over the
-    short class axis it stores every term.
+    `cost(log_odds, options)` takes the log odds of an entry's error, one minus the probability of its label.
     """
-    total, entries = jnp.zeros(logits.shape[:-1], logits.dtype), _count_valid_entries(labels)
-    for k in range(logits.shape[-1]):
-        total += weights[..., k] * cost(_log_odds_of_error(logits[..., k], labels[..., k]), options)
-    # `where` keeps XLA:CPU from fusing the division into the caller's sum, which would store every term.
-    return jnp.where(entries > 0, total / jnp.maximum(entries, 1), 0)
-
-
-@mean_over_entries.defjvp
-def _mean_over_entries_jvp(cost, primals, tangents):
-    options, logits, labels, weights = primals
-    _, logits_tangent, _, weights_tangent = tangents
-    costs, costs_tangent = jax.jvp(
-        lambda log_odds: cost(log_odds, options),
-        [_log_odds_of_error(logits, labels)],
-        [_log_odds_of_error(logits_tangent, labels)],
-    )
-    total = jnp.sum(weights * costs_tangent + weights_tangent * costs, axis=-1)
-    return mean_over_entries(cost, *primals), total / jnp.maximum(_count_valid_entries(labels), 1)
-
-
-def _log_odds_of_error(
-    logits: Float[Array, "*shape"], labels: Integer[Array, "*shape"]
-) -> Float[Array, "*shape"]:
-    # A product: the transpose of `where(labels == 1, -logits, logits)` reads the cotangent twice, so XLA
-    # would store the cotangent.
-    return logits * jnp.where(labels == 1, -1, 1).astype(logits.dtype)
-
-
-def _count_valid_entries(labels: Integer[Array, "*batch h w classes"]) -> Integer[Array, "*batch h w"]:
-    return sum(
-        (valid_mask(labels[..., k], 2).astype(jnp.int32) for k in range(labels.shape[-1])),
-        jnp.zeros(labels.shape[:-1], jnp.int32),
-    )
+    log_odds_of_error = jnp.where(labels == 1, -logits, logits)
+    total = jnp.sum(weights * cost(log_odds_of_error, options), axis=-1)
+    return total / jnp.maximum(jnp.sum(valid_mask(labels, 2), axis=-1, dtype=jnp.int32), 1)

@@ -1,15 +1,12 @@
 """Lovász-softmax loss: the Lovász extension of intersection over union, as a map."""
 
 import functools
-from collections.abc import Sequence
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, Integer, Shaped
+from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, UInt
 
-from balanced_jax._labels import one_hot
 from balanced_jax.losses._region import class_mean_weights, count_pixels
 from balanced_jax.losses._softmax import check_arguments
 
@@ -46,89 +43,106 @@ def lovasz_softmax_loss(
     >>> round(lovasz_softmax_loss(background, labels).mean().item(), 3)  # a missed defect: (1 + 4 / 64) / 2
     0.531
     """
+    weighted = weights is not None
     logits, labels, valid, weights = check_arguments(logits, labels, weights)
-    y = [labels == k for k in range(logits.shape[-1])]
-    labeled = jnp.stack([jnp.any(y_k & (weights > 0), axis=(-2, -1)) for y_k in y], axis=-1)
-    class_weights = class_mean_weights(labeled, classes, weights.dtype)[..., None, None, :]
-    errors = _class_errors(_softmax(logits), y)
-    orders = _argsort_classes([jax.lax.stop_gradient(jax.lax.collapse(error, -2)) for error in errors])
-    steps = [_jaccard_steps(order, y_k, weights) for order, y_k in zip(orders, y, strict=True)]
-    terms = enumerate(zip(errors, steps, strict=True))
-    cost = sum(class_weights[..., k] * error * step for k, (error, step) in terms)
-    return jnp.where(valid, count_pixels(valid, weights.dtype) * cost, 0)
-
-
-def _softmax(logits: Float[Array, "*batch h w classes"]) -> Sequence[Float[Array, "*batch h w"]]:
-    """Return the class planes of softmax, computed from differences to the largest logit.
-
-    The gradient at the largest logit is then minus the sum of the gradients at the others. The usual
-    gradient, p (v - sum(p v)), cancels at a class of probability near 1, where the step of one pixel can be
-    the whole loss.
-    """
-    is_top = one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1])
-    largest = jnp.sum(logits, axis=-1, where=is_top, keepdims=True)
-    return jnp.unstack(jax.nn.softmax(jnp.where(is_top, 0, logits - largest)), axis=-1)
-
-
-def _class_errors(
-    p: Sequence[Float[Array, "*batch h w"]], y: Sequence[Bool[Array, "*batch h w"]]
-) -> list[Float[Array, "*batch h w"]]:
-    """Return the error of each class at each pixel: 1 - p where it is the label, p elsewhere."""
+    # Planes of classes: with the classes last, a GPU stores both the errors and their transposes.
+    logits = jnp.moveaxis(logits, -1, 0)
+    is_label = jax.nn.one_hot(labels, len(logits), axis=0, dtype=bool)
+    p = jax.nn.softmax(logits, axis=0)
     # The sum of the other probabilities: 1 - p would cancel.
-    label_error = sum(jnp.where(y_k, 0, p_k) for y_k, p_k in zip(y, p, strict=True))
-    return [jnp.where(y_k, label_error, p_k) for y_k, p_k in zip(y, p, strict=True)]
-
-
-def _argsort_classes(errors: list[Float[Array, "*batch pixels"]]) -> list[Integer[Array, "*batch pixels"]]:
-    """Return, for each class, the pixel indices sorted by descending error."""
-    argsort = _argsort_by_bits if errors[0].dtype == jnp.float32 else _argsort
-    if len(errors) == 2:  # both classes have the same errors, except at void pixels, whose weight is 0
-        return [argsort(errors[0])] * 2
-    return [argsort(error) for error in errors]
-
-
-def _argsort(error: Float[Array, "*batch pixels"]) -> Integer[Array, "*batch pixels"]:
-    """Return the pixel indices sorted by descending error, ties in row-major order."""
-    return jnp.argsort(-error, axis=-1, stable=True)
-
-
-def _argsort_by_bits(error: Float[Array, "*batch pixels"]) -> Integer[Array, "*batch pixels"]:
-    """Compute `_argsort` of float32 errors in [0, 2], whose bits, read as integers, sort like their values.
-
-    XLA:CPU sorts one array of integers in native code, six times as fast as floats or several arrays, for
-    which it calls a comparison function. So error and pixel index share the 64 bits of one integer.
-    """
-    descending = np.float32(2).view(np.uint32) - jax.lax.bitcast_convert_type(error, jnp.uint32)
-    with jax.enable_x64(True):  # for the sorted integers only, which are returned as int32
-        index = jax.lax.broadcasted_iota(jnp.uint64, error.shape, error.ndim - 1)
-        return jax.lax.sort(descending.astype(jnp.uint64) << 32 | index).astype(jnp.int32)
+    errors = jnp.where(is_label, jnp.sum(p, axis=0, where=~is_label, keepdims=True), p)
+    steps = _jaccard_steps(jax.lax.stop_gradient(errors), is_label, valid, weights if weighted else None)
+    labeled = jnp.moveaxis(jnp.any(is_label & (weights > 0)[None], axis=(-2, -1)), 0, -1)
+    steps *= jnp.moveaxis(class_mean_weights(labeled, classes, weights.dtype), -1, 0)[..., None, None]
+    # The error of the label is the sum of the other probabilities, each of which costs both steps.
+    costs = jnp.where(is_label, 0, steps + jnp.sum(steps, axis=0, where=is_label, keepdims=True))
+    # Relative to the class of probability above 1/2, if any: near 1 its gradient, p (cost - expected cost),
+    # would cancel, and the step of one pixel can be the whole loss.
+    pivot = jnp.sum(costs, axis=0, where=p > 0.5, keepdims=True)
+    expected = pivot[0] + jnp.sum(p * (costs - pivot), axis=0)
+    return jnp.where(valid, count_pixels(valid, weights.dtype) * expected, 0)
 
 
 def _jaccard_steps(
-    order: Integer[Array, "*batch pixels"], y: Bool[Array, "*batch h w"], weights: Float[Array, "*batch h w"]
-) -> Float[Array, "*batch h w"]:
-    """Return the increase of 1 - I / U by each pixel as pixels are misclassified one by one in `order`.
+    errors: Float[Array, "classes *batch h w"],
+    is_label: Bool[Array, "classes *batch h w"],
+    valid: Bool[Array, "*batch h w"],
+    weights: Float[Array, "*batch h w"] | None,
+) -> Float[Array, "classes *batch h w"]:
+    """Return the increase of 1 - I / U by each pixel as pixels are misclassified, largest error first.
 
-    A pixel of the class leaves the intersection I, a pixel of another class joins the union U. The steps are
-    written without differences of 1 - I / U, which would cancel.
+    A pixel of the class leaves the intersection I, a pixel of another class joins the union U. Void pixels
+    come last; their steps mean nothing.
     """
-    is_label, weight = (_gather(jax.lax.collapse(plane, -2), order) for plane in (y, weights))
-    intersection = jax.lax.cumsum(jnp.where(is_label, weight, 0), axis=order.ndim - 1, reverse=True)
-    preceding = jnp.cumsum(weight, axis=-1)[..., :-1]
-    union_before = intersection + jnp.concatenate([jnp.zeros_like(weight[..., :1]), preceding], axis=-1)
-    union = jnp.where(is_label, union_before, union_before + weight)
-    # For a class without labels, I / U is 0 / 0, counted as 1, before the first pixel, and 0 after it.
-    iou_before = jnp.where(union_before > 0, intersection / jnp.where(union_before > 0, union_before, 1), 1)
-    step = jnp.where(is_label, weight, weight * iou_before) / jnp.where(union > 0, union, 1)
-    return _scatter(step, order).reshape(y.shape)
+    # Two classes have the same errors, so one order serves both.
+    sides = (is_label[:1], is_label[1:]) if len(errors) == 2 else (is_label,)
+    flags = sum(side.astype(jnp.uint32) << k for k, side in enumerate(sides))
+    errors_of_valid = jnp.where(valid[None], errors[: len(sides[0])], 0)
+    # The bits of numbers of at least 0, read as integers, sort like the numbers.
+    bits = jax.lax.bitcast_convert_type(errors_of_valid, f"uint{8 * errors.dtype.itemsize}")
+    key = jax.lax.collapse(~bits, -2)
+    index = jax.lax.broadcasted_iota(jnp.uint32, key.shape, key.ndim - 1)
+    operands = [key, index << 2 | jax.lax.collapse(flags, -2)]
+    if weights is not None:
+        operands.append(jnp.broadcast_to(jax.lax.collapse(weights, -2)[None], key.shape))
+    steps_of = functools.partial(_steps_in_order, sides=len(sides), dtype=errors.dtype)
+    default = functools.partial(_sort_there_and_back, steps_of)
+    cpu = functools.partial(_sort_in_one_word, steps_of) if errors.dtype == jnp.float32 else default
+    return jnp.concatenate(jax.lax.platform_dependent(*operands, cpu=cpu, default=default)).reshape(
+        errors.shape
+    )
 
 
-@functools.partial(jnp.vectorize, signature="(n),(n)->(n)")
-def _gather(row: Shaped[Array, " pixels"], order: Integer[Array, " pixels"]) -> Shaped[Array, " pixels"]:
-    return row[order]
+def _sort_there_and_back(steps_of, key, pixel, *weight):
+    """Return `steps_of` the pixels by ascending key, ties in row-major order, at their places in the image.
+
+    Two sorts carry everything along: gathers and scatters by pixel move several times as much on a TPU.
+    """
+    _, pixel, *weight = jax.lax.sort((key, pixel, *weight), num_keys=2, is_stable=False)
+    _, *steps = jax.lax.sort((pixel, *steps_of(pixel, *weight)), num_keys=1, is_stable=False)
+    return steps
 
 
-@functools.partial(jnp.vectorize, signature="(n),(n)->(n)")
-def _scatter(row: Shaped[Array, " pixels"], order: Integer[Array, " pixels"]) -> Shaped[Array, " pixels"]:
-    """Invert `_gather`."""
-    return jnp.zeros_like(row).at[order].set(row, unique_indices=True)
+def _sort_in_one_word(steps_of, key, pixel, *weight):
+    """Compute `_sort_there_and_back` with one array to sort.
+
+    XLA:CPU sorts one array of integers in native code, and calls a comparison function for several arrays. So
+    the key and the pixel share the 64 bits of one integer.
+    """
+    with jax.enable_x64(True):  # for the sorted integers only
+        pixel = jax.lax.sort(key.astype(jnp.uint64) << 32 | pixel).astype(jnp.uint32)
+    index = (pixel >> 2).astype(jnp.int32)
+    steps = steps_of(pixel, *(jnp.take_along_axis(w, index, axis=-1) for w in weight))
+    return [jnp.put_along_axis(jnp.zeros_like(step), index, step, axis=-1, inplace=False) for step in steps]
+
+
+def _steps_in_order(
+    pixel: UInt[Array, "planes *batch pixels"],
+    weight: Float[Array, "planes *batch pixels"] | None = None,
+    *,
+    sides: int,
+    dtype: DTypeLike,
+) -> list[Float[Array, "planes *batch pixels"]]:
+    """Return the steps of sorted pixels for each side, a bit of `pixel` that flags the pixels of a class.
+
+    The steps are written without differences of 1 - I / U, which would cancel.
+    """
+    axis = pixel.ndim - 1
+    if weight is None:
+        weight = jnp.ones(pixel.shape, dtype)
+        preceding = jax.lax.broadcasted_iota(dtype, pixel.shape, axis)
+    else:
+        shifted = jnp.concatenate([jnp.zeros_like(weight[..., :1]), weight[..., :-1]], axis=axis)
+        preceding = jax.lax.cumsum(shifted, axis=axis)
+    steps = []
+    for side in range(sides):
+        is_label = (pixel >> side & 1) == 1
+        intersection = jax.lax.cumsum(jnp.where(is_label, weight, 0), axis=axis, reverse=True)
+        union_before = intersection + preceding
+        union = jnp.where(is_label, union_before, union_before + weight)
+        # For a class without labels, I / U is 0 / 0, counted as 1, before the first pixel, and 0 after it.
+        iou_before = jnp.where(
+            union_before > 0, intersection / jnp.where(union_before > 0, union_before, 1), 1
+        )
+        steps.append(jnp.where(is_label, weight, weight * iou_before) / jnp.where(union > 0, union, 1))
+    return steps

@@ -36,7 +36,7 @@ REFUSED = {
     "of this size would be 4000000000000 bytes",
     "Input(mean=math.nan)": "input.mean: is nan, takes a finite number",
     "Adam(1e-3)": "optimizer.learning_rate: is 0.001, takes train.config.ExponentialDecay | train.config.",
-    "Adam(ExponentialDecay)": "optimizer.learning_rate: is <class 'train.config.ExponentialDecay'>, takes train.",
+    "Adam(ExponentialDecay)": "optimizer.learning_rate: is <class 'train.config.ExponentialDecay'>",
     "CosineDecay(-1)": "optimizer.learning_rate.initial: is -1, takes a finite number above 0",
     "CosineDecay(math.inf)": "optimizer.learning_rate.initial: is inf, takes a finite number above 0",
     "CosineDecay(1e39)": "optimizer.learning_rate.initial: is 1e+39, takes a finite number above 0",

@@ -7,6 +7,7 @@ Here tifffile reads the layout of a TIFF, and libpng and libtiff, through imagec
 import io
 import logging
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,10 +17,15 @@ import tifffile
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import PREFIXES
 
+from train.data.example import Size
 from train.errors import UserError
 
 # tifffile logs remarks on damaged files, besides the error that becomes a UserError.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+
+_LONGEST_SIDE = 10**6
+"""Most pixels of a side: a single row or column within Pillow's limit of pixels would take minutes."""
 
 
 class Layout(NamedTuple):
@@ -61,6 +67,27 @@ def read_layout(encoded: bytes) -> Layout | None:
             len(file.pages) > 1,
             page.tags.valueof("Orientation", 1) != 1,
         )
+
+
+def stored_size(path: Path, encoded: bytes, formats: Sequence[str]) -> Size:
+    """Return height and width in the head of an image file.
+
+    Args:
+        path: of the file, for messages.
+        encoded: its content.
+        formats: that Pillow may read.
+
+    Raises:
+        UserError: a side is too long.
+        Exception: of many kinds, where the head of the file is damaged.
+    """
+    layout = read_layout(encoded)
+    width, height = layout[:2] if layout else Image.open(io.BytesIO(encoded), formats=formats).size
+    if max(width, height) > _LONGEST_SIDE:
+        raise UserError(
+            f"{path}: is {width}x{height} pixels; cut it into images of at most {_LONGEST_SIDE} a side"
+        )
+    return height, width
 
 
 def read_samples(path: Path, encoded: bytes, layout: Layout) -> np.ndarray:

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from train.data.example import DEFAULT_DECODING, Decoding, Size
 from train.data.files import read_bytes
 from train.data.formats.checksums import check_sums
-from train.data.formats.deep_images import read_layout, read_samples
+from train.data.formats.deep_images import read_layout, read_samples, stored_size
 from train.data.formats.quiet import silence_decoders
 from train.data.pixels import is_jpeg, png_bytes
 from train.errors import UserError
@@ -29,8 +29,6 @@ _BIG_ENDIAN_BIGTIFF = b"MM\x00+"
 """First bytes of big-endian BigTIFF, which Pillow does not identify; only `read_samples` reads it."""
 _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 """Last bytes of complete files."""
-_LONGEST_SIDE = 10**6
-"""Most pixels of a side: a single row or column within Pillow's limit of pixels would take minutes."""
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 """TIFF's tag for the photometric interpretation, and one of its values."""
 _SAMPLE_FORMAT, _SIGNED = 339, (2,)
@@ -106,7 +104,7 @@ def read_size(path: Path) -> Size:
     """
     encoded = read_bytes(path)
     with _refuse_damage(path, encoded):
-        return _stored_size(path, encoded)
+        return stored_size(path, encoded, _FORMATS)
 
 
 class Head(NamedTuple):
@@ -165,28 +163,9 @@ def _read_checked(path: Path) -> bytes:
     """Return the content of an image file whose checksums, if it has any, are right."""
     encoded = read_bytes(path)
     with _refuse_damage(path, encoded):
-        _stored_size(path, encoded)
+        stored_size(path, encoded, _FORMATS)
         check_sums(encoded)
     return encoded
-
-
-def _stored_size(path: Path, encoded: bytes) -> Size:
-    """Return height and width in the head of an image file.
-
-    Raises:
-        UserError: a side is too long.
-        Exception: of many kinds, where the head of the file is damaged.
-    """
-    layout = read_layout(encoded)
-    if layout is None:
-        width, height = Image.open(io.BytesIO(encoded), formats=_FORMATS).size
-    else:
-        width, height = layout.width, layout.height
-    if max(width, height) > _LONGEST_SIDE:
-        raise UserError(
-            f"{path}: is {width}x{height} pixels; cut it into images of at most {_LONGEST_SIDE} a side"
-        )
-    return height, width
 
 
 def _decoded(path: Path, encoded: bytes) -> Image.Image:

@@ -32,9 +32,8 @@ Raises:
         is outside its range.
 
 Hyperparameters that are floats may be traced, and have zero gradient. All losses support reverse and forward
-mode, also repeatedly (`jax.grad`, `jax.jvp`, `jax.hessian`), except `truncated_cross_entropy` and
-`all_entries_truncated_cross_entropy`: their `jax.custom_vjp` raises a TypeError in forward mode. Compute their
-Hessian by `jax.jacrev(jax.grad(f))`.
+mode, also repeatedly (`jax.grad`, `jax.jvp`, `jax.hessian`), except `truncated_cross_entropy`, whose
+`jax.custom_vjp` raises a TypeError in forward mode: compute its Hessian by `jax.jacrev(jax.grad(f))`.
 """
 
 from balanced_jax.losses.all_entries import all_entries_truncated_cross_entropy

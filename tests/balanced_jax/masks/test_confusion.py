@@ -1,5 +1,6 @@
 """The confusion mask, and both ways of counting, against loops that spell the equations out."""
 
+import functools
 from typing import Literal
 
 import jax
@@ -19,6 +20,7 @@ from tests.balanced_jax.tolerance import assert_close
 METHODS: list[Literal["conv"] | None] = ["conv", None]
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2))
 def count_in_words(labels, num_classes, window):
     return jnp.stack(count_by_slices(labels, num_classes, window), axis=-1)
 

@@ -42,8 +42,6 @@ class Row:
     """Whether the loss multiplies by a mask of its own, which is float32 even where logits are float64."""
     region: bool = False
     """Whether it is a loss of regions, whose map counts only as a whole."""
-    reverse_only: bool = False
-    """Whether its gradient is a custom one, which has no forward mode."""
 
     @property
     def name(self) -> str:
@@ -111,7 +109,6 @@ ROWS = (
         formulas.all_entries_truncated_cross_entropy,
         options=THRESHOLDS,
         numbers=EPS,
-        reverse_only=True,
     ),
     Row(
         losses.balanced_loss,

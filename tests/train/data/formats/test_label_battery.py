@@ -66,7 +66,10 @@ def coco(*, runs: bool) -> bytes:
         if runs:
             flat = (CLASSES.index(name) == IDS).T.ravel()
             edges = np.flatnonzero(np.diff(flat)) + 1
-            segmentation = {"counts": np.diff([0, *edges, flat.size]).tolist(), "size": [HEIGHT, WIDTH]}
+            segmentation = {
+                "counts": np.diff(np.array([0, *edges, flat.size])).tolist(),
+                "size": [HEIGHT, WIDTH],
+            }
         annotations.append({"id": k, "image_id": 7, "category_id": 3 + k, "segmentation": segmentation})
     categories = [{"id": 3 + k, "name": name} for k, (name, _) in enumerate(SHAPES)]
     images = [{"id": 7, "file_name": "a.png", "height": HEIGHT, "width": WIDTH}]

@@ -64,7 +64,7 @@ def coco(*, runs: bool) -> bytes:
     for k, (name, box) in enumerate(SHAPES):
         segmentation: object = [np.ravel(outline(*box)).tolist()]
         if runs:
-            flat = (CLASSES.index(name) == IDS).T.ravel()
+            flat = np.equal(IDS.T, CLASSES.index(name)).ravel()
             edges = np.flatnonzero(np.diff(flat)) + 1
             segmentation = {
                 "counts": np.diff(np.array([0, *edges, flat.size])).tolist(),

@@ -7,7 +7,6 @@ Here tifffile reads the layout of a TIFF, and libpng and libtiff, through imagec
 import io
 import logging
 import struct
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,7 +68,7 @@ def read_layout(encoded: bytes) -> Layout | None:
         )
 
 
-def stored_size(path: Path, encoded: bytes, formats: Sequence[str]) -> Size:
+def stored_size(path: Path, encoded: bytes, formats: tuple[str, ...]) -> Size:
     """Return height and width in the head of an image file.
 
     Args:

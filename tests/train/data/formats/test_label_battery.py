@@ -64,9 +64,12 @@ def coco(*, runs: bool) -> bytes:
     for k, (name, box) in enumerate(SHAPES):
         segmentation: object = [np.ravel(outline(*box)).tolist()]
         if runs:
-            flat = (CLASSES.index(name) == IDS).T.ravel()
+            flat = np.equal(IDS.T, CLASSES.index(name)).ravel()
             edges = np.flatnonzero(np.diff(flat)) + 1
-            segmentation = {"counts": np.diff([0, *edges, flat.size]).tolist(), "size": [HEIGHT, WIDTH]}
+            segmentation = {
+                "counts": np.diff(np.array([0, *edges, flat.size])).tolist(),
+                "size": [HEIGHT, WIDTH],
+            }
         annotations.append({"id": k, "image_id": 7, "category_id": 3 + k, "segmentation": segmentation})
     categories = [{"id": 3 + k, "name": name} for k, (name, _) in enumerate(SHAPES)]
     images = [{"id": 7, "file_name": "a.png", "height": HEIGHT, "width": WIDTH}]

@@ -76,7 +76,7 @@ def _jaccard_steps(
     """
     # Two classes have the same errors, so one order serves both.
     sides = (is_label[:1], is_label[1:]) if len(errors) == 2 else (is_label,)
-    flags = sum(side.astype(jnp.uint32) << k for k, side in enumerate(sides))
+    flags = functools.reduce(jnp.bitwise_or, (side.astype(jnp.uint32) << k for k, side in enumerate(sides)))
     errors_of_valid = jnp.where(valid[None], errors[: len(sides[0])], 0)
     # The bits of numbers of at least 0, read as integers, sort like the numbers.
     bits = jax.lax.bitcast_convert_type(errors_of_valid, f"uint{8 * errors.dtype.itemsize}")
@@ -88,9 +88,8 @@ def _jaccard_steps(
     steps_of = functools.partial(_steps_in_order, sides=len(sides), dtype=errors.dtype)
     default = functools.partial(_sort_there_and_back, steps_of)
     cpu = functools.partial(_sort_in_one_word, steps_of) if errors.dtype == jnp.float32 else default
-    return jnp.concatenate(jax.lax.platform_dependent(*operands, cpu=cpu, default=default)).reshape(
-        errors.shape
-    )
+    steps = jax.lax.platform_dependent(*operands, cpu=cpu, default=default)
+    return jnp.concatenate(steps).reshape(errors.shape)
 
 
 def _sort_there_and_back(steps_of, key, pixel, *weight):
@@ -141,8 +140,7 @@ def _steps_in_order(
         union_before = intersection + preceding
         union = jnp.where(is_label, union_before, union_before + weight)
         # For a class without labels, I / U is 0 / 0, counted as 1, before the first pixel, and 0 after it.
-        iou_before = jnp.where(
-            union_before > 0, intersection / jnp.where(union_before > 0, union_before, 1), 1
-        )
+        started = union_before > 0
+        iou_before = jnp.where(started, intersection / jnp.where(started, union_before, 1), 1)
         steps.append(jnp.where(is_label, weight, weight * iou_before) / jnp.where(union > 0, union, 1))
     return steps

@@ -36,9 +36,13 @@ def all_entries_truncated_cross_entropy(
     """
     logits, labels, valid, weights = check_arguments(logits, labels, weights)
     thresholds = log_odds_thresholds(eps_inf, eps_sup, logits.dtype)
-    against = _log_odds_against(logits)
-    log_odds = jnp.where(one_hot(labels, logits.shape[-1]), against, -against)
-    return jnp.where(valid, weights * jnp.sum(truncated_of_log_odds(log_odds, thresholds), axis=-1), 0)
+    if logits.shape[-1] == 2:  # both classes of a pixel have the same error
+        cost = 2 * truncated_of_log_odds(log_odds_of_error(logits, labels), thresholds)
+    else:
+        against = _log_odds_against(logits)
+        log_odds = jnp.where(one_hot(labels, logits.shape[-1]), against, -against)
+        cost = jnp.sum(truncated_of_log_odds(log_odds, thresholds), axis=-1)
+    return jnp.where(valid, weights * cost, 0)
 
 
 def _log_odds_against(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch h w classes"]:

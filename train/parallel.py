@@ -110,14 +110,14 @@ def inference_batch_size(batch_size: int, size: tuple[int, int]) -> int:
     return devices * max(1, min(batch_size // devices, _PIXELS_PER_DEVICE // math.prod(size)))
 
 
-def map_training(step: Callable) -> Callable:
-    """Map a training step `(state, batch) -> (state, report)` over the devices of all hosts.
+def map_training(step: Callable, devices: Sequence[Any] | None = None) -> Callable:
+    """Map a training step `(state, batch) -> (state, report)` over devices; None: those of all hosts.
 
     The state goes in and comes out without an axis for the devices, and its memory is donated; the batch has
     that axis, made by `shard`. What the step returns must be equal on all devices: the value of the first is
     taken.
     """
-    return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=0)
+    return jax.pmap(step, AXIS, in_axes=(None, 0), out_axes=None, donate_argnums=0, devices=devices)
 
 
 def map_inference(step: Callable) -> Callable:

@@ -1,23 +1,27 @@
 """Estimated scaling of a training step to 1 to 256 chips, as Markdown tables.
 
-    python -m tests.benchmarks.scale [--data severstal] [--network unet ...] [--batch 1] [--chip.peak 197e12]
+    python -m tests.benchmarks.scale [--data severstal] [--network unet ...] [--dtype bfloat16] [--batch 1]
 
-No chip is needed. The step that `fit` runs is compiled for two CPU devices, with networks of their published
-width on images of their original size. XLA's analysis of the program gives its operations, its memory traffic
-and its all-reduces; times follow by arithmetic:
+No chip is needed, but the compilers in the environment of `tests.benchmarks.compiled`, which is made if it is
+not there. The step that `fit` runs is compiled for the four chips of a TPU v5e 2x2, with networks of their
+published width on images of their original size; each takes minutes. The compiled program has the number of
+operations, the memory traffic as the compiler counts it, the memory and the all-reduces; times follow by
+arithmetic:
 
-- a chip takes the time of its operations at a fraction of its peak, or of its memory traffic, whichever is
-  longer. The traffic is that of a program for a CPU, all in float32, an upper bound; 0 as `--traffic` ignores
-  the traffic;
+- a chip takes the time of its operations at a fraction of its peak, or of its memory traffic at its full
+  bandwidth, whichever is longer;
 - gradients are reduced over a ring, either after the computation ("alone") or overlapped with it ("hidden");
 - at every all-reduce, two or more per norm, all chips wait for the farthest one; this latency is not hidden.
 """
 
 import dataclasses
 import math
+import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -26,12 +30,19 @@ import tyro
 
 from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, UNet
 from configs import neu_seg, severstal
+from tests.benchmarks.compiled import environment
+from tests.benchmarks.compiled.targets import devices, variables
 from train.config import Config
 from train.data.facts import DataFacts
 from train.parallel import map_training
 from train.training.experiment import Experiment
 
 NETWORKS = {kind.__name__.lower(): kind() for kind in (UNet, FCN8s, SegNet, DeepLabV3, PSPNet)}
+NO_SPACE_TO_BATCH = {
+    "xla_tpu_run_space_to_batch": "false",
+    "xla_tpu_run_space_to_batch_on_new_platforms": "false",
+}
+"""Options of the compiler; either alone changes nothing."""
 FEWEST_STEPS = 10
 """Minimum number of steps per epoch: with fewer, the rate, constant within an epoch, changes too coarsely."""
 
@@ -89,14 +100,17 @@ class Scale:
     """Data sets, by name."""
     network: tuple[str, ...] = field(default_factory=lambda: tuple(NETWORKS))
     """Networks, by name."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Computing type of the networks."""
     batch: int = 4
     """Images per chip and step."""
+    space_to_batch: bool = True
+    """Whether the compiler may move parts of the rows of fewer than 8 images into the batch, as it does by
+    itself."""
     chips: tuple[int, ...] = (1, 4, 16, 64, 256)
     """Numbers of chips."""
     utilization: float = 0.4
     """Fraction of the peak that convolutions reach."""
-    traffic: float = 1.0
-    """Memory traffic of the chip as a fraction of that of the program for a CPU."""
     chip: Chip = Chip()
     """Kind of chip."""
 
@@ -108,49 +122,52 @@ class Cost(NamedTuple):
     operations: float
     """Floating-point operations: a multiplication and an addition count as two."""
     bytes: float
-    """Memory traffic."""
+    """Memory traffic by the compiler's count."""
     memory: float
-    """Bytes of the state, the batch and all intermediate results."""
+    """Bytes of the state, the batch and all intermediate results; the next state takes the memory of the
+    state."""
     exchanges: int
     """Number of all-reduces, that of the gradients included."""
 
 
 def main(scale: Scale) -> None:
-    jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", 2)  # a program for one device has no all-reduce
+    chips = devices("tpu")
     for name in scale.data:
         data = DATA[name]
-        print(f"\n**{name}**, images of {data.size[0]}x{data.size[1]}, {scale.batch} a chip\n")
-        costs = {network: cost(NETWORKS[network], data, scale.batch) for network in scale.network}
+        print(f"\n**{name}**, images of {data.size[0]}x{data.size[1]}, {scale.batch} a chip, {scale.dtype}\n")
+        options = {} if scale.space_to_batch else NO_SPACE_TO_BATCH
+        models = {network: NETWORKS[network].clone(dtype=scale.dtype) for network in scale.network}
+        costs = {network: cost(model, data, scale.batch, chips, options) for network, model in models.items()}
         for rows in (one_chip(costs, scale), more_chips(costs, data, scale), recipe(data, scale)):
             print("\n".join(rows), end="\n\n", flush=True)
 
 
-def cost(model: nn.Module, data: Data, batch: int) -> Cost:
-    """Return the cost of a step as analyzed by XLA; the step is compiled, not run."""
+def cost(model: nn.Module, data: Data, batch: int, chips: list[Any], options: dict[str, str]) -> Cost:
+    """Return the cost of a step on each of the chips; the step is compiled for them, not run."""
     config = dataclasses.replace(data.config, model=model)
     classes = tuple(map(str, range(data.classes)))
     experiment = Experiment(config, DataFacts(classes, 1, data.images, data.images, ""))
     state = jax.eval_shape(experiment.random_state)
-    index = jnp.zeros((jax.device_count(), batch), jnp.int32)
-    label = jnp.zeros((*index.shape, *data.size), jnp.uint8)
-    dealt = {"image": label[..., None], "label": label, "masks": {}, "index": index}
-    mapped: Any = map_training(experiment.train_step())
-    compiled = mapped.lower(state, dealt).compile()
+    index = jax.ShapeDtypeStruct((len(chips), batch), jnp.int32)
+    label = jax.ShapeDtypeStruct((*index.shape, *data.size), jnp.uint8)
+    image = jax.ShapeDtypeStruct((*label.shape, 1), jnp.uint8)
+    dealt = {"image": image, "label": label, "masks": {}, "index": index}
+    mapped: Any = map_training(experiment.train_step(), chips)
+    compiled = mapped.lower(state, dealt).compile(options or None)
     analysis, memory = compiled.cost_analysis(), compiled.memory_analysis()
     return Cost(
         parameters=sum(x.size for x in jax.tree.leaves(state.params)),
         operations=analysis["flops"],
         bytes=analysis["bytes accessed"],
         memory=memory.argument_size_in_bytes + memory.temp_size_in_bytes,
-        exchanges=compiled.as_text().count(" all-reduce("),
+        exchanges=len(re.findall(r" all-reduce(?:-start)?\(", compiled.as_text())),
     )
 
 
 def seconds(cost: Cost, scale: Scale) -> tuple[float, float]:
     """Return the times of a chip's operations and of its memory traffic; the longer one bounds the step."""
     chip = scale.chip
-    return cost.operations / (scale.utilization * chip.peak), scale.traffic * cost.bytes / chip.bandwidth
+    return cost.operations / (scale.utilization * chip.peak), cost.bytes / chip.bandwidth
 
 
 def ring_seconds(size: float, chips: int, chip: Chip) -> float:
@@ -218,4 +235,12 @@ def row(*cells: object) -> str:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Scale, description=__doc__))
+    options = tyro.cli(Scale, description=__doc__)
+    if Path(sys.prefix) == environment.ENVIRONMENT:
+        main(options)
+    else:
+        environment.make()
+        with environment.run("tests.benchmarks.scale", *sys.argv[1:], variables=variables("tpu")) as process:
+            for line in process.stdout or ():
+                print(line, end="", flush=True)
+        sys.exit(process.returncode)

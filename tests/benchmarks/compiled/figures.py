@@ -59,9 +59,9 @@ def compute(target: Name, selections: Iterable[Selection]) -> Iterator[Figure]:
         RuntimeError: the process that compiles has failed; what it printed says why.
     """
     chosen = json.dumps([dataclasses.asdict(selection) for selection in selections])
-    process = environment.run("tests.benchmarks.compiled.worker", target, chosen, variables=variables(target))
-    assert process.stdout is not None
-    for line in process.stdout:
-        yield Figure(**json.loads(line))
-    if process.wait():
+    worker = environment.run("tests.benchmarks.compiled.worker", target, chosen, variables=variables(target))
+    with worker as process:
+        for line in process.stdout or ():
+            yield Figure(**json.loads(line))
+    if process.returncode:
         raise RuntimeError(f"the compilation for {target} has failed with exit code {process.returncode}")

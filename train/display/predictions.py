@@ -121,14 +121,9 @@ def _component_rows(
     classes: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
 ) -> Iterator[list[Any]]:
     """Yield the class, area, box and mean probability of each connected defect of an image."""
-    components = find_components(classes, range(1, len(class_names)))
-    probability = np.take_along_axis(probabilities, classes[..., None].astype(int), -1).ravel()
-    sums = np.bincount(components.numbers.ravel(), probability, len(components.labels) + 1)[1:]
-    means = (sums / components.areas).astype(np.float32)
-    for label, area, (rows, columns), mean in zip(*components[1:], components.boxes(), means, strict=True):
-        yield [
-            class_names[label],
-            int(area),
-            *(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start),
-            mean,
-        ]
+    for label, name in enumerate(class_names[1:], 1):  # one at a time, for the memory of many boxes
+        components = find_components(classes, [label])
+        means = (components.sums(probabilities[..., label]) / components.areas).astype(np.float32)
+        for area, (rows, columns), mean in zip(components.areas, components.boxes(), means, strict=True):
+            height, width = rows.stop - rows.start, columns.stop - columns.start
+            yield [name, int(area), rows.start, columns.start, height, width, mean]

@@ -11,6 +11,8 @@ from scipy import ndimage
 
 _EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 """Pixels that touch at a corner are connected."""
+_BLOCK = 2**20
+"""Pixels that are counted at a time."""
 
 
 class Components(NamedTuple):
@@ -23,9 +25,13 @@ class Components(NamedTuple):
     areas: np.ndarray
     """Pixels of each component."""
 
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of a map, [h, w], over each component."""
+        return _sums_by_number(self.numbers, len(self.labels), values)
+
     def pixels_in(self, where: np.ndarray) -> np.ndarray:
         """Return how many pixels of each component are in a map, bool [h, w]."""
-        return np.bincount(self.numbers[where], minlength=len(self.labels) + 1)[1:]
+        return self.sums(where).astype(int)
 
     def boxes(self) -> list[tuple[slice, slice]]:
         """Return rows and columns of the bounding box of each component."""
@@ -49,8 +55,20 @@ def find_components(classes: np.ndarray, labels: Sequence[int]) -> Components:
             numbered: Any = ndimage.label(inside, _EIGHT_NEIGHBORS)
             numbers[box][inside] = numbered[0][inside] + sum(counts)
             counts[-1] = numbered[1]
-    areas = np.bincount(numbers.ravel(), minlength=sum(counts) + 1)[1:]
+    areas = _sums_by_number(numbers, sum(counts), numbers > 0).astype(int)
     return Components(numbers, np.repeat(np.array(labels, int), counts), areas)
+
+
+def _sums_by_number(numbers: np.ndarray, count: int, values: np.ndarray) -> np.ndarray:
+    """Return the sum of a map over the pixels of each number from 1 to a count, in float64.
+
+    Block by block, because `bincount` converts all that it is given to 64 bits.
+    """
+    numbers, values, sums = numbers.ravel(), values.ravel(), np.zeros(count + 1)
+    for start in range(0, numbers.size, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        sums += np.bincount(numbers[block], values[block], count + 1)
+    return sums[1:]
 
 
 def class_boxes(classes: np.ndarray, largest: int) -> list[tuple[slice, slice] | None]:

@@ -1,8 +1,7 @@
 """What a run is: frozen dataclasses that a file in `configs` fills in with real functions and modules.
 
 Each dataclass refuses values of another type than its annotations say, and numbers out of range, with a
-UserError that names the field. Checks that need the data or the
-devices are in `train.setup`.
+UserError that names the field. Checks that need the data or the devices are in `train.setup`.
 """
 
 import math

@@ -53,7 +53,7 @@ def log_odds_of_error(
 @jax.custom_jvp
 def _log_odds_of_error(logits, labels):
     label_logit, max_other, log_sum = split_logits(logits, labels)
-    return log_sum + (max_other - label_logit)
+    return _stored_on_gpu(log_sum + (max_other - label_logit))
 
 
 @_log_odds_of_error.defjvp
@@ -63,7 +63,13 @@ def _log_odds_of_error_jvp(primals, tangents):
     # Softmax over the classes other than the label. Subtracting the largest logit is exact.
     p_other = jnp.exp((logits - max_other[..., None]) - log_sum[..., None])
     slope = jnp.where(one_hot(labels, logits.shape[-1]), -1, p_other)
-    return log_sum + (max_other - label_logit), jnp.sum(slope * tangents[0], axis=-1)
+    return _stored_on_gpu(log_sum + (max_other - label_logit)), jnp.sum(slope * tangents[0], axis=-1)
+
+
+def _stored_on_gpu(values: Float[Array, "*batch h w"]) -> Float[Array, "*batch h w"]:
+    """Return the values, behind a barrier on a GPU, where XLA would compute them anew for cost and slope."""
+    barrier = jax.lax.optimization_barrier
+    return jax.lax.platform_dependent(values, cuda=barrier, rocm=barrier, default=lambda values: values)
 
 
 def split_logits(

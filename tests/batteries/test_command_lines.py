@@ -1,4 +1,4 @@
-"""Two hundred command lines: each is carried out, or refused in one line or in tyro's panel."""
+"""Two hundred command lines: each is carried out, or refused in one line."""
 
 import io
 import os
@@ -49,10 +49,8 @@ class Answer(NamedTuple):
     def kind(self) -> str:
         if self.code == 0 and not self.error:
             return "carried out"
-        if self.code == 2 and re.fullmatch(r"error: [^\n]+\n", self.error):
+        if self.code == 2 and re.fullmatch(r"error: [^;\s][^\n]+\n", self.error):
             return "refused in a line"
-        if self.code == 2 and re.search(r"^(╭─| )(.*) (options?|error|arguments?)", self.error, re.MULTILINE):
-            return "refused in a panel"
         return "wrong"
 
 
@@ -117,7 +115,7 @@ def command_line(chance: random.Random, known: dict[str, dict[str, str]]) -> lis
                 line.insert(chance.randrange(len(line)), value(chance, "PATH"))
             case 6:
                 line[chance.randrange(len(line))] = value(chance, "PATH")
-            case 7:
+            case 7 if len(line) > 1:
                 del line[chance.randrange(1, len(line))]
     if chance.random() < 0.1:  # a slip of the finger
         position = chance.randrange(len(line))

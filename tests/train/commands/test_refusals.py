@@ -1,5 +1,6 @@
 """Command lines that cannot work: one line that names the argument, what is wrong with it, and the remedy."""
 
+import io
 import os
 import shutil
 from pathlib import Path
@@ -41,6 +42,25 @@ LONG = "a" * 300
         ("stats", ("--objective.balanced.options.beta", "nan"), "objective.balanced: beta must be in [0, 1)"),
         ("curves", ("--objective.dice.scale", "nan"), "error: "),
         ("curves", ("--objective.balanced.options.eps-inf.end", "inf"), "error: "),
+        (
+            "fit",
+            ("--model.widht", "3"),
+            "error: Unrecognized options: --model.widht, 3; did you mean --model.width?",
+        ),
+        (
+            "fit",
+            ("--model.width", "-1"),
+            "error: model: width: got -1, takes a whole number from 1 on; python",
+        ),
+        ("fit", ("--model.width", "x"), "'x'; write --model.width INT"),
+        ("fit", ("--input.crop", "8"), "instantiated from ['8']; write --input.crop {None}|{INT INT}"),
+        ("fit", ("--epochs",), "error: Missing value for argument '--epochs'. Expected 1 values; python"),
+        (
+            "fit",
+            ("--model.norm", "x"),
+            "'--model.norm'. Expected one of ('batch', 'group'); python -m train fit",
+        ),
+        ("fit", ("--tyro-print-completion", "x"), "error: --tyro-print-completion: no such flag; python -m"),
         ("curves", ("--out", "/dev/null"), "/dev/null: is there already, and no page of this command"),
         ("prepare", ("--data-dir", LONG), "cannot be used (File name too long); check the path"),
     ],
@@ -48,6 +68,15 @@ LONG = "a" * 300
 def test_flags(command, flags, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert message in refused(command, [TINY, *flags], capsys)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_missing_arguments_are_named_on_every_terminal(encoding, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding))
+    message = refused("predict", ["run", "images"], capsys)
+    predict = "python -m train predict"
+    assert message == f"error: Missing from {predict}: --out PATH; {predict} --help lists the flags\n"
+    assert "Missing from python -m train export: RUN_DIR --out PATH; " in refused("export", [], capsys)
 
 
 @pytest.mark.parametrize("command", ["fit", "evaluate", "predict", "export"])

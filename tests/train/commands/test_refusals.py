@@ -3,14 +3,16 @@
 import io
 import os
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.tiny import TINY
 from tests.tiny import config as tiny
 from tests.train.commands.refusal import refused
-from tests.untrained import gray_facts
+from tests.untrained import gray_facts, make_run
 from train.__main__ import main
 from train.errors import UserError
 from train.training.experiment import Experiment
@@ -111,6 +113,18 @@ def test_pretrained_weights_that_are_no_file(path, message, suffix, tmp_path, mo
     with pytest.raises(UserError, match=rf"^pretrained: .*{message}") as error:
         check_initial(Experiment(config, gray_facts(("background", "pit"))), tmp_path / "run")
     assert "\n" not in str(error.value)
+
+
+def test_images_whose_names_are_equal_in_nfc_are_twins(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "run", Experiment(tiny, gray_facts(("background", "pit"))))
+    Path("images").mkdir()
+    names = [unicodedata.normalize(form, "rück.png") for form in ("NFC", "NFD")]
+    for name in names:
+        Image.new("L", (32, 32)).save(f"images/{name}")
+    message = refused("predict", ["run", "images", "--out", "out"], capsys)
+    assert "would both be written to" in message
+    assert all(name in message for name in names)
 
 
 def test_a_page_of_curves_replaces_such_a_page_and_no_other_file(tmp_path, capsys):

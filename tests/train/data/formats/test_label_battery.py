@@ -13,6 +13,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from tests.batteries.answers import PROCESSES, ROOT, answer, check_as_processes
 from train.data.formats.label_images import read_colors, read_ids, read_threshold
 from train.data.formats.polygons import Coco, read_labelme
 from train.errors import UserError
@@ -25,6 +26,7 @@ IDS[2:9, 3:20] = 1
 IDS[12:20, 8:12] = 2
 SHAPES = [("scratch", (3, 2, 20, 9)), ("pit", (8, 12, 12, 20))]
 FILES = 300
+FOLDER = ROOT / "configs" / "folder.py"
 UNCHECKED = "other pixels, where the format has no checksum"
 
 
@@ -144,6 +146,30 @@ def outcome(form: Form, path: Path, place: int) -> str:
     return "other pixels, without a word" if place in form.sums else UNCHECKED
 
 
+FOLDERS = {
+    "PNG, ids": ("masks/0.png", "masks"),
+    "TIFF, deflate": ("masks/0.tif", "masks"),
+    "BMP": ("masks/0.bmp", "masks"),
+    "LabelMe": ("masks/0.json", "masks"),
+    "COCO, polygons": ("coco.json", "coco.json"),
+}
+"""Where the label file of some formats lies in a folder of images, and the value of --data.masks."""
+
+
+def as_command(name: str, content: bytes, folder: Path) -> list[str]:
+    """A command on a folder with one image and a damaged label file."""
+    file, masks = FOLDERS[name]
+    for inner in ("images", "masks"):
+        (folder / inner).mkdir(parents=True)
+    Image.fromarray(IDS).save(folder / "images" / ("a.png" if name.startswith("COCO") else "0.png"))
+    (folder / file).write_bytes(content)
+    classes = ["--data.classes", *CLASSES]
+    return [
+        *("prepare", str(FOLDER), "--data.images", str(folder / "images"), *classes),
+        *("--data.masks", str(folder / masks), "--data-dir", str(folder / "prepared")),
+    ]
+
+
 @pytest.mark.slow
 def test_damaged_label_files(tmp_path, capfd):
     rng, path = random.Random(0), tmp_path / "label"
@@ -151,14 +177,21 @@ def test_damaged_label_files(tmp_path, capfd):
     for name, form in FORMS.items():
         path.write_bytes(form.content)
         assert outcome(form, path, 0) == "right", name
+    refused = []
     for k in range(FILES):
         name = list(FORMS)[k % len(FORMS)]
         content, place = damaged(FORMS[name].content, rng)
         path.write_bytes(content)
-        counts[name][outcome(FORMS[name], path, place)] += 1
+        what = outcome(FORMS[name], path, place)
+        counts[name][what] += 1
+        if what == "refused in a line" and name in FOLDERS:
+            refused.append(as_command(name, content, path.with_name(f"{k}")))
     with capfd.disabled():
         print(f"\n{FILES} damaged label files")
         for name, counted in counts.items():
             print(f"{name}: {dict(counted)}")
     known = {"refused in a line", "right", UNCHECKED}
     assert {what for counted in counts.values() for what in counted} <= known
+    check_as_processes(
+        [(line, answer(line, capfd)) for line in rng.sample(refused, PROCESSES)], tmp_path, rng
+    )

@@ -60,7 +60,7 @@ def writing(path: str, remedy: str) -> Iterator[None]:
 def _obstacle(error: BaseException) -> str | None:
     """Return the system's message where an error, or the one it followed from, comes from writing."""
     if isinstance(error, OSError):
-        return error.strerror
+        return error.strerror or str(error)  # some libraries raise it with a text alone
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
         if os.strerror(number) in str(error):
             return os.strerror(number)

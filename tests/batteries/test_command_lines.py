@@ -1,19 +1,16 @@
-"""Two hundred command lines: each is carried out, or refused in one line or in tyro's panel."""
+"""Two hundred command lines: each is carried out, or refused in one line."""
 
-import io
 import os
 import random
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import pytest
 from PIL import Image
 
+from tests.batteries.answers import answer, check_as_processes
 from tests.tiny import TINY
 from tests.tiny import config as tiny
 from tests.untrained import gray_facts, make_run
@@ -22,9 +19,7 @@ from train.commands.fit import Fit
 from train.errors import UserError
 from train.training.experiment import Experiment
 
-ROOT = Path(__file__).parents[2]
 LINES = 200
-PROCESSES = 10
 NUMBERS = {
     "INT": ("-1", "0", "1", "2", "7"),
     "FLOAT": ("-1", "0", "0.5", "1e-30", "1e400", "-inf", "inf", "nan"),
@@ -38,22 +33,6 @@ OTHERS = (
     "", " ", "-", "--", "=", "None", "True", "{}", "(1,2)", "1,2", "'", "\n", "検査", "0x10", "1.5", "UNet",
     "dice", "cross_entropy", "epochs", "model.width", "test", "latest"
 )  # fmt: skip
-
-
-class Answer(NamedTuple):
-    code: int | str
-    """The exit code, or the exception that no command may raise."""
-    error: str
-
-    @property
-    def kind(self) -> str:
-        if self.code == 0 and not self.error:
-            return "carried out"
-        if self.code == 2 and re.fullmatch(r"error: [^\n]+\n", self.error):
-            return "refused in a line"
-        if self.code == 2 and re.search(r"^(╭─| )(.*) (options?|error|arguments?)", self.error, re.MULTILINE):
-            return "refused in a panel"
-        return "wrong"
 
 
 @pytest.fixture
@@ -117,24 +96,12 @@ def command_line(chance: random.Random, known: dict[str, dict[str, str]]) -> lis
                 line.insert(chance.randrange(len(line)), value(chance, "PATH"))
             case 6:
                 line[chance.randrange(len(line))] = value(chance, "PATH")
-            case 7:
+            case 7 if len(line) > 1:
                 del line[chance.randrange(1, len(line))]
     if chance.random() < 0.1:  # a slip of the finger
         position = chance.randrange(len(line))
         line[position] = line[position].replace(chance.choice(line[position] or "x"), "", 1)
     return line
-
-
-def answer(line: list[str], capsys: pytest.CaptureFixture) -> Answer:
-    assert isinstance(sys.stderr, io.TextIOWrapper)
-    sys.stderr.reconfigure(errors="backslashreplace")  # as a process has it
-    try:
-        code = main(line)
-    except SystemExit as exit:
-        code = exit.code or 0
-    except BaseException as error:
-        code = f"{type(error).__name__}: {error}"
-    return Answer(code, capsys.readouterr().err)
 
 
 @pytest.mark.slow
@@ -146,16 +113,5 @@ def test_every_command_line_is_carried_out_or_refused(place, capsys):
     with capsys.disabled():
         print(f"\n{LINES} command lines:", dict(Counter(each.kind for each in answers)))
     assert not wrong, "\n".join(map(str, wrong))
-
     refused = [(line, each) for line, each in zip(lines, answers, strict=True) if each.code == 2]
-    for line, each in chance.sample(refused, PROCESSES):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        process = subprocess.run(
-            [sys.executable, "-m", "train", *map(os.fsencode, line)],
-            env=environment,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=300,
-        )
-        assert process.returncode == 2, line
-        assert Answer(2, process.stderr.decode()).kind == each.kind, (line, process.stderr)
+    check_as_processes(refused, place, chance)

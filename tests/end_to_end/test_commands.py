@@ -266,13 +266,6 @@ def test_a_run_of_another_config_is_refused(run, prepared, capsys):
     assert (run / "metrics.jsonl").read_text() == before
 
 
-def test_an_unknown_override_is_an_exit_2_with_a_hint(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["fit", str(TINY), "--model.widht", "3"])
-    assert stopped.value.code == 2
-    assert "--model.width" in capsys.readouterr().err
-
-
 def test_help_shows_every_field_with_the_files_own_value(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["fit", str(TINY), "--help"])

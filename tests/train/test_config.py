@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from tests.batteries.answers import Accepted, Answer, check_as_processes
 from tests.tiny import TINY
 from train.__main__ import main
 from train.commands.fit import directory
@@ -157,10 +158,6 @@ def replaced(path: str, value: str, owner: str = "config") -> str:
     )
 
 
-class Accepted(Exception):
-    """The config and its data passed all checks."""
-
-
 @pytest.mark.slow
 def test_a_hundred_wrong_values_are_refused_in_a_line_or_right(tmp_path, monkeypatch, capsys):
     def accept(*_):
@@ -170,11 +167,13 @@ def test_a_hundred_wrong_values_are_refused_in_a_line_or_right(tmp_path, monkeyp
     rng = random.Random(0)
     cases = rng.sample([(field, value) for field in FIELDS for value in VALUES], 100)
     counts: collections.Counter[str] = collections.Counter()
+    refused = []
     for k, (field, value) in enumerate(cases):
         path = tmp_path / f"mine{k}.py"
         path.write_text(f"{START}\nconfig = {replaced(field, value)}\n")
+        line = ["fit", str(path), "--data-dir", str(tmp_path / "prepared")]
         try:
-            code = main(["fit", str(path), "--data-dir", str(tmp_path / "prepared")])
+            code = main(line)
         except Accepted:
             assert field in VALUES[value], (field, value)
             counts["right"] += 1
@@ -186,6 +185,8 @@ def test_a_hundred_wrong_values_are_refused_in_a_line_or_right(tmp_path, monkeyp
         assert error.count("\n") == 1, (field, value, error)
         assert field.rpartition(".")[2] in error, (field, value, error)
         counts["refused in a line"] += 1
+        refused.append((line, Answer(code, error)))
     with capsys.disabled():
         print(f"\nvalues in configs: {counts.total()} tried, {dict(counts)}, 0 others")
     assert counts.total() == 100
+    check_as_processes(refused, tmp_path, rng)

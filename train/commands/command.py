@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Self
 import tyro
 from etils import epath
 
+from train.commands.arguments import parse_arguments
 from train.config import Config
 from train.configfile import ConfigFile
 from train.errors import UserError
@@ -53,7 +54,12 @@ class Command(ABC):
     @classmethod
     @abstractmethod
     def parse(cls, name: str, arguments: list[str]) -> Self:
-        """Return the command for the arguments after its name; a wrong argument exits with 2."""
+        """Return the command for the arguments after its name.
+
+        Raises:
+            UserError: an argument is wrong.
+            SystemExit: help was asked for, and printed.
+        """
 
     @abstractmethod
     def run(self) -> None:
@@ -80,11 +86,11 @@ class ConfigCommand(Command):
             raise SystemExit(0)
         if not arguments or arguments[0].startswith("-"):
             raise UserError(f"{name}: needs a config file first, such as configs/quickstart.py")
-        return tyro.cli(
+        return parse_arguments(
             cls,
-            default=cls.default(arguments[0]),
-            args=arguments[1:],
+            arguments[1:],
             prog=f"python -m train {name} {arguments[0]}",
+            default=cls.default(arguments[0]),
             config=(tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed),
         )
 
@@ -103,7 +109,7 @@ class ConfigCommand(Command):
 class RunCommand(Command):
     """A command on a trained run."""
 
-    run_dir: Annotated[epath.Path, tyro.conf.Positional]
+    run_dir: Annotated[epath.Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN_DIR")]
     """Run directory that `fit` made."""
     checkpoint: Choice = "best"
     """The best checkpoint on the validation part, or the latest."""
@@ -111,4 +117,4 @@ class RunCommand(Command):
     @classmethod
     def parse(cls, name: str, arguments: list[str]) -> Self:
         """Read the flags."""
-        return tyro.cli(cls, args=arguments, prog=f"python -m train {name}")
+        return parse_arguments(cls, arguments, prog=f"python -m train {name}")

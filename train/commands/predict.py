@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from train.commands.command import RunCommand
 from train.data.example import Size
-from train.data.files import find_files
+from train.data.files import find_files, nfc
 from train.data.formats.images import SUFFIXES, read_head, read_pixels
 from train.data.resize import padded
 from train.display.predictions import PredictionFiles, prediction_writer
@@ -121,6 +121,7 @@ def _name_images(paths: Sequence[Path]) -> dict[str, Path]:
     if not paths:
         raise UserError("predict: no images given; name files, or folders that hold them")
     named: dict[str, Path] = {}
+    twins: dict[str, Path] = {}  # some systems take names that are equal in NFC for one
     for path in paths:
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
@@ -129,10 +130,8 @@ def _name_images(paths: Sequence[Path]) -> dict[str, Path]:
             raise UserError(f"{path}: holds no images ({', '.join(SUFFIXES)})")
         for file in files:
             name = file.relative_to(root).with_suffix("").as_posix()
-            if name in named:
-                raise UserError(
-                    f"{file}: and {named[name]} would both be written to {name}.png; predict one by one"
-                )
+            if (twin := twins.setdefault(nfc(name), file)) is not file:
+                raise UserError(f"{file}: and {twin} would both be written to {name}.png; predict one by one")
             named[name] = file
     return named
 
@@ -143,7 +142,7 @@ def _check_results(named: Mapping[str, Path], out: Path) -> None:
     Raises:
         UserError: names the image.
     """
-    images = {file.resolve(): file for file in named.values()}
+    images = {nfc(str(file.resolve())): file for file in named.values()}
     for name, file in named.items():
         if f"{name}_overlay" in named:
             raise UserError(
@@ -151,7 +150,7 @@ def _check_results(named: Mapping[str, Path], out: Path) -> None:
                 f"to {name}_overlay.png; predict one by one"
             )
         for suffix in ("", "_overlay"):
-            if lost := images.get((out / f"{name}{suffix}.png").resolve()):
+            if lost := images.get(nfc(str((out / f"{name}{suffix}.png").resolve()))):
                 raise UserError(f"{lost}: would be replaced by a result; give another --out")
 
 

@@ -27,7 +27,8 @@ def find_files(root: Path, suffixes: tuple[str, ...], excluded: Path | None = No
         folder, above = folders.pop()
         resolved = folder.resolve()
         if resolved in above:
-            raise UserError(f"{folder}: is a link to a folder that contains it; remove the link")
+            remedy = "remove the link, or name a folder without it"
+            raise UserError(f"{folder}: is a link to a folder that contains it; {remedy}")
         if resolved == excluded:
             continue
         try:

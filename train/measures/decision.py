@@ -7,7 +7,7 @@ fairly only when the thresholds and minimum areas of each are chosen, on the val
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from balanced_jax.masks import valid_mask
 from balanced_jax.metrics import ConfusionCounts, iou
@@ -32,24 +32,27 @@ def one_against_all(
     Returns:
         Counts int32 [*batch, candidates, classes].
     """
-    probabilities = jnp.asarray(probabilities)
+    probabilities, labels = jnp.asarray(probabilities), jnp.asarray(labels)
     classes = probabilities.shape[-1]
-    labeled = jax.nn.one_hot(labels, classes, dtype=bool)
-    valid = valid_mask(labels, classes)[..., None]
+    valid = valid_mask(labels, classes)
+    labels = jnp.where(valid, labels, 0)
+    candidates = jnp.asarray(CANDIDATES, probabilities.dtype)
 
-    def count(where: Bool[Array, "*batch h w classes"]) -> Int[Array, "*batch classes"]:
-        return where.sum((-3, -2), dtype=jnp.int32)
+    labeled = jnp.take_along_axis(probabilities, labels[..., None], -1)[..., 0]
+    exceeded = jnp.searchsorted(candidates, jnp.nan_to_num(labeled))  # the number of candidates below
 
-    def counts_at(threshold) -> ConfusionCounts:
-        predicted = probabilities > threshold
-        return ConfusionCounts(
-            true_positives=count(predicted & labeled),
-            false_positives=count(predicted & ~labeled & valid),
-            false_negatives=count(~predicted & labeled),
-        )
+    def histogram(labels: Array, exceeded: Array, valid: Array) -> Array:
+        return jnp.zeros((classes, len(candidates) + 1), jnp.int32).at[labels, exceeded].add(valid)
 
-    counts = jax.lax.map(counts_at, jnp.asarray(CANDIDATES, probabilities.dtype))
-    return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -2), counts)
+    levels = jnp.vectorize(histogram, signature="(h,w),(h,w),(h,w)->(c,l)")(labels, exceeded, valid)
+    missed = jnp.moveaxis(jnp.cumsum(levels, -1), -1, -2)
+    false_negatives = missed[..., :-1, :]
+    true_positives = missed[..., -1:, :] - false_negatives
+
+    considered = jnp.where(valid[..., None], probabilities, -1)
+    predicted = jax.lax.map(lambda candidate: (considered > candidate).sum((-3, -2), jnp.int32), candidates)
+    false_positives = jnp.moveaxis(predicted, 0, -2) - true_positives
+    return ConfusionCounts(true_positives, false_positives, false_negatives)
 
 
 def best_thresholds(counts: ConfusionCounts) -> np.ndarray:

@@ -25,8 +25,10 @@ from train.errors import MAKE_ROOM, UserError, writing
 from train.paths import AnyPath, absolute
 
 _logger = logging.getLogger(__name__)
-# orbax logs remarks on damaged files, besides the error that becomes a UserError.
-logging.getLogger("absl").setLevel(logging.CRITICAL)
+# orbax logs remarks on damaged files, and asyncio the errors of further arrays that orbax did not wait for,
+# besides the error that becomes a UserError.
+for _name in ("absl", "asyncio"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 _COPY_OR_ANEW = "bring it back from a copy, or train anew with another --run-dir"
 _DELETED = "deleted"
@@ -190,6 +192,36 @@ class Checkpoints:
         with contextlib.suppress(OSError):
             for checkpoint in (self._manager.directory / _DELETED).iterdir():
                 shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def store_variables(folder: AnyPath, variables: Any) -> None:
+    """Store a tree of arrays in a new folder, with a digest of it."""
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(folder, variables, custom_metadata={"digest": _digest(variables, {})})
+
+
+def restore_variables(folder: AnyPath, like: Any, remedy: str) -> Any:
+    """Return the tree of arrays that a folder holds.
+
+    Args:
+        folder: where it was stored; by an earlier version without a digest, which is then not checked.
+        like: a tree of the same structure, shapes and dtypes.
+        remedy: ends the message where the folder is damaged.
+
+    Raises:
+        UserError: the folder is damaged.
+    """
+    _silence_late_callbacks()
+    try:
+        metadata = json.loads((folder / "_CHECKPOINT_METADATA").read_text())
+        with ocp.StandardCheckpointer() as checkpointer:
+            variables = checkpointer.restore(folder, jax.eval_shape(lambda: like))
+        stored = (metadata.get("custom_metadata") or {}).get("digest")
+        if stored is not None and stored != _digest(variables, {}):
+            raise _DamagedError("its content has changed since it was written")
+    except Exception as error:  # orbax and tensorstore raise exceptions of many kinds over damaged files
+        raise UserError(f"{folder}: is damaged ({_first_words(error)}); {remedy}") from error
+    return variables
 
 
 @functools.cache

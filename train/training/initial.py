@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import orbax.checkpoint as ocp
 from etils import epath
 from flax import traverse_util
 
 from balanced_jax.models import load_pretrained
 from train.errors import UserError
 from train.paths import AnyPath, absolute, check_address
-from train.run.checkpoints import Checkpoints
+from train.run.checkpoints import Checkpoints, restore_variables, store_variables
 from train.run.directory import read_run
 from train.run.log import log
 from train.training.experiment import Experiment
@@ -28,18 +27,19 @@ def first_state(experiment: Experiment, run_dir: AnyPath) -> State:
 
     Raises:
         UserError: the initial variables cannot be read or do not fit the network; names those that do not.
+            Or the stored ones are damaged.
     """
     state = experiment.random_state()
     if not _is_given(experiment):
         return state
     variables = variables_of(state)
-    with ocp.StandardCheckpointer() as checkpointer:
-        if not _variables_path(run_dir).exists():
-            initial, origin = _read_initial(experiment, variables)
-            checkpointer.save(_variables_path(run_dir), jax.device_get(initial))
-            checkpointer.wait_until_finished()
-            log.info("starting from %s", origin)
-        variables = checkpointer.restore(_variables_path(run_dir), jax.eval_shape(lambda: variables))
+    folder = _variables_path(run_dir)
+    if not folder.exists():
+        initial, origin = _read_initial(experiment, variables)
+        store_variables(folder, jax.device_get(initial))
+        log.info("starting from %s", origin)
+    given = experiment.config.pretrained or experiment.config.init_from
+    variables = restore_variables(folder, variables, f"remove this folder, and {given} is read again")
     return state_from_variables(variables, experiment.transformation, experiment.config.ema)
 
 

@@ -1,15 +1,18 @@
 """Command lines that cannot work: one line that names the argument, what is wrong with it, and the remedy."""
 
+import io
 import os
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.tiny import TINY
 from tests.tiny import config as tiny
 from tests.train.commands.refusal import refused
-from tests.untrained import gray_facts
+from tests.untrained import gray_facts, make_run
 from train.__main__ import main
 from train.errors import UserError
 from train.training.experiment import Experiment
@@ -41,6 +44,25 @@ LONG = "a" * 300
         ("stats", ("--objective.balanced.options.beta", "nan"), "objective.balanced: beta must be in [0, 1)"),
         ("curves", ("--objective.dice.scale", "nan"), "error: "),
         ("curves", ("--objective.balanced.options.eps-inf.end", "inf"), "error: "),
+        (
+            "fit",
+            ("--model.widht", "3"),
+            "error: Unrecognized options: --model.widht, 3; did you mean --model.width?",
+        ),
+        (
+            "fit",
+            ("--model.width", "-1"),
+            "error: model: width: got -1, takes a whole number from 1 on; python",
+        ),
+        ("fit", ("--model.width", "x"), "'x'; write --model.width INT"),
+        ("fit", ("--input.crop", "8"), "instantiated from ['8']; write --input.crop {None}|{INT INT}"),
+        ("fit", ("--epochs",), "error: Missing value for argument '--epochs'. Expected 1 values; python"),
+        (
+            "fit",
+            ("--model.norm", "x"),
+            "'--model.norm'. Expected one of ('batch', 'group'); python -m train fit",
+        ),
+        ("fit", ("--tyro-print-completion", "x"), "error: --tyro-print-completion: no such flag; python -m"),
         ("curves", ("--out", "/dev/null"), "/dev/null: is there already, and no page of this command"),
         ("prepare", ("--data-dir", LONG), "cannot be used (File name too long); check the path"),
     ],
@@ -48,6 +70,15 @@ LONG = "a" * 300
 def test_flags(command, flags, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert message in refused(command, [TINY, *flags], capsys)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_missing_arguments_are_named_on_every_terminal(encoding, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding))
+    message = refused("predict", ["run", "images"], capsys)
+    predict = "python -m train predict"
+    assert message == f"error: Missing from {predict}: --out PATH; {predict} --help lists the flags\n"
+    assert "Missing from python -m train export: RUN_DIR --out PATH; " in refused("export", [], capsys)
 
 
 @pytest.mark.parametrize("command", ["fit", "evaluate", "predict", "export"])
@@ -82,6 +113,18 @@ def test_pretrained_weights_that_are_no_file(path, message, suffix, tmp_path, mo
     with pytest.raises(UserError, match=rf"^pretrained: .*{message}") as error:
         check_initial(Experiment(config, gray_facts(("background", "pit"))), tmp_path / "run")
     assert "\n" not in str(error.value)
+
+
+def test_images_whose_names_are_equal_in_nfc_are_twins(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "run", Experiment(tiny, gray_facts(("background", "pit"))))
+    Path("images").mkdir()
+    names = [unicodedata.normalize(form, "rück.png") for form in ("NFC", "NFD")]
+    for name in names:
+        Image.new("L", (32, 32)).save(f"images/{name}")
+    message = refused("predict", ["run", "images", "--out", "out"], capsys)
+    assert "would both be written to" in message
+    assert all(name in message for name in names)
 
 
 def test_a_page_of_curves_replaces_such_a_page_and_no_other_file(tmp_path, capsys):

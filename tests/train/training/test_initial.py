@@ -57,6 +57,16 @@ def test_a_run_starts_from_the_best_state_of_another_and_keeps_it(source, tmp_pa
     shutil.rmtree(source)
     check_initial(experiment, tmp_path)
     chex.assert_trees_all_equal(first_state(experiment, tmp_path), state)
+    metadata = tmp_path / "initial" / "_CHECKPOINT_METADATA"
+    content = json.loads(metadata.read_text())
+    metadata.write_text(json.dumps(content | {"custom_metadata": {}}))  # as of an earlier version
+    chex.assert_trees_all_equal(first_state(experiment, tmp_path), state)
+    metadata.write_text(json.dumps(content | {"custom_metadata": {"digest": "0"}}))
+    with pytest.raises(UserError, match=rf"initial: is damaged \(its content .*, and {source} is read again"):
+        first_state(experiment, tmp_path)
+    (tmp_path / "initial" / "manifest.ocdbt").unlink()
+    with pytest.raises(UserError, match=r"initial: is damaged \(.*; remove this folder"):
+        first_state(experiment, tmp_path)
 
 
 def _at_first(experiment: Experiment):

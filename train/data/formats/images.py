@@ -154,9 +154,8 @@ def without_alpha(image: Image.Image, path: Path) -> Image.Image:
 
 def describe_mode(mode: str) -> str:
     """Return a mode of Pillow in words, where its name needs any."""
-    return {"I;16": "16-bit gray", "I;16B": "16-bit gray", "I": "32-bit gray", "F": "floating point"}.get(
-        mode, mode
-    )
+    words = {"I;16": "16-bit gray", "I;16B": "16-bit gray", "I": "32-bit gray", "F": "floating point"}
+    return words.get(mode, mode)
 
 
 def _read_checked(path: Path) -> bytes:
@@ -177,12 +176,16 @@ def _decoded(path: Path, encoded: bytes) -> Image.Image:
     if several:
         raise UserError(f"{path}: holds several images; save each as a file of its own")
     _check_kind(path, image, encoded)
-    if image.mode == "L" and getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT) == _SIGNED:
-        # Pillow shows -1 as 255.
+    if _is_signed(image):
         signed = Image.fromarray(np.asarray(image).view(np.int8).astype(np.int32))
         signed.info = image.info
         return signed
     return image
+
+
+def _is_signed(image: Image.Image) -> bool:
+    """Return whether an image is a TIFF with values of -128 to 127, of which Pillow shows -1 as 255."""
+    return image.mode == "L" and getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT) == _SIGNED
 
 
 def _check_kind(path: Path, image: Image.Image, encoded: bytes) -> None:
@@ -220,9 +223,8 @@ def _refuse_damage(path: Path, encoded: bytes) -> Iterator[None]:
     # Decoders raise OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error and more.
     except Exception as error:
         if isinstance(error, UnidentifiedImageError) and encoded.startswith(_BIG_ENDIAN_BIGTIFF):
-            raise UserError(
-                f"{path}: is a big-endian BigTIFF of a kind that is not read; save it as TIFF"
-            ) from error
+            what = "is a big-endian BigTIFF of a kind that is not read"
+            raise UserError(f"{path}: {what}; save it as TIFF") from error
         raise UserError(f"{path}: {_describe_damage(encoded, error)}; replace or remove it") from error
 
 
@@ -277,7 +279,8 @@ def _read_pages(path: Path, encoded: bytes, channels: int) -> np.ndarray:
     pages = []
     for index in range(min(getattr(image, "n_frames", 1), channels + 1)):
         image.seek(index)
-        if image.mode not in ("L", "I;16", "I;16B") or (image.size, image.mode) != first:
+        gray = image.mode in ("L", "I;16", "I;16B") and not _is_signed(image)
+        if not gray or (image.size, image.mode) != first:
             raise UserError(f"{path}: its pages are not all gray and alike; save each as a file of its own")
         image.load()
         _check_kind(path, image, encoded)
@@ -313,9 +316,8 @@ def _read_with_pillow(path: Path, encoded: bytes, *, any_channels: bool) -> tupl
         if upright.mode in ("1", "P"):
             upright = upright.convert("RGB")
         if upright.mode not in ("L", "RGB"):
-            raise UserError(
-                f"{path}: is neither gray nor RGB but {describe_mode(upright.mode)}; convert it first"
-            )
+            kind = describe_mode(upright.mode)
+            raise UserError(f"{path}: is neither gray nor RGB but {kind}; convert it first")
     values = np.asarray(upright)
     unchanged = (
         not rotated

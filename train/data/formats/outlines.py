@@ -13,6 +13,10 @@ _INWARD = 1e-6
 of two pixels touches the inner one."""
 
 
+class OutsideError(ValueError):
+    """No part of an outline lies in the image."""
+
+
 def draw(label: np.ndarray, points: np.ndarray, class_id: int) -> int:
     """Set the pixels of a closed outline in a label, and return how many pixels were looked at.
 
@@ -22,6 +26,7 @@ def draw(label: np.ndarray, points: np.ndarray, class_id: int) -> int:
         class_id: new value of the pixels.
 
     Raises:
+        OutsideError: it touches no pixel of the label.
         ValueError: the outline is too long.
     """
     size = np.array(label.shape[::-1], float)
@@ -29,7 +34,7 @@ def draw(label: np.ndarray, points: np.ndarray, class_id: int) -> int:
         return 0
     low = np.clip(np.floor(points.min(0)), 0, size).astype(int)
     high = np.clip(np.ceil(points.max(0)), 0, size).astype(int)
-    pixels = 0
+    pixels = touched = 0
     if len(points) > 2 and (high > low).all():
         contained = _contained(points, low, high)
         label[low[1] : high[1], low[0] : high[0]][contained] = class_id
@@ -44,8 +49,10 @@ def draw(label: np.ndarray, points: np.ndarray, class_id: int) -> int:
         places = _places_in_pixels(starts[edges], ends[edges])
         x, y = np.minimum(places + _INWARD * (middle - places), size - 1).astype(int).T
         label[y, x] = class_id
-        pixels += len(x)
-    return pixels
+        touched += len(x)
+    if not touched:
+        raise OutsideError
+    return pixels + touched
 
 
 def _contained(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

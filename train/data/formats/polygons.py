@@ -1,7 +1,8 @@
 """Labels drawn as shapes: a LabelMe file per image, or one COCO file for all images.
 
 A pixel belongs to a shape that contains its center. A shape that contains no center, such as a scratch
-thinner than a pixel, marks the pixels that it touches. Where shapes overlap, the later one is on top.
+thinner than a pixel, marks the pixels that it touches. One that touches none is refused. Where shapes
+overlap, the later one is on top.
 
 Time and memory grow with the pixels and points of the shapes; the image itself says how large the label is.
 """
@@ -19,7 +20,7 @@ import numpy as np
 
 from train.data.example import Size
 from train.data.files import nfc, read_bytes
-from train.data.formats.outlines import draw
+from train.data.formats.outlines import OutsideError, draw
 from train.errors import UserError
 
 _MAX_PIXELS = 2**28
@@ -40,7 +41,8 @@ def read_labelme(path: Path, classes: Sequence[str], check_size: CheckSize | Non
         check_size: called before any memory of the size that the file claims is taken.
 
     Raises:
-        UserError: the file is not of LabelMe, or holds another kind of shape or an unknown class.
+        UserError: the file is not of LabelMe, or holds another kind of shape, one outside of the image, or an
+            unknown class.
     """
     content = _read(path)
     with _refuse_unreadable(path, "LabelMe"):
@@ -50,8 +52,9 @@ def read_labelme(path: Path, classes: Sequence[str], check_size: CheckSize | Non
             for shape in content["shapes"]
         ]
         work = 0
-        for name, outline in shapes:
-            work = _limited(work + draw(label, outline, _class_id(path, name, classes)))
+        for number, (name, outline) in enumerate(shapes, 1):
+            k = _class_id(path, name, classes)
+            work = _limited(work + _draw(label, outline, k, f"{path}: shape {number}, a {name},"))
     return label
 
 
@@ -129,7 +132,8 @@ class Coco:
             check_size: called before any memory of the size that the file claims is taken.
 
         Raises:
-            UserError: the image is not in the file, a class is unknown, or a shape cannot be read.
+            UserError: the image is not in the file, a class is unknown, or a shape cannot be read or lies
+                outside of the image.
         """
         if nfc(file_name) not in self._sizes:
             raise UserError(f"{self.path}: has no image {file_name}; add it, or remove the file")
@@ -144,7 +148,8 @@ class Coco:
                     work = _limited(work + len(rows))
                 else:
                     for polygon in annotation.segmentation:
-                        work = _limited(work + draw(label, _points(polygon), k))
+                        text = f"{self.path}: {annotation.text}"
+                        work = _limited(work + _draw(label, _points(polygon), k, text))
         return label
 
     def _check_id(self, kind: str, key: Any, first: str, name: str) -> None:
@@ -216,6 +221,14 @@ def _empty(height: Any, width: Any, check_size: CheckSize | None) -> np.ndarray:
     if check_size is not None:
         check_size((height, width))
     return np.zeros((height, width), np.uint8)
+
+
+def _draw(label: np.ndarray, outline: np.ndarray, k: int, text: str) -> int:
+    """Draw an outline, and return how many pixels were looked at; `text` names it in the message."""
+    try:
+        return draw(label, outline, k)
+    except OutsideError as error:
+        raise UserError(f"{text} lies outside of its image; move or remove it") from error
 
 
 def _limited(work: int) -> int:

@@ -136,6 +136,9 @@ UNLIKE = io.BytesIO()
 Image.new("L", (9, 9)).save(UNLIKE, "tiff", save_all=True, append_images=[Image.new("L", (9, 8))])
 
 
+SIGNED = io.BytesIO()
+tifffile.imwrite(SIGNED, np.full((2, 9, 9), -1, np.int8), photometric="minisblack", metadata=None)
+
 EXIF = b"eXIfMM\0*\0\0\0\x08\0\x01" + struct.pack(">HHLHHL", 274, 3, 1, 6, 0, 0)
 ROTATED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32(EXIF))
 """PNG chunk with an EXIF orientation."""
@@ -155,6 +158,7 @@ ROTATED = struct.pack(">L", len(EXIF) - 4) + EXIF + struct.pack(">L", zlib.crc32
         (pages(random(3)), 4, "has 3 channels, not the 4"),
         (pages(random(3)), None, "holds several images"),
         (UNLIKE.getvalue(), 2, "its pages are not all gray and alike"),
+        (SIGNED.getvalue(), 2, "its pages are not all gray and alike"),
         (tiff(random(5), t274=6), 5, "is stored rotated; save it upright"),
         (png(COLOR)[:33] + ROTATED + png(COLOR)[33:], 3, "is stored rotated; save it upright"),
         (tiff(random(5), t256=60_000, t257=60_000), 5, "has more than 89478485 pixels"),

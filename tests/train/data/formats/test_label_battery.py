@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from tests.batteries.answers import PROCESSES, ROOT, answer, check_as_processes
 from train.data.formats.label_images import read_colors, read_ids, read_threshold
 from train.data.formats.polygons import Coco, read_labelme
 from train.errors import UserError
@@ -24,6 +26,8 @@ IDS[2:9, 3:20] = 1
 IDS[12:20, 8:12] = 2
 SHAPES = [("scratch", (3, 2, 20, 9)), ("pit", (8, 12, 12, 20))]
 FILES = 300
+FOLDER = ROOT / "configs" / "folder.py"
+UNCHECKED = "other pixels, where the format has no checksum"
 
 
 class Form(NamedTuple):
@@ -32,8 +36,8 @@ class Form(NamedTuple):
     content: bytes
     """A whole file."""
     read: Callable[[Path], np.ndarray]
-    has_sums: bool
-    """Whether the format has checksums over all that decides the label."""
+    sums: range = range(0)
+    """The bytes that checksums cover: all of a PNG, and the pixels of a TIFF that deflate compresses."""
 
 
 def image(pixels: np.ndarray, form: str, **options) -> bytes:
@@ -92,35 +96,45 @@ def of_coco(path: Path) -> np.ndarray:
     return Coco(path).label("a.png", CLASSES)
 
 
+def strip(tiff: bytes) -> range:
+    """The bytes of the pixels of a TIFF."""
+    with tifffile.TiffFile(io.BytesIO(tiff)) as file:
+        first = file.pages.first
+        return range(first.dataoffsets[0], first.dataoffsets[0] + first.databytecounts[0])
+
+
+EVERYWHERE = range(10**6)
+DEFLATED = image(IDS, "TIFF", compression="tiff_deflate")
 WHITE = np.where(IDS > 0, 255, 0).astype(np.uint8)
 FORMS = {
-    "PNG, ids": Form(image(IDS, "PNG"), ids, True),
-    "PNG, palette": Form(palette(), ids, True),
-    "PNG, colors": Form(image(np.array(COLORS, np.uint8)[IDS], "PNG"), colors, True),
-    "PNG, black and white": Form(image(WHITE, "PNG"), threshold, True),
-    "TIFF, deflate": Form(image(IDS, "TIFF", compression="tiff_deflate"), ids, False),  # sums of the pixels
-    "TIFF": Form(image(IDS, "TIFF"), ids, False),
-    "BMP": Form(image(IDS, "BMP"), ids, False),
-    "JPEG, black and white": Form(image(WHITE, "JPEG", quality=95), threshold, False),
-    "LabelMe": Form(labelme(), lambda path: read_labelme(path, CLASSES), False),
-    "COCO, polygons": Form(coco(runs=False), of_coco, False),
-    "COCO, run lengths": Form(coco(runs=True), of_coco, False),
+    "PNG, ids": Form(image(IDS, "PNG"), ids, EVERYWHERE),
+    "PNG, palette": Form(palette(), ids, EVERYWHERE),
+    "PNG, colors": Form(image(np.array(COLORS, np.uint8)[IDS], "PNG"), colors, EVERYWHERE),
+    "PNG, black and white": Form(image(WHITE, "PNG"), threshold, EVERYWHERE),
+    "TIFF, deflate": Form(DEFLATED, ids, strip(DEFLATED)),
+    "TIFF": Form(image(IDS, "TIFF"), ids),
+    "BMP": Form(image(IDS, "BMP"), ids),
+    "JPEG, black and white": Form(image(WHITE, "JPEG", quality=95), threshold),
+    "LabelMe": Form(labelme(), lambda path: read_labelme(path, CLASSES)),
+    "COCO, polygons": Form(coco(runs=False), of_coco),
+    "COCO, run lengths": Form(coco(runs=True), of_coco),
 }
 
 
-def damaged(content: bytes, rng: random.Random) -> bytes:
-    """Return the content of a file with a bit flipped, bytes changed, inserted, left out or cut off."""
+def damaged(content: bytes, rng: random.Random) -> tuple[bytes, int]:
+    """Return a file with a bit flipped, bytes changed, inserted, left out or cut off; and the place."""
     place, length = rng.randrange(len(content)), rng.randint(1, 8)
-    return {
+    kinds = {
         "flipped": content[:place] + bytes([content[place] ^ 1 << rng.randrange(8)]) + content[place + 1 :],
         "changed": content[:place] + rng.randbytes(length) + content[place + length :],
         "inserted": content[:place] + rng.randbytes(length) + content[place:],
         "left out": content[:place] + content[place + length :],
         "cut off": content[:place],
-    }[rng.choice(["flipped", "changed", "inserted", "left out", "cut off"])]
+    }
+    return kinds[rng.choice(list(kinds))], place
 
 
-def outcome(form: Form, path: Path) -> str:
+def outcome(form: Form, path: Path, place: int) -> str:
     try:
         label = form.read(path)
     except UserError as error:
@@ -129,7 +143,31 @@ def outcome(form: Form, path: Path) -> str:
     expected = WHITE > 0 if form.read is threshold else IDS
     if label.shape == expected.shape and (label == expected).all():
         return "right"
-    return "other pixels, without a word" if form.has_sums else "other pixels, in a format without a checksum"
+    return "other pixels, without a word" if place in form.sums else UNCHECKED
+
+
+FOLDERS = {
+    "PNG, ids": ("masks/0.png", "masks"),
+    "TIFF, deflate": ("masks/0.tif", "masks"),
+    "BMP": ("masks/0.bmp", "masks"),
+    "LabelMe": ("masks/0.json", "masks"),
+    "COCO, polygons": ("coco.json", "coco.json"),
+}
+"""Where the label file of some formats lies in a folder of images, and the value of --data.masks."""
+
+
+def as_command(name: str, content: bytes, folder: Path) -> list[str]:
+    """A command on a folder with one image and a damaged label file."""
+    file, masks = FOLDERS[name]
+    for inner in ("images", "masks"):
+        (folder / inner).mkdir(parents=True)
+    Image.fromarray(IDS).save(folder / "images" / ("a.png" if name.startswith("COCO") else "0.png"))
+    (folder / file).write_bytes(content)
+    classes = ["--data.classes", *CLASSES]
+    return [
+        *("prepare", str(FOLDER), "--data.images", str(folder / "images"), *classes),
+        *("--data.masks", str(folder / masks), "--data-dir", str(folder / "prepared")),
+    ]
 
 
 @pytest.mark.slow
@@ -138,14 +176,22 @@ def test_damaged_label_files(tmp_path, capfd):
     counts = {name: collections.Counter[str]() for name in FORMS}
     for name, form in FORMS.items():
         path.write_bytes(form.content)
-        assert outcome(form, path) == "right", name
+        assert outcome(form, path, 0) == "right", name
+    refused = []
     for k in range(FILES):
         name = list(FORMS)[k % len(FORMS)]
-        path.write_bytes(damaged(FORMS[name].content, rng))
-        counts[name][outcome(FORMS[name], path)] += 1
+        content, place = damaged(FORMS[name].content, rng)
+        path.write_bytes(content)
+        what = outcome(FORMS[name], path, place)
+        counts[name][what] += 1
+        if what == "refused in a line" and name in FOLDERS:
+            refused.append(as_command(name, content, path.with_name(f"{k}")))
     with capfd.disabled():
         print(f"\n{FILES} damaged label files")
         for name, counted in counts.items():
             print(f"{name}: {dict(counted)}")
-    known = {"refused in a line", "right", "other pixels, in a format without a checksum"}
+    known = {"refused in a line", "right", UNCHECKED}
     assert {what for counted in counts.values() for what in counted} <= known
+    check_as_processes(
+        [(line, answer(line, capfd)) for line in rng.sample(refused, PROCESSES)], tmp_path, rng
+    )

@@ -170,6 +170,12 @@ def test_colors_stand_for_classes_and_one_more_for_void(tmp_path, form, mode):
     np.testing.assert_array_equal(label, np.where(ids == 3, 255, ids))
 
 
+def test_gray_may_stand_for_void_between_black_and_white(tmp_path):
+    path = save(Image.fromarray(np.array([[0, 255, 128]], np.uint8)), tmp_path / "m.png")
+    label = read_colors(path, [(0, 0, 0), (255, 255, 255), (128, 128, 128)], void=2)
+    np.testing.assert_array_equal(label, [[0, 1, 255]])
+
+
 @pytest.mark.parametrize("color", [(254, 0, 0), (255, 255, 254), (0, 1, 0)])
 def test_a_color_outside_the_table_is_named(tmp_path, color):
     path = save(Image.fromarray(np.array([[color]], np.uint8)), tmp_path / "m.png")

@@ -82,10 +82,21 @@ def test_a_circle_is_given_by_its_center_and_a_point_on_it(tmp_path):
     np.testing.assert_array_equal(read_labelme(path, CLASSES), 2 * ((x - 8) ** 2 + (y - 6) ** 2 < 4.2**2))
 
 
-def test_a_shape_outside_labels_no_pixel(tmp_path):
-    far = shape("pit", box(1e300, 1e300, 1e301, 1e301))
-    nothing = labelme(far, shape("pit", box(40, 40, 50, 50)), shape("pit", [[20, 1], [25, 5]]))
-    assert not read_labelme(write(tmp_path / "a.json", nothing), CLASSES).any()
+@pytest.mark.parametrize(
+    "outside", [box(1e300, 1e300, 1e301, 1e301), box(40, 40, 50, 50), [[20, 1], [25, 5]], box(-5, -5, -1, -1)]
+)
+def test_a_shape_outside_of_its_image_is_refused_and_named(outside, tmp_path):
+    """Nothing of it would be left, and the image could count as clean."""
+    inside = shape("scratch", box(1, 1, 3, 3))
+    path = write(tmp_path / "a.json", labelme(inside, shape("pit", outside)))
+    with pytest.raises(
+        UserError, match=r"a\.json: shape 2, a pit, lies outside of its image; move or remove"
+    ):
+        read_labelme(path, CLASSES)
+    flat = [[point for pair in points for point in pair] for points in (box(1, 1, 3, 3), outside)]
+    path = write(tmp_path / "b.json", coco({"id": 41, "image_id": 7, "category_id": 3, "segmentation": flat}))
+    with pytest.raises(UserError, match=r"b\.json: annotation 41 lies outside of its image; move or remove"):
+        Coco(path).label("a.png", CLASSES)
 
 
 def test_a_rectangle_may_have_four_corners(tmp_path):

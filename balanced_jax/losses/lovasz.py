@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, UInt
 
+from balanced_jax._x64 import enable_x64
 from balanced_jax.losses._region import class_mean_weights, count_pixels
 from balanced_jax.losses._softmax import check_arguments
 
@@ -108,7 +109,7 @@ def _sort_in_one_word(steps_of, key, pixel, *weight):
     XLA:CPU sorts one array of integers in native code, and calls a comparison function for several arrays. So
     the key and the pixel share the 64 bits of one integer.
     """
-    with jax.enable_x64(True):  # for the sorted integers only
+    with enable_x64(True):  # for the sorted integers only
         pixel = jax.lax.sort(key.astype(jnp.uint64) << 32 | pixel).astype(jnp.uint32)
     index = (pixel >> 2).astype(jnp.int32)
     steps = steps_of(pixel, *(jnp.take_along_axis(w, index, axis=-1) for w in weight))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from balanced_jax._x64 import enable_x64
 from balanced_jax.losses import lovasz, lovasz_softmax_loss
 from tests.balanced_jax.tolerance import assert_close
 
@@ -72,7 +73,7 @@ def test_at_512x512_map_and_gradient_are_those_of_double_precision(weighted):
     labels = rng.choice([0, 1, 255], margins.shape, p=[0.9, 0.05, 0.05])
     weights = rng.uniform(0, 3, margins.shape).astype(np.float32) if weighted else None
     gradient, cost = both(logits, labels, weights, "present")
-    with jax.enable_x64(True):
+    with enable_x64(True):
         gradient64, cost64 = both(logits.astype(np.float64), labels, weights, "present")
     assert cost64.dtype == jnp.float64
     assert_close(cost, cost64)

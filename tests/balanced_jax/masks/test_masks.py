@@ -9,6 +9,7 @@ import pytest
 
 from balanced_jax import masks
 from balanced_jax._labels import class_counts, one_hot
+from balanced_jax._x64 import enable_x64
 from balanced_jax.masks import (
     balance_mask,
     boundary_mask,
@@ -110,7 +111,7 @@ def test_every_platform_can_make_it(mask):
 
 @every_mask
 def test_masks_are_float32_in_double_precision_too(mask):
-    with jax.enable_x64(True):
+    with enable_x64(True):
         assert jax.eval_shape(lambda: mask(blobs(3), 3)).dtype in (jnp.float32, bool)
 
 

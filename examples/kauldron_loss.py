@@ -1,8 +1,8 @@
 """The balanced loss as a loss of kauldron, whose labels have a last axis of 1.
 
-A kauldron loss takes the mean over all pixels of its values. `masked_mean` is taken before, so that images count
-equally, however many void pixels they have. For `kd.train.Trainer`, pass `train_losses={"balanced":
-Balanced(logits="preds.logits", labels="batch.label")}`; the loop below does without it, since it imports TensorFlow.
+A loss of kauldron is the mean of its values over all pixels. `masked_mean` is taken before, so that images
+count equally, however many void pixels they have. A `kd.train.Trainer`, which imports TensorFlow, takes
+`train_losses={"balanced": Balanced(logits="preds.logits", labels="batch.label")}`; here is a loop without it.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""The balanced loss with flax linen and its TrainState; the networks of `balanced_jax.models` train in this way."""
+"""The balanced loss with flax linen and its TrainState, as for the networks of `balanced_jax.models`."""
 
 import jax
 import optax

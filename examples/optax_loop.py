@@ -10,11 +10,9 @@ from balanced_jax.masks import valid_mask
 
 def network(params, images):
     """Return logits [B, H, W, 3] of images [B, H, W, 1]: two convolutions."""
-    dimensions = ("NHWC", "HWIO", "NHWC")
-    features = jax.lax.conv_general_dilated(
-        images, params["hidden"], (1, 1), "SAME", dimension_numbers=dimensions
-    )
-    return jax.nn.relu(features) @ params["out"]
+    layout = ("NHWC", "HWIO", "NHWC")
+    hidden = jax.lax.conv_general_dilated(images, params["hidden"], (1, 1), "SAME", dimension_numbers=layout)
+    return jax.nn.relu(hidden) @ params["out"]
 
 
 def train(images, labels, steps):

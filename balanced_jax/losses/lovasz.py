@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, UInt
 
-from balanced_jax._x64 import enable_x64
 from balanced_jax.losses._region import class_mean_weights, count_pixels
 from balanced_jax.losses._softmax import check_arguments
 
@@ -88,7 +87,9 @@ def _jaccard_steps(
         operands.append(jnp.broadcast_to(jax.lax.collapse(weights, -2)[None], key.shape))
     steps_of = functools.partial(_steps_in_order, sides=len(sides), dtype=errors.dtype)
     default = functools.partial(_sort_there_and_back, steps_of)
-    cpu = functools.partial(_sort_in_one_word, steps_of) if errors.dtype == jnp.float32 else default
+    # jax before 0.8 cannot have 64 bits in a part of a program alone.
+    one_word = errors.dtype == jnp.float32 and hasattr(jax, "enable_x64")
+    cpu = functools.partial(_sort_in_one_word, steps_of) if one_word else default
     steps = jax.lax.platform_dependent(*operands, cpu=cpu, default=default)
     return jnp.concatenate(steps).reshape(errors.shape)
 
@@ -109,7 +110,7 @@ def _sort_in_one_word(steps_of, key, pixel, *weight):
     XLA:CPU sorts one array of integers in native code, and calls a comparison function for several arrays. So
     the key and the pixel share the 64 bits of one integer.
     """
-    with enable_x64(True):  # for the sorted integers only
+    with jax.enable_x64(True):  # for the sorted integers only
         pixel = jax.lax.sort(key.astype(jnp.uint64) << 32 | pixel).astype(jnp.uint32)
     index = (pixel >> 2).astype(jnp.int32)
     steps = steps_of(pixel, *(jnp.take_along_axis(w, index, axis=-1) for w in weight))

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from balanced_jax._x64 import enable_x64
 from balanced_jax.metrics import ConfusionCounts, Reading, confusion_counts, dice, iou, precision, recall
+from tests.balanced_jax.x64 import enable_x64
 
 READINGS: tuple[Reading, ...] = ("dataset", "present", "union", "all")
 

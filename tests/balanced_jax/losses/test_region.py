@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from balanced_jax import losses
-from balanced_jax._x64 import enable_x64
 from balanced_jax.losses import dice_loss, lovasz_softmax_loss, masked_mean
 from balanced_jax.masks import valid_mask
 from tests.balanced_jax import formulas
 from tests.balanced_jax.tolerance import assert_close
+from tests.balanced_jax.x64 import enable_x64
 
 
 def over_classes(logits, labels, weights, classes, cost, absent):

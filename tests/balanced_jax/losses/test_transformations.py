@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from balanced_jax._x64 import enable_x64
 from tests.balanced_jax import formulas
 from tests.balanced_jax.losses.examples import SHAPE, example, expected, value_and_vjp
 from tests.balanced_jax.losses.table import ROWS
 from tests.balanced_jax.tolerance import assert_close
+from tests.balanced_jax.x64 import enable_x64
 
 every_loss = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 FEW = ("softmax_truncated_cross_entropy", "balanced_loss", "dice_loss", "sigmoid_focal_loss")

@@ -9,7 +9,6 @@ import pytest
 
 from balanced_jax import masks
 from balanced_jax._labels import class_counts, one_hot
-from balanced_jax._x64 import enable_x64
 from balanced_jax.masks import (
     balance_mask,
     boundary_mask,
@@ -22,6 +21,7 @@ from balanced_jax.masks import (
 from tests.balanced_jax import formulas
 from tests.balanced_jax.blobs import blobs, by_image
 from tests.balanced_jax.tolerance import assert_close
+from tests.balanced_jax.x64 import enable_x64
 
 
 def falling_class_weights(labels, num_classes):

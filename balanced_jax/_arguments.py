@@ -17,7 +17,7 @@ def as_class_indices(
         raise ValueError(f"num_classes must be at least {min_classes}, got {num_classes}")
     if isinstance(labels, np.ndarray) and labels.dtype in (np.int64, np.uint64):
         # JAX would keep the low 32 bits, and 2**32 would become class 0.
-        labels = np.where((labels >= 0) & (labels < num_classes), labels, -1).astype(np.int32)
+        labels = np.where((labels >= 0) & (labels < num_classes), labels, num_classes).astype(np.int32)
     labels = jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"{name} must be integers, got {labels.dtype}")

@@ -87,7 +87,9 @@ def _jaccard_steps(
         operands.append(jnp.broadcast_to(jax.lax.collapse(weights, -2)[None], key.shape))
     steps_of = functools.partial(_steps_in_order, sides=len(sides), dtype=errors.dtype)
     default = functools.partial(_sort_there_and_back, steps_of)
-    cpu = functools.partial(_sort_in_one_word, steps_of) if errors.dtype == jnp.float32 else default
+    # jax before 0.8 cannot have 64 bits in a part of a program alone.
+    one_word = errors.dtype == jnp.float32 and hasattr(jax, "enable_x64")
+    cpu = functools.partial(_sort_in_one_word, steps_of) if one_word else default
     steps = jax.lax.platform_dependent(*operands, cpu=cpu, default=default)
     return jnp.concatenate(steps).reshape(errors.shape)
 

@@ -72,7 +72,7 @@ def _anything(value: Any) -> bool:
 
 
 def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool | np.bool)
+    return isinstance(value, bool | np.bool_)
 
 
 def _is_whole(value: Any, least: int = 1) -> bool:

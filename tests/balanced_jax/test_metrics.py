@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from balanced_jax.metrics import ConfusionCounts, Reading, confusion_counts, dice, iou, precision, recall
+from tests.balanced_jax.x64 import enable_x64
 
 READINGS: tuple[Reading, ...] = ("dataset", "present", "union", "all")
 
@@ -61,7 +62,7 @@ def test_bytes_are_counted_as_integers_are():
 
 
 def test_counts_stay_int32_in_double_precision():
-    with jax.enable_x64(True):
+    with enable_x64(True):
         counts = confusion_counts(np.zeros((4, 4), int), np.zeros((4, 4), int), 2)
     assert {count.dtype for count in counts} == {np.dtype(np.int32)}
 

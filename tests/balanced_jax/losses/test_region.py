@@ -12,6 +12,7 @@ from balanced_jax.losses import dice_loss, lovasz_softmax_loss, masked_mean
 from balanced_jax.masks import valid_mask
 from tests.balanced_jax import formulas
 from tests.balanced_jax.tolerance import assert_close
+from tests.balanced_jax.x64 import enable_x64
 
 
 def over_classes(logits, labels, weights, classes, cost, absent):
@@ -111,7 +112,7 @@ def images_of_two_and_three_classes():
 
 
 def mean_in_double_precision(loss, logits, labels, weights):
-    with jax.enable_x64(True):
+    with enable_x64(True):
         mean = jax.jit(lambda z: masked_mean(loss(z, labels, weights=weights), valid_mask(labels, 3)))
         return mean(logits).item()
 
@@ -179,7 +180,7 @@ def test_the_gradient_at_the_weights_is_the_difference_quotient(name):
     logits, labels, weights = images_of_two_and_three_classes()
     rng, loss = np.random.default_rng(1), getattr(losses, name)
     cotangent, ahead = rng.normal(size=weights.shape), rng.normal(size=weights.shape) * (weights > 0)
-    with jax.enable_x64(True):
+    with enable_x64(True):
         total = jax.jit(lambda w: jnp.vdot(cotangent, loss(logits, labels, weights=w)))
         slope = np.vdot(jax.jit(jax.grad(total))(weights), ahead)
         quotient = (total(weights + 1e-5 * ahead) - total(weights - 1e-5 * ahead)) / 2e-5

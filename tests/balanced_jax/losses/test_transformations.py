@@ -9,6 +9,7 @@ from tests.balanced_jax import formulas
 from tests.balanced_jax.losses.examples import SHAPE, example, expected, value_and_vjp
 from tests.balanced_jax.losses.table import ROWS
 from tests.balanced_jax.tolerance import assert_close
+from tests.balanced_jax.x64 import enable_x64
 
 every_loss = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 FEW = ("softmax_truncated_cross_entropy", "balanced_loss", "dice_loss", "sigmoid_focal_loss")
@@ -99,7 +100,7 @@ def test_half_precision_is_float32_on_the_same_logits(row, dtype):
 @every_loss
 def test_double_precision_stays_double(row):
     logits, labels, weights, cotangent = example(row)
-    with jax.enable_x64(True):
+    with enable_x64(True):
         value, gradient = jax.jit(
             lambda z: value_and_vjp(lambda z: row.loss(z, labels, weights=weights), z, cotangent)
         )(logits.astype(np.float64))
@@ -166,7 +167,7 @@ def test_every_platform_can_run_it(row):
 @every_loss
 def test_float32_logits_give_a_float32_map_in_double_precision_mode(row):
     arguments = example(row)
-    with jax.enable_x64(True):
+    with enable_x64(True):
         value, gradient = jax.eval_shape(row.both, *arguments)
     assert value.dtype == gradient.dtype == jnp.float32
 

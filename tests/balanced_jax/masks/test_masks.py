@@ -21,6 +21,7 @@ from balanced_jax.masks import (
 from tests.balanced_jax import formulas
 from tests.balanced_jax.blobs import blobs, by_image
 from tests.balanced_jax.tolerance import assert_close
+from tests.balanced_jax.x64 import enable_x64
 
 
 def falling_class_weights(labels, num_classes):
@@ -110,7 +111,7 @@ def test_every_platform_can_make_it(mask):
 
 @every_mask
 def test_masks_are_float32_in_double_precision_too(mask):
-    with jax.enable_x64(True):
+    with enable_x64(True):
         assert jax.eval_shape(lambda: mask(blobs(3), 3)).dtype in (jnp.float32, bool)
 
 

@@ -31,7 +31,12 @@ def as_float(name: str, values: ArrayLike) -> Float[Array, "..."]:
     values = jnp.asarray(values)
     if not jnp.issubdtype(values.dtype, jnp.floating):
         raise TypeError(f"{name} must be floating point, got {values.dtype}")
-    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+    return values.astype(at_least_float32(values.dtype))
+
+
+def at_least_float32(dtype: DTypeLike) -> DTypeLike:
+    """Return float64 for float64, float32 for any smaller floating-point type."""
+    return jnp.float64 if dtype == jnp.float64 else jnp.float32
 
 
 def as_constant(

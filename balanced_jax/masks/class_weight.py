@@ -57,7 +57,7 @@ def class_weight_mask(
     counts = class_counts(labels, num_classes)
     valid = jnp.maximum(jnp.sum(counts, axis=-1, keepdims=True, dtype=jnp.int32), 1).astype(jnp.float32)
     image_size = jnp.full_like(valid, 100) if counting == "percent" else valid
-    class_size = jnp.maximum(image_size * (counts / valid), floor)
+    class_size = jnp.maximum(image_size * (counts.astype(jnp.float32) / valid), floor)
     class_size = jnp.where(counts > 0, class_size, 1)  # keeps the unused weight of an absent class finite
     numerator = -jnp.expm1(image_size * log_beta) if relative else one_minus_beta
     return take_by_label((numerator / -jnp.expm1(class_size * log_beta)) ** power, labels)

@@ -57,7 +57,7 @@ def adjust_logits(
         "class_frequencies", class_frequencies, logits.shape[-1], logits.dtype, positive=True
     )
     tau = as_constant("tau", tau, lambda t: abs(t) < float("inf"), "finite", logits.dtype)
-    return logits + tau * jnp.log(frequencies)
+    return logits + jnp.broadcast_to(tau * jnp.log(frequencies), logits.shape)
 
 
 def penalize_neighbors(

@@ -50,5 +50,5 @@ def skeleton_mask(
         skeleton = skeletonize(labeled[image])
         if dilations:
             skeleton = ndimage.binary_dilation(skeleton, iterations=dilations)
-        mask[image] = skeleton & labeled[image]
+        mask[image] = np.logical_and(skeleton, labeled[image])
     return mask

@@ -35,7 +35,7 @@ _CONFIG_MODULE = "config"
 _PROJECT = ("balanced_jax", "train")
 """Packages whose dataclasses and linen modules a file in JSON may name."""
 _LIBRARY, _OBJECTIVES = "balanced_jax", "configs.objectives"
-"""The package and the module whose functions a file in JSON may name: functions of arrays, without effects."""
+"""The package and the module whose functions a file in JSON may name: of arrays, without effects."""
 
 
 class ConfigFile(NamedTuple):

@@ -1,7 +1,7 @@
 """Losses, masks, metrics and networks for segmenting small, rare objects with imprecise outlines in JAX.
 
-The modules `losses`, `masks`, `metrics`, `diagnostics` and `models` are imported when they are first used, so
-that `import balanced_jax` does not import flax.
+The modules `losses`, `masks`, `logits`, `targets`, `metrics`, `diagnostics` and `models` are imported when
+they are first used, so that `import balanced_jax` does not import flax.
 """
 
 import importlib
@@ -9,10 +9,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from balanced_jax import diagnostics, losses, masks, metrics, models
+    from balanced_jax import diagnostics, logits, losses, masks, metrics, models, targets
 
 __version__ = "0.1.0"
-__all__ = ["diagnostics", "losses", "masks", "metrics", "models"]
+__all__ = ["diagnostics", "logits", "losses", "masks", "metrics", "models", "targets"]
 
 
 def __getattr__(name: str) -> ModuleType:

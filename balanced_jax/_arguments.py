@@ -26,6 +26,23 @@ def as_class_indices(
     return labels if labels.dtype.itemsize >= 4 else labels.astype(jnp.int32)
 
 
+def as_host_labels(labels: ArrayLike, num_classes: int) -> Integer[np.ndarray, "*batch h w"]:
+    """Return labels as a NumPy array; raise a TypeError for those that are traced."""
+    if isinstance(labels, Tracer):
+        raise TypeError(
+            f"labels must be concrete, since this mask is made on the host, got {labels}: "
+            "make the mask outside of jit and vmap"
+        )
+    if num_classes < 1:
+        raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+    labels = np.asarray(labels)
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(f"labels must be integers, got {labels.dtype}")
+    if labels.ndim < 2:
+        raise ValueError(f"labels must have shape [..., H, W], got {labels.shape}")
+    return labels
+
+
 def as_float(name: str, values: ArrayLike) -> Float[Array, "..."]:
     """Return floating-point values in at least single precision."""
     values = jnp.asarray(values)
@@ -60,6 +77,8 @@ def as_class_values(
     values: Real[ArrayLike, "..."] | Sequence[ScalarLike],
     num_classes: int,
     dtype: DTypeLike = jnp.float32,
+    *,
+    positive: bool = False,
 ) -> Float[Array, "classes"]:
     """Return one number for each class as an array without gradient; its range is checked unless traced."""
     array = jnp.asarray(values, dtype)
@@ -67,8 +86,9 @@ def as_class_values(
         raise ValueError(f"{name} must have shape {(num_classes,)}, one number a class, got {array.shape}")
     if not any(isinstance(value, Tracer) for value in jax.tree.leaves(values)):
         numbers = np.asarray(values, np.float64)
-        if not np.all(np.isfinite(numbers) & (numbers >= 0)):
-            raise ValueError(f"{name} must be finite and at least 0, got {numbers.tolist()}")
+        if not np.all(np.isfinite(numbers) & ((numbers > 0) if positive else (numbers >= 0))):
+            valid_range = "above 0" if positive else "at least 0"
+            raise ValueError(f"{name} must be finite and {valid_range}, got {numbers.tolist()}")
     return jax.lax.stop_gradient(array)
 
 

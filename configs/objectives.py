@@ -10,12 +10,17 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from balanced_jax.logits import adjust_logits, penalize_neighbors
 from balanced_jax.losses import (
     dice_loss,
+    dice_loss_with_probabilities,
+    generalized_cross_entropy,
     lovasz_softmax_loss,
     softmax_cross_entropy,
+    softmax_cross_entropy_with_probabilities,
     softmax_focal_loss,
     softmax_truncated_cross_entropy,
+    tversky_loss,
 )
 from balanced_jax.masks import (
     balance_mask,
@@ -23,8 +28,10 @@ from balanced_jax.masks import (
     confusion_mask,
     fixed_class_weights,
     inverse_weight_mask,
+    skeleton_mask,
 )
-from train.config import Config, ImageRatio, PixelRatio, Ramp, Term
+from balanced_jax.targets import label_shares
+from train.config import Config, ImageRatio, PixelRatio, PixelShare, Ramp, Term
 
 CROSS_ENTROPY = Term(softmax_cross_entropy)
 DICE = Term(dice_loss)
@@ -36,6 +43,33 @@ SLOWLY_CLOSING = {"eps_inf": Ramp(0.0, 0.3), "eps_sup": Ramp(1.0, 0.7)}
 """Thresholds that ramp from 0 and 1, plain cross-entropy, to the paper's over the whole run."""
 RELAXING = {"beta": 0.99, "power": Ramp(1.0, 0.0)}
 """Class weights that ramp from the paper's to 1 over the whole run."""
+
+
+def smoothed_cross_entropy(logits, labels, *, weights=None, window=3):
+    """Compute cross-entropy with the label shares of the window as targets."""
+    targets = label_shares(labels, logits.shape[-1], window=window)
+    return softmax_cross_entropy_with_probabilities(logits, targets, weights=weights)
+
+
+def smoothed_dice(logits, labels, *, weights=None, window=3):
+    """Compute Dice loss with the label shares of the window as targets."""
+    targets = label_shares(labels, logits.shape[-1], window=window)
+    return dice_loss_with_probabilities(logits, targets, weights=weights)
+
+
+def worst_neighbor_cross_entropy(logits, labels, *, weights=None, window=3):
+    """Compute cross-entropy of the worst logits in the window."""
+    return softmax_cross_entropy(penalize_neighbors(logits, labels, window=window), labels, weights=weights)
+
+
+def worst_neighbor_dice(logits, labels, *, weights=None, window=3):
+    """Compute Dice loss of the worst logits in the window."""
+    return dice_loss(penalize_neighbors(logits, labels, window=window), labels, weights=weights)
+
+
+def adjusted_cross_entropy(logits, labels, *, weights=None, class_frequencies, tau=1.0):
+    """Compute cross-entropy of logits adjusted by the frequencies of the classes."""
+    return softmax_cross_entropy(adjust_logits(logits, class_frequencies, tau=tau), labels, weights=weights)
 
 
 def weighted(term: Term, mask: Callable, **options: Any) -> Term:
@@ -75,6 +109,21 @@ OBJECTIVES: dict[str, dict[str, Term]] = {
     # By the components of whole images, before they are cropped.
     "inverse_weighting": {"cross_entropy": Term(softmax_cross_entropy, precomputed=inverse_weight_mask)},
     "cross_entropy_dice": {"cross_entropy": CROSS_ENTROPY, "dice": DICE},
+    # Later rivals, beside which the paper could not compare.
+    "skeleton_recall": {
+        "cross_entropy": CROSS_ENTROPY,
+        "dice": DICE,
+        "skeleton": Term(tversky_loss, options={"alpha": 1.0, "beta": 1.0}, precomputed=skeleton_mask),
+    },
+    "smoothed": {"cross_entropy": Term(smoothed_cross_entropy), "dice": Term(smoothed_dice)},
+    "worst_neighbors": {
+        "cross_entropy": Term(worst_neighbor_cross_entropy),
+        "dice": Term(worst_neighbor_dice),
+    },
+    "generalized_cross_entropy": {"generalized_cross_entropy": Term(generalized_cross_entropy)},
+    "adjusted_logits": {
+        "cross_entropy": Term(adjusted_cross_entropy, options={"class_frequencies": PixelShare()})
+    },
     "paper": {"balanced": balanced_term()},
     "truncation": {"truncation": TRUNCATION},
     "class_weights": {"cross_entropy": weighted(CROSS_ENTROPY, class_weight_mask, beta=0.99)},

@@ -44,6 +44,11 @@ COMPARED = (
     "truncation_confusion",
     "inverse_weighting",
     "focal_4",
+    "skeleton_recall",
+    "smoothed",
+    "worst_neighbors",
+    "generalized_cross_entropy",
+    "adjusted_logits",
     # Every image shows mortar, so the ratio of images weighs both classes 1: this is cross-entropy.
     "weighted_cross_entropy",
 )

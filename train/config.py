@@ -88,11 +88,21 @@ class PixelRatio:
 
 
 @dataclass(frozen=True)
+class PixelShare:
+    """The frequency of each class, where an option of a Term takes a number for each class.
+
+    The share of the class among the labeled pixels of all training images together, at the size of their
+    files; above 0, since a class without a pixel counts as one.
+    """
+
+
+@dataclass(frozen=True)
 class Term:
     """One loss of the objective: scale * loss(logits, labels, weights=weights(labels, ...), **options).
 
     With a precomputed mask the weights are multiplied by it. Where an option takes a number for each class,
-    it may be an ImageRatio or a PixelRatio, in place of which a run has the numbers of its training part.
+    it may be an ImageRatio, a PixelRatio or a PixelShare, in place of which a run has the numbers of its
+    training part.
     """
 
     loss: Callable

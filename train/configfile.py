@@ -34,8 +34,8 @@ _CONFIG_MODULE = "config"
 """Module name of the functions and classes that a config file defines."""
 _PROJECT = ("balanced_jax", "train")
 """Packages whose dataclasses and linen modules a file in JSON may name."""
-_LIBRARY = "balanced_jax"
-"""The package whose functions a file in JSON may name: functions of arrays, without effects."""
+_LIBRARY, _OBJECTIVES = "balanced_jax", "configs.objectives"
+"""The package and the module whose functions a file in JSON may name: of arrays, without effects."""
 
 
 class ConfigFile(NamedTuple):
@@ -239,7 +239,7 @@ def _find(address: Any, config_file: AnyPath) -> Any:
     if not all(part.isidentifier() for part in (*module_name.split("."), name)):
         raise UserError(f"{json.dumps(address)}: is no address, such as balanced_jax.losses:dice_loss")
     thing = None
-    if module_name.split(".")[0] in _PROJECT:
+    if module_name == _OBJECTIVES or module_name.split(".")[0] in _PROJECT:
         try:
             thing = getattr(importlib.import_module(module_name), name)
         except (ImportError, AttributeError) as error:
@@ -256,11 +256,12 @@ def _find(address: Any, config_file: AnyPath) -> Any:
 
 
 def _is_ours(thing: Any) -> bool:
-    """Whether an object is a dataclass or linen module of this project, or a function of its library."""
+    """Whether an object is a dataclass or linen module of this project, or a function for objectives."""
     if not isinstance(thing, FunctionType | type):
         return False
     package = thing.__module__.split(".")[0]
-    return package == _LIBRARY or (package in _PROJECT and _is_buildable(thing))
+    is_for_objectives = package == _LIBRARY or thing.__module__ == _OBJECTIVES
+    return is_for_objectives or (package in _PROJECT and _is_buildable(thing))
 
 
 def _offered(module_name: str, name: str, config_file: AnyPath) -> Any:

@@ -40,7 +40,13 @@ from balanced_jax.losses.all_entries import all_entries_truncated_cross_entropy
 from balanced_jax.losses.balanced import balanced_loss, sigmoid_balanced_loss
 from balanced_jax.losses.cross_entropy import softmax_cross_entropy
 from balanced_jax.losses.focal import sigmoid_focal_loss, softmax_focal_loss
+from balanced_jax.losses.generalized_cross_entropy import generalized_cross_entropy
 from balanced_jax.losses.lovasz import lovasz_softmax_loss
+from balanced_jax.losses.probabilities import (
+    dice_loss_with_probabilities,
+    iou_loss_with_probabilities,
+    softmax_cross_entropy_with_probabilities,
+)
 from balanced_jax.losses.reduce import masked_mean
 from balanced_jax.losses.region import (
     dice_loss,
@@ -59,15 +65,19 @@ __all__ = [
     "all_entries_truncated_cross_entropy",
     "balanced_loss",
     "dice_loss",
+    "dice_loss_with_probabilities",
     "focal_tversky_loss",
+    "generalized_cross_entropy",
     "generalized_dice_loss",
     "iou_loss",
+    "iou_loss_with_probabilities",
     "lovasz_softmax_loss",
     "masked_mean",
     "sigmoid_balanced_loss",
     "sigmoid_focal_loss",
     "sigmoid_truncated_cross_entropy",
     "softmax_cross_entropy",
+    "softmax_cross_entropy_with_probabilities",
     "softmax_focal_loss",
     "softmax_truncated_cross_entropy",
     "truncated_cross_entropy",

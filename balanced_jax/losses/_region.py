@@ -31,11 +31,15 @@ class SoftConfusion(NamedTuple):
         return self.size - self.false_negatives
 
 
+Prices = Callable[[SoftConfusion], tuple[Float[Array, "*batch classes"], Float[Array, "*batch classes"]]]
+"""The factors a and b of the false positives and the false negatives of each class, from all sums."""
+
+
 def region_map(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     weights: Float[ArrayLike, "*batch h w"] | None,
-    prices: Callable[[SoftConfusion], tuple[Float[Array, "*batch classes"], Float[Array, "*batch classes"]]],
+    prices: Prices,
 ) -> Float[Array, "*batch h w"]:
     """Return the map whose mean over the non-void pixels of an image is a F + b M; a, b = prices(sums)."""
     logits, labels, valid, weights = check_arguments(logits, labels, weights)
@@ -50,11 +54,25 @@ def region_map(
         )
         a, b = prices(SoftConfusion(missed[..., ::-1], missed, size))
         return jnp.where(valid, weights * error * pixels * take_by_label(a[..., ::-1] + b, labels), 0)
-    y, w = one_hot(labels, logits.shape[-1]), weights[..., None]
+    y = one_hot(labels, logits.shape[-1])
     false_positives = jnp.where(y, 0, softmax(logits))
     # The error of the label is the sum of the other probabilities, which unlike 1 - p does not cancel.
     false_negatives = jnp.where(y, jnp.sum(false_positives, axis=-1, keepdims=True), 0)
-    terms = w * false_positives, w * false_negatives, jnp.where(y, w, 0)
+    size = jnp.where(y, weights[..., None], 0)
+    return map_of_errors(false_positives, false_negatives, size, valid, weights, prices)
+
+
+def map_of_errors(
+    false_positives: Float[Array, "*batch h w classes"],
+    false_negatives: Float[Array, "*batch h w classes"],
+    size: Float[Array, "*batch h w classes"],
+    valid: Bool[Array, "*batch h w"],
+    weights: Float[Array, "*batch h w"],
+    prices: Prices,
+) -> Float[Array, "*batch h w"]:
+    """Return `region_map` from the terms of the sums, those of errors without their weights."""
+    w, pixels = weights[..., None], count_pixels(valid, weights.dtype)
+    terms = w * false_positives, w * false_negatives, size
     a, b = prices(SoftConfusion(*(jnp.sum(term, axis=(-3, -2)) for term in terms)))
     a, b = (pixels * x[..., None, :] for x in (a, b))
     cost = jnp.sum(a[..., None, :] * false_positives + b[..., None, :] * false_negatives, axis=-1)

@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._arguments import as_constant, at_least_float32
-from balanced_jax.losses._region import SoftConfusion, class_mean_weights, region_map
+from balanced_jax.losses._region import SoftConfusion, region_map
+from balanced_jax.losses._tversky import tversky_prices
 
 
 def dice_loss(
@@ -41,15 +40,8 @@ def dice_loss(
     >>> round(dice_loss(background, labels).mean().item(), 3)  # the defect is missed: (1 + 1 / 31) / 2
     0.516
     """
-    return _tversky(
-        logits,
-        labels,
-        weights,
-        alpha=0.5,
-        beta=0.5,
-        classes=classes,
-        smoothing=smoothing,
-    )
+    prices = tversky_prices(logits, 0.5, 0.5, classes, smoothing)
+    return region_map(logits, labels, weights, prices)
 
 
 def iou_loss(
@@ -78,15 +70,8 @@ def iou_loss(
     >>> round(iou_loss(background, labels).mean().item(), 3)  # the defect is missed: (1 + 4 / 64) / 2
     0.531
     """
-    return _tversky(
-        logits,
-        labels,
-        weights,
-        alpha=1.0,
-        beta=1.0,
-        classes=classes,
-        smoothing=smoothing,
-    )
+    prices = tversky_prices(logits, 1.0, 1.0, classes, smoothing)
+    return region_map(logits, labels, weights, prices)
 
 
 def tversky_loss(
@@ -119,15 +104,8 @@ def tversky_loss(
     >>> [round(tversky_loss(logits, labels, beta=beta).mean().item(), 3) for beta in (0.5, 0.9)]
     [0.267, 0.337]
     """
-    return _tversky(
-        logits,
-        labels,
-        weights,
-        alpha=alpha,
-        beta=beta,
-        classes=classes,
-        smoothing=smoothing,
-    )
+    prices = tversky_prices(logits, alpha, beta, classes, smoothing)
+    return region_map(logits, labels, weights, prices)
 
 
 def focal_tversky_loss(
@@ -160,16 +138,8 @@ def focal_tversky_loss(
     >>> [round(focal_tversky_loss(logits, labels, gamma=gamma).mean().item(), 3) for gamma in (1, 0.75)]
     [0.267, 0.369]
     """
-    return _tversky(
-        logits,
-        labels,
-        weights,
-        alpha=alpha,
-        beta=beta,
-        classes=classes,
-        smoothing=smoothing,
-        gamma=gamma,
-    )
+    prices = tversky_prices(logits, alpha, beta, classes, smoothing, gamma)
+    return region_map(logits, labels, weights, prices)
 
 
 def generalized_dice_loss(
@@ -205,47 +175,5 @@ def generalized_dice_loss(
         denominator = jnp.sum(class_weights * (2 * sums.true_positives + fp + fn), axis=-1, keepdims=True)
         scale = class_weights / jnp.where(denominator > 0, denominator, 1)
         return scale, scale
-
-    return region_map(logits, labels, weights, prices)
-
-
-def _tversky(
-    logits: Float[ArrayLike, "*batch h w classes"],
-    labels: Integer[ArrayLike, "*batch h w"],
-    weights: Float[ArrayLike, "*batch h w"] | None,
-    *,
-    alpha: ScalarLike,
-    beta: ScalarLike,
-    classes: Literal["present", "all"],
-    smoothing: ScalarLike,
-    gamma: ScalarLike | None = None,
-) -> Float[Array, "*batch h w"]:
-    """Compute one minus the Tversky index, to the power gamma if given, averaged over classes, as a map."""
-    dtype = at_least_float32(jnp.result_type(logits))
-    alpha = as_constant("alpha", alpha, lambda a: a > 0, "above 0", dtype)
-    beta = as_constant("beta", beta, lambda b: b > 0, "above 0", dtype)
-    smoothing = as_constant("smoothing", smoothing, lambda s: s > 0, "above 0", dtype)
-    if gamma is not None:
-        gamma = as_constant("gamma", gamma, lambda g: g > 0, "above 0", dtype)
-
-    def prices(sums: SoftConfusion):
-        fp, fn, size = sums
-        labeled = size > 0
-        fp_cost = jnp.where(labeled, alpha, 1)
-        numerator = fp_cost * fp + beta * fn
-        smoothed = smoothing * jnp.sum(size, axis=-1, keepdims=True)
-        denominator = numerator + jnp.where(labeled, sums.true_positives, smoothed)
-        denominator = jnp.where(denominator > 0, denominator, 1)
-        scale = class_mean_weights(labeled, classes, dtype) / denominator
-        if gamma is not None:
-            class_cost = numerator / denominator
-            # class_cost ** (gamma - 1) by the logarithm: the derivative of a power overflows at tiny values,
-            # and so does the second derivative of a logarithm but near 1, whence the constant `unit`.
-            # At 0, where the power is infinite for gamma below 1, the class is perfect and has no gradient.
-            positive_cost = jnp.where(class_cost > 0, class_cost, 1)
-            unit = jax.lax.stop_gradient(positive_cost)
-            log_cost = jnp.log(positive_cost / unit) + jnp.log(unit)
-            scale *= jnp.where(class_cost > 0, jnp.exp((gamma - 1) * log_cost), 0)
-        return fp_cost * scale, beta * scale
 
     return region_map(logits, labels, weights, prices)

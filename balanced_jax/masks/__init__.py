@@ -1,7 +1,7 @@
 """Masks: weights of pixels computed from labels, for the argument `weights` of any loss.
 
-Statistics are those of one image. All masks can be jitted, except `inverse_weight_mask`, which runs in NumPy
-on the host. Masks have no gradient.
+Statistics are those of one image. All masks can be jitted, except `inverse_weight_mask` and `skeleton_mask`,
+which run in NumPy on the host. Masks have no gradient.
 
 Args:
     labels: class indices [..., H, W] in any integer type, with any number of leading axes. A label outside
@@ -22,6 +22,7 @@ from balanced_jax.masks.class_weight import class_weight_mask
 from balanced_jax.masks.confusion import confusion_mask
 from balanced_jax.masks.fixed_class_weights import fixed_class_weights
 from balanced_jax.masks.inverse_weight import inverse_weight_mask
+from balanced_jax.masks.skeleton import skeleton_mask
 from balanced_jax.masks.valid import valid_mask
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "confusion_mask",
     "fixed_class_weights",
     "inverse_weight_mask",
+    "skeleton_mask",
     "valid_mask",
 ]

@@ -60,10 +60,7 @@ def confusion_mask(
     >>> print(np.asarray(confusion_mask(labels, 2, window=3))[4].round(2))  # all rows are equal
     [1.   1.   1.   0.08 0.08 1.   1.   1.   1.  ]
     """
-    if not isinstance(window, int | np.integer):
-        raise TypeError(f"window must be an integer, got {window!r}")
-    if window < 3 or window % 2 == 0:
-        raise ValueError(f"window must be odd and at least 3, got {window}")
+    check_window(window)
     if method not in (None, "conv"):
         raise ValueError(f'method must be "conv" or None, got {method!r}')
     minimum = as_constant("minimum", minimum, lambda m: 0 <= m <= 1, "in [0, 1]")
@@ -74,6 +71,14 @@ def confusion_mask(
     if preserve_class_mass:
         mask = _scale_to_class_mean_1(mask, labels, num_classes)
     return jnp.where(valid_mask(labels, num_classes), mask, 0)
+
+
+def check_window(window: int) -> None:
+    """Raise a TypeError or a ValueError for a window that is no odd integer of at least 3."""
+    if not isinstance(window, int | np.integer):
+        raise TypeError(f"window must be an integer, got {window!r}")
+    if window < 3 or window % 2 == 0:
+        raise ValueError(f"window must be odd and at least 3, got {window}")
 
 
 def _scale_to_class_mean_1(

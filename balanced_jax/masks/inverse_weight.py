@@ -1,8 +1,9 @@
 """Inverse weights: connected components of an image weigh equally, whatever their size."""
 
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import ArrayLike, Float32, Integer
+
+from balanced_jax._arguments import as_host_labels
 
 
 def inverse_weight_mask(
@@ -41,18 +42,7 @@ def inverse_weight_mask(
     >>> [round(inverse_weight_mask(labels, 2)[pixel].item(), 2) for pixel in [(1, 1), (5, 5), (0, 0)]]
     [16.67, 1.67, 1.0]
     """
-    if isinstance(labels, Tracer):
-        raise TypeError(
-            f"labels must be concrete, since components are found on the host, got {labels}: "
-            "make the mask outside of jit and vmap"
-        )
-    if num_classes < 1:
-        raise ValueError(f"num_classes must be at least 1, got {num_classes}")
-    labels = np.asarray(labels)
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
-    if labels.ndim < 2:
-        raise ValueError(f"labels must have shape [..., H, W], got {labels.shape}")
+    labels = as_host_labels(labels, num_classes)
     if not 0 <= minimum <= maximum:
         raise ValueError(f"minimum must be in [0, maximum], got minimum={minimum} and maximum={maximum}")
     weights = np.zeros(labels.shape, np.float32)

@@ -39,6 +39,10 @@ def softmax_cross_entropy(logits, labels, weights=None):
     return weigh(surprise(logits, labels), labels, logits.shape[-1], weights)
 
 
+def generalized_cross_entropy(logits, labels, weights=None, q=0.7):
+    return weigh(-np.expm1(-q * surprise(logits, labels)) / q, labels, logits.shape[-1], weights)
+
+
 def surprise_elsewhere(logits, k):
     """-log(1 - p) of class k, from the other classes."""
     others = np.delete(log_softmax(logits), k, axis=-1)

@@ -21,17 +21,22 @@ from balanced_jax.diagnostics import (  # noqa: E402
     group_sums,
     loss_and_gradient,
 )
+from balanced_jax.logits import adjust_logits, penalize_neighbors  # noqa: E402
 from balanced_jax.losses import (  # noqa: E402
     all_entries_truncated_cross_entropy,
     balanced_loss,
     dice_loss,
+    dice_loss_with_probabilities,
     focal_tversky_loss,
+    generalized_cross_entropy,
     iou_loss,
+    iou_loss_with_probabilities,
     lovasz_softmax_loss,
     masked_mean,
     sigmoid_balanced_loss,
     sigmoid_focal_loss,
     sigmoid_truncated_cross_entropy,
+    softmax_cross_entropy_with_probabilities,
     softmax_focal_loss,
     softmax_truncated_cross_entropy,
     truncated_cross_entropy,
@@ -43,16 +48,18 @@ from balanced_jax.masks import (  # noqa: E402
     confusion_mask,
     fixed_class_weights,
     inverse_weight_mask,
+    skeleton_mask,
 )
 from balanced_jax.metrics import ConfusionCounts, confusion_counts, iou  # noqa: E402
 from balanced_jax.models import DeepLabV3, FCN8s, SegNet, UNet  # noqa: E402
 from balanced_jax.models.layers import Mode, Unit  # noqa: E402
+from balanced_jax.targets import label_shares  # noqa: E402
 
 Z, Y, E = np.zeros((2, 4, 5, 3), np.float32), np.zeros((2, 4, 5), np.int32), np.zeros(3, np.float32)
 LOSSES = [
     getattr(balanced_jax.losses, name)
     for name in balanced_jax.losses.__all__
-    if name not in ("masked_mean", "truncated_cross_entropy")
+    if name not in ("masked_mean", "truncated_cross_entropy") and not name.endswith("_with_probabilities")
 ]
 SIGMOID = [f for f in LOSSES if f.__name__.startswith("sigmoid")]
 SOFTMAX = [f for f in LOSSES if f not in SIGMOID]
@@ -109,6 +116,23 @@ CASES = {
     "eps_inf nan": lambda: truncated_cross_entropy(E, float("nan")),
     "eps_inf of a row": lambda: softmax_truncated_cross_entropy(Z, Y, eps_inf=np.zeros(5)),
     "integer error": lambda: truncated_cross_entropy(np.zeros(3, int)),
+    "q of 0": lambda: generalized_cross_entropy(Z, Y, q=0),
+    "q above 1": lambda: generalized_cross_entropy(Z, Y, q=1.5),
+    "integer targets": lambda: softmax_cross_entropy_with_probabilities(Z, YS),
+    "targets of labels": lambda: softmax_cross_entropy_with_probabilities(Z, Z[..., 0]),
+    "weights of targets": lambda: dice_loss_with_probabilities(Z, Z, weights=Z),
+    "one class with probabilities": lambda: iou_loss_with_probabilities(Z[..., :1], Z[..., :1]),
+    "frequencies of two": lambda: adjust_logits(Z, (0.5, 0.5)),
+    "frequency of 0": lambda: adjust_logits(Z, (0.5, 0.5, 0.0)),
+    "tau infinite": lambda: adjust_logits(Z, (0.5, 0.25, 0.25), tau=np.inf),
+    "logits of a row to adjust": lambda: adjust_logits(E, (0.5, 0.25, 0.25)),
+    "neighbors of other labels": lambda: penalize_neighbors(Z, Y[:, :3]),
+    "neighbors of float labels": lambda: penalize_neighbors(Z, Z[..., 0]),
+    "neighbors in an even window": lambda: penalize_neighbors(Z, Y, window=4),
+    "shares in an even window": lambda: label_shares(Y, 3, window=2),
+    "shares of float labels": lambda: label_shares(Z[..., 0], 3),
+    "skeletons under jit": lambda: jax.jit(lambda y: skeleton_mask(y, 3))(Y),
+    "skeletons thinned": lambda: skeleton_mask(Y, 3, dilations=-1),
     "gamma below 0": lambda: softmax_focal_loss(Z, Y, gamma=-1),
     "alpha of two": lambda: softmax_focal_loss(Z, Y, alpha=(0.5, 0.5)),
     "alpha below 0": lambda: softmax_focal_loss(Z, Y, alpha=(1, -1, 1)),

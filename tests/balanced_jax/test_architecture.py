@@ -15,6 +15,8 @@ ROOT = Path(balanced_jax.__file__).parents[1]
 ALLOWED = {
     "losses": ("balanced_jax._", "balanced_jax.losses", "balanced_jax.masks"),
     "masks": ("balanced_jax._", "balanced_jax.masks"),
+    "logits": ("balanced_jax._",),
+    "targets": ("balanced_jax._", "balanced_jax.masks"),
     "metrics": ("balanced_jax._", "balanced_jax.masks.valid"),
     "diagnostics": (
         "balanced_jax._",
@@ -26,7 +28,7 @@ ALLOWED = {
     "__init__": tuple(f"balanced_jax.{name}" for name in balanced_jax.__all__),
 }
 RUNTIME = {"balanced_jax", "flax", "jax", "jaxtyping", "numpy", *sys.stdlib_module_names}
-INSIDE_A_FUNCTION = {"safetensors", "scipy"}
+INSIDE_A_FUNCTION = {"safetensors", "scipy", "skimage"}
 
 
 def imports(path):

@@ -6,13 +6,14 @@ import sys
 
 import pytest
 
-from balanced_jax import diagnostics, losses, masks, metrics
+from balanced_jax import diagnostics, logits, losses, masks, metrics, targets
 
 LOSSES = [name for name in losses.__all__ if name not in ("masked_mean", "truncated_cross_entropy")]
 
 PUBLIC = [
     *(getattr(losses, name) for name in losses.__all__),
     *(getattr(masks, name) for name in masks.__all__),
+    *(logits.adjust_logits, logits.penalize_neighbors, targets.label_shares),
     *(metrics.confusion_counts, metrics.iou),
     *(diagnostics.diagnose, diagnostics.loss_and_gradient, diagnostics.branches),
     *(diagnostics.boundary_and_inside, diagnostics.group_sums),
@@ -43,9 +44,10 @@ def test_what_is_documented_once_stands_where_the_docstring_says(function):
         assert set(names.split(", ")) <= documented
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in losses.__all__ if name not in ("masked_mean", "softmax_cross_entropy")]
-)
+WITHOUT_SOURCE = ("masked_mean", "softmax_cross_entropy", "softmax_cross_entropy_with_probabilities")
+
+
+@pytest.mark.parametrize("name", [name for name in losses.__all__ if name not in WITHOUT_SOURCE])
 def test_every_loss_names_its_source(name):
     assert "References:" in (getattr(losses, name).__doc__ or "")
 
@@ -53,6 +55,7 @@ def test_every_loss_names_its_source(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_takes_logits_labels_and_weights_first(name):
     parameters = list(inspect.signature(getattr(losses, name)).parameters.values())
-    assert [p.name for p in parameters[:3]] == ["logits", "labels", "weights"]
+    truth = "targets" if name.endswith("_with_probabilities") else "labels"
+    assert [p.name for p in parameters[:3]] == ["logits", truth, "weights"]
     assert {p.kind for p in parameters[2:]} == {inspect.Parameter.KEYWORD_ONLY}
     assert inspect.Parameter.empty not in {p.default for p in parameters[2:]}

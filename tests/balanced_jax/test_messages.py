@@ -15,6 +15,7 @@ from balanced_jax import losses, masks
 ROOT = Path(balanced_jax.__file__).parents[1]
 LOSSES = [name for name in losses.__all__ if name not in ("masked_mean", "truncated_cross_entropy")]
 
+LOSSES = [name for name in LOSSES if not name.endswith("_with_probabilities")]
 SIGMOID = [name for name in LOSSES if name.startswith("sigmoid")]
 SOFTMAX = [name for name in LOSSES if name not in SIGMOID]
 SHAPES = {f: "(2, 4, 5, 3)" if f in SIGMOID else "(2, 4, 5)" for f in LOSSES}  # of the labels that each takes
@@ -43,6 +44,23 @@ MESSAGES = {
     "eps_inf nan": ("ValueError", "eps_inf", "nan", "[0, 1)"),
     "eps_inf of a row": ("ValueError", "eps_inf", "(5,)", "one number"),
     "integer error": ("TypeError", "error", "int", "floating point"),
+    "q of 0": ("ValueError", "q", "0.0", "(0, 1]"),
+    "q above 1": ("ValueError", "q", "1.5", "(0, 1]"),
+    "integer targets": ("TypeError", "targets", "int", "floating point"),
+    "targets of labels": ("ValueError", "targets", "(2, 4, 5)", "(2, 4, 5, 3)"),
+    "weights of targets": ("ValueError", "weights", "(2, 4, 5, 3)", "(2, 4, 5)"),
+    "one class with probabilities": ("ValueError", "logits", "(2, 4, 5, 1)", "at least 2"),
+    "frequencies of two": ("ValueError", "class_frequencies", "(2,)", "(3,)"),
+    "frequency of 0": ("ValueError", "class_frequencies", "[0.5, 0.5, 0.0]", "above 0"),
+    "tau infinite": ("ValueError", "tau", "inf", "finite"),
+    "logits of a row to adjust": ("ValueError", "logits", "(3,)", "[..., H, W, C]"),
+    "neighbors of other labels": ("ValueError", "labels", "(2, 3, 5)", "(2, 4, 5)"),
+    "neighbors of float labels": ("TypeError", "labels", "float32", "integers"),
+    "neighbors in an even window": ("ValueError", "window", "got 4", "odd and at least 1"),
+    "shares in an even window": ("ValueError", "window", "got 2", "odd and at least 3"),
+    "shares of float labels": ("TypeError", "labels", "float32", "integers"),
+    "skeletons under jit": ("TypeError", "labels", "JitTracer", "concrete"),
+    "skeletons thinned": ("ValueError", "dilations", "got -1", "at least 0"),
     "gamma below 0": ("ValueError", "gamma", "-1", "at least 0"),
     "alpha of two": ("ValueError", "alpha", "(2,)", "(3,)"),
     "alpha below 0": ("ValueError", "alpha", "[1.0, -1.0, 1.0]", "at least 0"),

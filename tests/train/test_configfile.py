@@ -191,7 +191,7 @@ ADDRESSES = {
     balanced_jax.models: ["DeepLabV3", "FCN8s", "PSPNet", "SegNet", "UNet"],
     train.config: [
         "Adam", "Augmentation", "Config", "CosineDecay", "ExponentialDecay", "ImageRatio", "Input",
-        "PixelRatio", "Ramp", "Sampling", "Term",
+        "PixelRatio", "PixelShare", "Ramp", "Sampling", "Term",
     ],
     train.data.sets: [
         "Folder", "Generated", "KolektorSDD", "KolektorSDD2", "MagneticTile", "NeuSeg", "Severstal",

@@ -1,4 +1,4 @@
-"""The numbers of the training part that `ImageRatio` and `PixelRatio` stand for in an objective."""
+"""The numbers of the training part that `ImageRatio`, `PixelRatio` and `PixelShare` stand for."""
 
 import dataclasses
 import functools
@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from train.config import ImageRatio, PixelRatio, Term
+from train.config import ImageRatio, PixelRatio, PixelShare, Term
 from train.errors import UserError
 
 _OPTIONS = ("options", "weights_options", "precomputed_options")
 """Fields of a Term that may hold ratios."""
 
-Ratio = ImageRatio | PixelRatio
+Ratio = ImageRatio | PixelRatio | PixelShare
 Numbers = tuple[float, ...]
 """One for each class."""
 
@@ -30,7 +30,7 @@ def resolve_ratios(
         objective: terms by name.
         classes: names, the background first.
         present: class ids in the label of each training image.
-        labels: of the training images, uint8 [h, w]; read once, and only if there is a PixelRatio.
+        labels: of the training images, uint8 [h, w]; read once, and only for ratios of pixels.
 
     Raises:
         UserError: no training image shows one of the defect classes, so the class has no ratio.
@@ -46,11 +46,17 @@ def resolve_ratios(
                 )
 
     @functools.cache
+    def pixels() -> np.ndarray:
+        counts = sum((np.bincount(label.ravel(), minlength=256) for label in labels), np.zeros(256, int))
+        return counts[: len(classes)]
+
     def numbers(ratio: Ratio) -> Numbers:
         if isinstance(ratio, ImageRatio):
             return _ratios(images, len(present))
-        pixels = sum((np.bincount(label.ravel(), minlength=256) for label in labels), np.zeros(256, int))
-        return _ratios(pixels[: len(classes)], pixels[: len(classes)].sum())
+        if isinstance(ratio, PixelRatio):
+            return _ratios(pixels(), pixels().sum())
+        counts = np.maximum(pixels(), 1)
+        return tuple((counts / counts.sum()).tolist())
 
     return {name: replace_ratios(term, numbers) for name, term in objective.items()}
 

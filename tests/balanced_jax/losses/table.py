@@ -111,6 +111,12 @@ ROWS = (
         numbers=EPS,
     ),
     Row(
+        losses.generalized_cross_entropy,
+        formulas.generalized_cross_entropy,
+        options=({"q": 1}, {"q": 0.01}),
+        numbers={"q": (0.7, 0.2)},
+    ),
+    Row(
         losses.balanced_loss,
         formulas.balanced_loss,
         options=({"beta": 0, "window": 3}, {"eps_inf": 0.0, "eps_sup": 1, "beta": 0.9, "window": 5}),

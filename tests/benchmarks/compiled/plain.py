@@ -30,6 +30,14 @@ def softmax_focal_loss(logits: jax.Array, labels: jax.Array, weights: Any = 1) -
     return weights * (1 - jnp.exp(-cost)) ** 2 * cost
 
 
+def generalized_cross_entropy(logits: jax.Array, labels: jax.Array, weights: Any = 1) -> jax.Array:
+    return weights * (1 - jnp.exp(-0.7 * softmax_cross_entropy(logits, labels))) / 0.7
+
+
+def softmax_cross_entropy_with_probabilities(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    return -jnp.sum(targets * jax.nn.log_softmax(logits.astype(jnp.float32)), axis=-1)
+
+
 def truncated_cross_entropy(error: jax.Array, eps_inf: float = 0.3, eps_sup: float = 0.7) -> jax.Array:
     middle = -jnp.log(1 - error) + math.log(1 - eps_inf)
     hard = (error - eps_sup) / (1 - eps_sup) - math.log(1 - eps_sup) + math.log(1 - eps_inf)
@@ -96,6 +104,23 @@ def _tversky(logits: jax.Array, labels: jax.Array, factor: float, gamma: float =
 dice_loss = tversky_loss = functools.partial(_tversky, factor=0.5)
 iou_loss = functools.partial(_tversky, factor=1.0)
 focal_tversky_loss = functools.partial(_tversky, factor=0.5, gamma=0.75)
+
+
+def _distances(logits: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return S(|p - t|), S(p) + S(t) and S(t) of each image and class."""
+    p = jax.nn.softmax(logits.astype(jnp.float32)) * targets.any(-1, keepdims=True)
+    distance, both, size = (jnp.sum(x, axis=(-3, -2)) for x in (jnp.abs(p - targets), p + targets, targets))
+    return distance, both, size
+
+
+def dice_loss_with_probabilities(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    distance, both, size = _distances(logits, targets)
+    return _mean_of_present(distance / both, size)
+
+
+def iou_loss_with_probabilities(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    distance, both, size = _distances(logits, targets)
+    return _mean_of_present(2 * distance / (both + distance), size)
 
 
 def generalized_dice_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:

@@ -32,7 +32,12 @@ STEP_SHAPE = (4, 256, 512)
 """Images of a chip in a step, height and width."""
 STEP_CLASSES = 5
 NETWORKS = {kind.__name__: kind for kind in (UNet, FCN8s, SegNet, DeepLabV3, PSPNet)}
-OF_LABEL = ("softmax_cross_entropy", "softmax_truncated_cross_entropy", "softmax_focal_loss")
+OF_LABEL = (
+    "softmax_cross_entropy",
+    "softmax_truncated_cross_entropy",
+    "softmax_focal_loss",
+    "generalized_cross_entropy",
+)
 """Losses of one label per pixel, which are compiled with given weights."""
 
 
@@ -127,6 +132,8 @@ def loss_rows(classes: tuple[int, ...], dtypes: tuple[DType, ...]) -> Iterator[R
 def _loss(name: str, classes: int, dtype: str) -> dict[str, Program]:
     """Return the programs of a loss."""
     labels = array(jnp.int32, *SHAPE, classes) if name.startswith("sigmoid") else array(jnp.int32, *SHAPE)
+    if name.endswith("_with_probabilities"):
+        labels = array(jnp.float32, *SHAPE, classes)
     arguments = (array(dtype, *SHAPE, classes), labels)
     loss = getattr(losses, name)
     functions = {"library": loss, "plain": getattr(plain, name)}
@@ -165,7 +172,7 @@ def second_rows(classes: tuple[int, ...]) -> Iterator[Row]:
 
 def mask_rows(classes: tuple[int, ...]) -> Iterator[Row]:
     """Yield all masks that can be jitted."""
-    names = [name for name in masks.__all__ if name != "inverse_weight_mask"]
+    names = [name for name in masks.__all__ if name not in ("inverse_weight_mask", "skeleton_mask")]
     for c in classes:
         labels = array(jnp.int32, *SHAPE)
         for name in names:

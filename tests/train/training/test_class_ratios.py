@@ -5,7 +5,7 @@ import pytest
 
 from balanced_jax.losses import softmax_cross_entropy, softmax_focal_loss
 from balanced_jax.masks import fixed_class_weights
-from train.config import ImageRatio, PixelRatio, Term
+from train.config import ImageRatio, PixelRatio, PixelShare, Term
 from train.data.example import VOID
 from train.errors import UserError
 from train.training.class_ratios import ratio_numbers, resolve_ratios
@@ -53,6 +53,16 @@ def test_the_ratio_of_pixels_is_all_other_labeled_pixels_over_those_of_the_class
     assert resolved({"a": weighted(PixelRatio())}, labels()) == {"a": weighted((1.0, 9 / 4, 12 / 1))}
 
 
+def test_the_shares_of_pixels_are_those_of_all_labels_together():
+    shares = resolved({"a": weighted(PixelShare())}, labels())["a"].weights_options["values"]
+    of_ratios = resolved({"a": weighted(PixelRatio())}, labels())["a"].weights_options["values"]
+    assert sum(shares) == pytest.approx(1)
+    assert [(1 - share) / share for share in shares[1:]] == pytest.approx(of_ratios[1:])
+    full = [np.ones((4, 4), np.uint8)]
+    of_full = resolve_ratios({"a": weighted(PixelShare())}, CLASSES[:2], [(1,)], full)
+    assert of_full["a"].weights_options == {"values": (1 / 17, 16 / 17)}
+
+
 def test_no_ratio_is_below_1():
     """A class in every image, or with most of the pixels, weighs as the background."""
     always = [(0, 1)] * 3
@@ -91,7 +101,7 @@ def test_every_option_may_be_a_ratio_and_labels_are_read_once():
     assert ratio_numbers(result, result) == {}
 
 
-@pytest.mark.parametrize("ratio", [ImageRatio(), PixelRatio()])
+@pytest.mark.parametrize("ratio", [ImageRatio(), PixelRatio(), PixelShare()])
 def test_a_class_that_no_training_image_shows_is_named(ratio):
     message = (
         rf"^objective\.a\.weights_options\.values: {type(ratio).__name__} has no number for the class pit, "

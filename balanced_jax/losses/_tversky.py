@@ -1,0 +1,49 @@
+"""The Tversky index, of which Dice and intersection over union are cases, as prices of a region loss."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import ArrayLike, Float, ScalarLike
+
+from balanced_jax._arguments import as_constant, at_least_float32
+from balanced_jax.losses._region import Prices, SoftConfusion, class_mean_weights
+
+
+def tversky_prices(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    alpha: ScalarLike,
+    beta: ScalarLike,
+    classes: Literal["present", "all"],
+    smoothing: ScalarLike,
+    gamma: ScalarLike | None = None,
+) -> Prices:
+    """Return the prices of one minus the Tversky index, to the power gamma, averaged over classes."""
+    dtype = at_least_float32(jnp.result_type(logits))
+    alpha = as_constant("alpha", alpha, lambda a: a > 0, "above 0", dtype)
+    beta = as_constant("beta", beta, lambda b: b > 0, "above 0", dtype)
+    smoothing = as_constant("smoothing", smoothing, lambda s: s > 0, "above 0", dtype)
+    if gamma is not None:
+        gamma = as_constant("gamma", gamma, lambda g: g > 0, "above 0", dtype)
+
+    def prices(sums: SoftConfusion):
+        fp, fn, size = sums
+        labeled = size > 0
+        fp_cost = jnp.where(labeled, alpha, 1)
+        numerator = fp_cost * fp + beta * fn
+        smoothed = smoothing * jnp.sum(size, axis=-1, keepdims=True)
+        denominator = numerator + jnp.where(labeled, sums.true_positives, smoothed)
+        denominator = jnp.where(denominator > 0, denominator, 1)
+        scale = class_mean_weights(labeled, classes, dtype) / denominator
+        if gamma is not None:
+            class_cost = numerator / denominator
+            # class_cost ** (gamma - 1) by the logarithm: the derivative of a power overflows at tiny values,
+            # and so does the second derivative of a logarithm but near 1, whence the constant `unit`.
+            # At 0, where the power is infinite for gamma below 1, the class is perfect and has no gradient.
+            positive_cost = jnp.where(class_cost > 0, class_cost, 1)
+            unit = jax.lax.stop_gradient(positive_cost)
+            log_cost = jnp.log(positive_cost / unit) + jnp.log(unit)
+            scale *= jnp.where(class_cost > 0, jnp.exp((gamma - 1) * log_cost), 0)
+        return fp_cost * scale, beta * scale
+
+    return prices

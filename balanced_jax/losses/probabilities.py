@@ -1,0 +1,139 @@
+"""Losses whose targets are probabilities: smoothed labels, votes of several people, another network's output.
+
+Targets that are one-hot give the losses of the labels. Each entry counts as it is: targets of a pixel are not
+scaled to a sum of 1, and a pixel whose targets are all 0 is void.
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, ScalarLike
+
+from balanced_jax._arguments import as_float
+from balanced_jax._labels import one_hot
+from balanced_jax.losses._log_odds import softplus
+from balanced_jax.losses._region import map_of_errors
+from balanced_jax.losses._softmax import log_odds_against_each, softmax
+from balanced_jax.losses._tversky import tversky_prices
+
+
+def softmax_cross_entropy_with_probabilities(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    targets: Float[ArrayLike, "*batch h w classes"],
+    *,
+    weights: Float[ArrayLike, "*batch h w"] | None = None,
+) -> Float[Array, "*batch h w"]:
+    """Compute cross entropy with targets t, -sum(t log(p)) for softmax probabilities p.
+
+    Args:
+        logits, weights: see `balanced_jax.losses` (result and errors, too).
+        targets: probabilities of the classes [..., H, W, C], in [0, 1]. All 0: the pixel is void.
+
+    >>> import numpy as np
+    >>> targets = np.array([[[0.5, 0.5], [1.0, 0.0], [0.0, 0.0]]], np.float32)  # the last pixel is void
+    >>> logits = np.zeros((1, 3, 2), np.float32)
+    >>> print(np.asarray(softmax_cross_entropy_with_probabilities(logits, targets)).round(2))
+    [[0.69 0.69 0.  ]]
+    """
+    logits, targets, valid, weights = _check_arguments(logits, targets, weights)
+    cost = jnp.sum(targets * softplus(log_odds_against_each(logits)), axis=-1)
+    return jnp.where(valid, weights * cost, 0)
+
+
+def dice_loss_with_probabilities(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    targets: Float[ArrayLike, "*batch h w classes"],
+    *,
+    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    classes: Literal["present", "all"] = "present",
+    smoothing: ScalarLike = 0.1,
+) -> Float[Array, "*batch h w"]:
+    """Compute Dice loss with targets t as a map: S(|p - t|) / (S(p) + S(t)) for each class.
+
+    It is 0 where the prediction is the target and nowhere else; 1 - 2 S(pt) / (S(p) + S(t)) is not, and would
+    train towards targets of 0 and 1.
+
+    Args:
+        logits, weights, classes, smoothing: see `balanced_jax.losses` (result and errors, too).
+        targets: see `softmax_cross_entropy_with_probabilities`.
+
+    References:
+        Wang et al. 2023, arXiv:2303.16296, the first of the Dice semimetric losses.
+
+    >>> import numpy as np
+    >>> logits = np.log(np.array([[[0.8, 0.2], [0.4, 0.6]]], np.float32))
+    >>> print(np.asarray(dice_loss_with_probabilities(logits, np.exp(logits))).round(2))
+    [[0. 0.]]
+    """
+    prices = tversky_prices(logits, 0.5, 0.5, classes, smoothing)
+    return map_of_errors(*_errors(logits, targets, weights), prices)
+
+
+def iou_loss_with_probabilities(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    targets: Float[ArrayLike, "*batch h w classes"],
+    *,
+    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    classes: Literal["present", "all"] = "present",
+    smoothing: ScalarLike = 0.1,
+) -> Float[Array, "*batch h w"]:
+    """Compute intersection-over-union loss with targets t as a map: 2 D / (S(p) + S(t) + D), D = S(|p - t|).
+
+    Args:
+        logits, weights, classes, smoothing: see `balanced_jax.losses` (result and errors, too).
+        targets: see `softmax_cross_entropy_with_probabilities`.
+
+    References:
+        Wang et al. 2023, arXiv:2302.05666, the first of the Jaccard metric losses.
+
+    >>> import numpy as np
+    >>> logits = np.log(np.array([[[0.8, 0.2], [0.4, 0.6]]], np.float32))
+    >>> print(np.asarray(iou_loss_with_probabilities(logits, np.exp(logits))).round(2))
+    [[0. 0.]]
+    """
+    prices = tversky_prices(logits, 1.0, 1.0, classes, smoothing)
+    return map_of_errors(*_errors(logits, targets, weights), prices)
+
+
+def _errors(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    targets: Float[ArrayLike, "*batch h w classes"],
+    weights: Float[ArrayLike, "*batch h w"] | None,
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Return the first arguments of `map_of_errors`."""
+    logits, targets, valid, weights = _check_arguments(logits, targets, weights)
+    p = softmax(logits)
+    # Where the target is near 1, the sum of the other probabilities does not cancel as 1 - p would.
+    is_main = one_hot(jnp.argmax(targets, axis=-1), targets.shape[-1]) & (targets > 0.5)
+    others = jnp.sum(jnp.where(is_main, 0, p), axis=-1, keepdims=True)
+    excess = jnp.where(is_main, (1 - targets) - others, p - targets)
+    size = weights[..., None] * targets
+    return jax.nn.relu(excess), jax.nn.relu(-excess), size, valid, weights
+
+
+def _check_arguments(
+    logits: Float[ArrayLike, "*batch h w classes"],
+    targets: Float[ArrayLike, "*batch h w classes"],
+    weights: Float[ArrayLike, "*batch h w"] | None,
+) -> tuple[
+    Float[Array, "*batch h w classes"],
+    Float[Array, "*batch h w classes"],
+    Bool[Array, "*batch h w"],
+    Float[Array, "*batch h w"],
+]:
+    """Return logits in at least float32, targets without gradient, the valid mask, and weights."""
+    logits, targets = as_float("logits", logits), as_float("targets", targets)
+    if logits.ndim < 3 or logits.shape[-1] < 2:
+        raise ValueError(f"logits must have shape [..., H, W, C] with C of at least 2, got {logits.shape}")
+    if targets.shape != logits.shape:
+        raise ValueError(f"targets must have shape {logits.shape}, that of logits, got {targets.shape}")
+    targets = jax.lax.stop_gradient(targets).astype(logits.dtype)
+    valid = jnp.any(targets > 0, axis=-1)
+    if weights is None:
+        return logits, targets, valid, valid.astype(logits.dtype)
+    if jnp.shape(weights) != valid.shape:
+        raise ValueError(
+            f"weights must have shape {valid.shape}, that of logits less classes, got {jnp.shape(weights)}"
+        )
+    return logits, targets, valid, jnp.where(valid, jnp.asarray(weights, logits.dtype), 0)

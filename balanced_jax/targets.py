@@ -1,0 +1,45 @@
+"""Targets for the losses with probabilities, made from labels."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Integer
+
+from balanced_jax._arguments import as_class_indices
+from balanced_jax.masks.confusion import check_window, count_by_slices
+from balanced_jax.masks.valid import valid_mask
+
+__all__ = ["label_shares"]
+
+
+def label_shares(
+    labels: Integer[ArrayLike, "*batch h w"], num_classes: int, *, window: int = 7
+) -> Float[Array, "*batch h w classes"]:
+    """Return the share of each class among the labels in the square window around each pixel.
+
+    As targets of a loss they smooth the labels where classes meet and leave the interior as it is: what
+    `confusion_mask` mutes is kept with less certainty.
+
+    Args:
+        labels: class indices [..., H, W] in any integer type. Outside [0, num_classes) a pixel is void: it is
+            not counted, and all its shares are 0, which makes it void for a loss.
+        num_classes: number of classes, at least 1.
+        window: side of the square in pixels, odd and at least 3; a TypeError if not an integer.
+
+    Returns:
+        Shares [..., H, W, num_classes] in float32 whose sum is 1, of the non-void pixels inside the image.
+
+    Raises:
+        TypeError: labels are not integers.
+        ValueError: labels have fewer than two axes, or an argument is outside its range.
+
+    >>> import numpy as np
+    >>> print(np.asarray(label_shares(np.array([[0, 0, 1, 255]]), 2, window=3)).round(2)[0])
+    [[1.   0.  ]
+     [0.67 0.33]
+     [0.5  0.5 ]
+     [0.   0.  ]]
+    """
+    check_window(window)
+    labels = as_class_indices("labels", labels, num_classes)
+    counts = jnp.stack(count_by_slices(labels, num_classes, int(window)), axis=-1).astype(jnp.float32)
+    shares = counts / jnp.maximum(jnp.sum(counts, axis=-1, keepdims=True), 1)
+    return jnp.where(valid_mask(labels, num_classes)[..., None], shares, 0)

@@ -68,22 +68,6 @@ def _log_odds_of_error_jvp(primals, tangents):
     return _stored_on_gpu(log_sum + (max_other - label_logit)), jnp.sum(slope * tangents[0], axis=-1)
 
 
-def log_odds_against_each(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch h w classes"]:
-    """Return, for each class, the log odds that the pixel has another one.
-
-    Relative to the largest logit, its class adds 1 to the sum of exponentials, so subtracting the exponential
-    of another class cancels no digits. Subtracting the 1 would, so the class of the largest logit has a
-    formula of its own.
-    """
-    predicted = jnp.argmax(logits, axis=-1)
-    is_predicted = one_hot(predicted, logits.shape[-1])
-    against_predicted = log_odds_of_error(logits, predicted)[..., None]
-    largest = jnp.sum(logits, axis=-1, where=is_predicted, keepdims=True)
-    difference = jnp.where(is_predicted, jnp.finfo(logits.dtype).min, logits - largest)
-    others = 1 + jnp.exp(against_predicted) - jnp.exp(difference)
-    return jnp.where(is_predicted, against_predicted, jnp.log(others) - difference)
-
-
 def _stored_on_gpu(values: Float[Array, "*batch h w"]) -> Float[Array, "*batch h w"]:
     """Return the values, behind a barrier on a GPU, where XLA would compute them anew for cost and slope."""
     barrier = jax.lax.optimization_barrier

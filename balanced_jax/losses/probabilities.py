@@ -11,10 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, ScalarLike
 
 from balanced_jax._arguments import as_float
-from balanced_jax._labels import one_hot
-from balanced_jax.losses._log_odds import softplus
 from balanced_jax.losses._region import map_of_errors
-from balanced_jax.losses._softmax import log_odds_against_each, softmax
+from balanced_jax.losses._softmax import softmax
 from balanced_jax.losses._tversky import tversky_prices
 
 
@@ -37,8 +35,9 @@ def softmax_cross_entropy_with_probabilities(
     [[0.69 0.69 0.  ]]
     """
     logits, targets, valid, weights = _check_arguments(logits, targets, weights)
-    cost = jnp.sum(targets * softplus(log_odds_against_each(logits)), axis=-1)
-    return jnp.where(valid, weights * cost, 0)
+    # A target of 0 asks nothing of a class whose logit is -inf.
+    terms = jnp.where(targets > 0, targets * jax.nn.log_softmax(logits), 0)
+    return jnp.where(valid, weights * -jnp.sum(terms, axis=-1), 0)
 
 
 def dice_loss_with_probabilities(
@@ -103,12 +102,7 @@ def _errors(
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Return the first arguments of `map_of_errors`."""
     logits, targets, valid, weights = _check_arguments(logits, targets, weights)
-    p = softmax(logits)
-    # Where the target is near 1, the sum of the other probabilities does not cancel as 1 - p would.
-    is_main = one_hot(jnp.argmax(targets, axis=-1), targets.shape[-1]) & (targets > 0.5)
-    others = jnp.sum(jnp.where(is_main, 0, p), axis=-1, keepdims=True)
-    excess = jnp.where(is_main, (1 - targets) - others, p - targets)
-    size = weights[..., None] * targets
+    excess, size = softmax(logits) - targets, weights[..., None] * targets
     return jax.nn.relu(excess), jax.nn.relu(-excess), size, valid, weights
 
 

@@ -6,7 +6,7 @@ import random
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -136,17 +136,13 @@ def place_in_order(file: Path) -> tuple[str, int]:
     return str(file.parent if re.fullmatch("[0-9a-f]{32}", file.name) else file), file.stat().st_size
 
 
-def cases(run: Path, begun: Path, chance: random.Random) -> Iterator[tuple[str, Path, str]]:
-    """Yield commands, files and damages; the file is relative to the folder of the runs."""
-    while True:
-        pattern = chance.choice(list(READ_BY))
-        root = begun if pattern.startswith("initial") else run
-        files = sorted((file for file in root.glob(pattern) if file.is_file()), key=place_in_order)
-        yield (
-            chance.choice(READ_BY[pattern]),
-            chance.choice(files).relative_to(root.parent),
-            chance.choice(DAMAGE),
-        )
+def case(run: Path, begun: Path, chance: random.Random) -> tuple[str, str, Path]:
+    """Draw a command, a damage and a file, relative to the folder of the runs."""
+    pattern, how = chance.choice(list(READ_BY)), chance.choice(DAMAGE)
+    name = chance.choice(READ_BY[pattern])
+    root = begun if pattern.startswith("initial") else run
+    files = sorted((file for file in root.glob(pattern) if file.is_file()), key=place_in_order)
+    return name, how, chance.choice(files).relative_to(root.parent)
 
 
 def outcome(answered: Answer, read: list[str], whole: set[str], how: str, out: Path) -> str:
@@ -159,17 +155,17 @@ def outcome(answered: Answer, read: list[str], whole: set[str], how: str, out: P
 
 @pytest.mark.slow
 def test_damaged_files_of_a_run(place, seen, capsys):
-    chance, counts = random.Random(0), Counter[str]()
-    refused, wrong = [], []
+    counts, refused, wrong = Counter[str](), [], []
     shutil.copytree("begun", "run/begun")
     shutil.copytree("run", "whole")
     for name in (*ALL, "begin"):
         assert answer(command_line(name, Path("whole")), capsys).kind == "carried out", name
     whole = set(seen)
-    drawn = cases(Path("run/seed_0"), Path("run/begun"), chance)
-    for number, (name, file, how) in zip(range(CASES), drawn, strict=False):
+    for number in range(CASES):
+        chance = random.Random(number)  # of each case, because lengths of files differ from call to call
+        name, how, file = case(Path("run/seed_0"), Path("run/begun"), chance)
         out = Path(shutil.copytree("run", f"damaged_{number}"))
-        damage(out / file, how, random.Random(number))  # lengths of files, and so draws, differ between runs
+        damage(out / file, how, chance)
         seen.clear()
         line = command_line(name, out)
         answered = answer(line, capsys)
@@ -182,7 +178,7 @@ def test_damaged_files_of_a_run(place, seen, capsys):
     with capsys.disabled():
         print(f"\n{CASES} damaged files of runs: {dict(counts)}")
     assert not wrong, "\n".join(map(str, wrong))
-    check_as_processes(refused, place, chance)
+    check_as_processes(refused, place, random.Random(0))
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ def as_class_indices(
     name: str, labels: ArrayLike, num_classes: int, min_classes: int = 1
 ) -> Integer[Array, "*batch h w"]:
     """Return labels in an integer type that can be compared with any class index."""
+    check_static(num_classes=num_classes)
     if num_classes < min_classes:
         raise ValueError(f"num_classes must be at least {min_classes}, got {num_classes}")
     if isinstance(labels, np.ndarray) and labels.dtype in (np.int64, np.uint64):
@@ -20,7 +21,7 @@ def as_class_indices(
         labels = np.where((labels >= 0) & (labels < num_classes), labels, num_classes).astype(np.int32)
     labels = jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(f"{name} must be integers, got {labels.dtype}")
+        raise TypeError(f'{name} must be integers, got {labels.dtype}: write {name}.astype("int32")')
     if labels.ndim < 2:
         raise ValueError(f"{name} must have shape [..., H, W], got {labels.shape}")
     return labels if labels.dtype.itemsize >= 4 else labels.astype(jnp.int32)
@@ -37,10 +38,28 @@ def as_host_labels(labels: ArrayLike, num_classes: int) -> Integer[np.ndarray, "
         raise ValueError(f"num_classes must be at least 1, got {num_classes}")
     labels = np.asarray(labels)
     if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
+        raise TypeError(f'labels must be integers, got {labels.dtype}: write labels.astype("int32")')
     if labels.ndim < 2:
         raise ValueError(f"labels must have shape [..., H, W], got {labels.shape}")
     return labels
+
+
+def check_static(**arguments: object) -> None:
+    """Raise TypeError for an argument that is traced, though the program depends on its value."""
+    for name, value in arguments.items():
+        if isinstance(value, Tracer):
+            raise TypeError(
+                f'{name} must not be traced, got {value}: add "{name}" to static_argnames of jax.jit'
+            )
+
+
+def check_window(window: int, smallest: int = 3) -> None:
+    """Raise TypeError or ValueError for a window that is no odd integer of at least `smallest`."""
+    check_static(window=window)
+    if not isinstance(window, int | np.integer):
+        raise TypeError(f"window must be an integer, got {window!r}")
+    if window < smallest or window % 2 == 0:
+        raise ValueError(f"window must be odd and at least {smallest}, got {window}")
 
 
 def as_float(name: str, values: ArrayLike) -> Float[Array, "..."]:

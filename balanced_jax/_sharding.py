@@ -1,6 +1,7 @@
 """Operations whose result has no obvious sharding, under mesh axes of the type Explicit."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
@@ -8,8 +9,8 @@ from jaxtyping import Array
 
 
 def shard_automatically(
-    function: Callable[..., Array], array: Array, *others: Array | None, axes: int | None = None
-) -> Array:
+    function: Callable[..., Any], array: Array, *others: Array | None, axes: int | None = None
+) -> Any:
     """Return function(array, *others), in which the compiler chooses shardings as under Auto mesh axes.
 
     Under Explicit axes JAX refuses windows, sorts and reshapes of divided axes whose sharding is not stated.

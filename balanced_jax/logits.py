@@ -18,10 +18,9 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer, Real, ScalarLike
 
-from balanced_jax._arguments import as_class_indices, as_class_values, as_constant, as_float
+from balanced_jax._arguments import as_class_indices, as_class_values, as_constant, as_float, check_window
 from balanced_jax._labels import one_hot
 
 __all__ = ["adjust_logits", "penalize_neighbors"]
@@ -47,8 +46,7 @@ def adjust_logits(
     References:
         Menon et al. 2021, arXiv:2007.07314, eqs. 9 and 10.
 
-    >>> import numpy as np
-    >>> logits = np.zeros((1, 1, 2), np.float32)
+    >>>     >>> logits = np.zeros((1, 1, 2), np.float32)
     >>> print(np.asarray(adjust_logits(logits, np.array([0.99, 0.01]))).round(2))
     [[[-0.01 -4.61]]]
     """
@@ -84,17 +82,13 @@ def penalize_neighbors(
         Penalizing Neighbor Pixels", and their code at github.com/jmlipman/SCNP-SameClassNeighborPenalization,
         which knows no void pixels.
 
-    >>> import numpy as np
-    >>> logits = np.array([[[0.0, 3.0], [0.0, -1.0], [2.0, 0.0]]], np.float32)
+    >>>     >>> logits = np.array([[[0.0, 3.0], [0.0, -1.0], [2.0, 0.0]]], np.float32)
     >>> print(np.asarray(penalize_neighbors(logits, np.array([[1, 1, 0]]))))
     [[[ 0. -1.]
       [ 0. -1.]
       [ 2.  0.]]]
     """
-    if not isinstance(window, int | np.integer):
-        raise TypeError(f"window must be an integer, got {window!r}")
-    if window < 1 or window % 2 == 0:
-        raise ValueError(f"window must be odd and at least 1, got {window}")
+    check_window(window, smallest=1)
     logits = _check_logits(logits)
     num_classes = logits.shape[-1]
     labels = as_class_indices("labels", labels, num_classes)

@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer
 
-from balanced_jax._arguments import as_class_indices
-from balanced_jax.masks.confusion import check_window, count_by_slices
+from balanced_jax._arguments import as_class_indices, check_window
+from balanced_jax.masks.confusion import count_by_slices
 from balanced_jax.masks.valid import valid_mask
 
 __all__ = ["label_shares"]

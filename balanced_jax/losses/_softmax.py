@@ -28,7 +28,8 @@ def check_arguments(
     pixels, num_classes = logits.shape[:-1], logits.shape[-1]
     labels = as_class_indices("labels", labels, num_classes)
     if labels.shape != pixels:
-        raise ValueError(f"labels must have shape {pixels}, that of logits less classes, got {labels.shape}")
+        message = f"labels must have shape {pixels}, that of logits less classes, got {labels.shape}"
+        raise ValueError(message + _remedy(logits.shape, labels.shape))
     valid = valid_mask(labels, num_classes)
     if weights is None:
         return logits, labels, valid, valid.astype(logits.dtype)
@@ -36,6 +37,19 @@ def check_arguments(
         raise ValueError(f"weights must have shape {pixels}, that of labels, got {jnp.shape(weights)}")
     # Set to 0 before any product: a NaN weight at a void pixel would survive a multiplication by 0.
     return logits, labels, valid, jnp.where(valid, jnp.asarray(weights, logits.dtype), 0)
+
+
+def _remedy(logits: tuple[int, ...], labels: tuple[int, ...]) -> str:
+    """Return what to write for shapes of one-hot labels, or of arrays with another axis of classes."""
+    *batch, height, width, num_classes = logits
+    remedies = {
+        (*batch, height, width, num_classes): "one-hot labels need labels.argmax(-1)",
+        (*batch, num_classes, height, width): "one-hot labels need labels.argmax(-3)",
+        (*batch, height, width, 1): "write labels[..., 0]",
+        (*batch, 1, height, width): "write labels[..., 0, :, :]",
+        (*batch, width, num_classes): "logits of shape [..., C, H, W] need jnp.moveaxis(logits, -3, -1)",
+    }
+    return f": {remedies[labels]}" if labels in remedies else ""
 
 
 def log_odds_of_error(

@@ -38,12 +38,13 @@ def tversky_prices(
         if gamma is not None:
             class_cost = numerator / denominator
             # class_cost ** (gamma - 1) by the logarithm: the derivative of a power overflows at tiny values,
-            # and so does the second derivative of a logarithm but near 1, whence the constant `unit`.
+            # as does the second derivative of their logarithm, hence the constant factor that makes them 1.
             # At 0, where the power is infinite for gamma below 1, the class is perfect and has no gradient.
-            positive_cost = jnp.where(class_cost > 0, class_cost, 1)
-            unit = jax.lax.stop_gradient(positive_cost)
-            log_cost = jnp.log(positive_cost / unit) + jnp.log(unit)
-            scale *= jnp.where(class_cost > 0, jnp.exp((gamma - 1) * log_cost), 0)
+            imperfect = class_cost >= jnp.finfo(dtype).tiny
+            positive_cost = jnp.where(imperfect, class_cost, 1)
+            factor = jax.lax.stop_gradient(1 / positive_cost)
+            log_cost = jnp.log(positive_cost * factor) - jnp.log(factor)
+            scale *= jnp.where(imperfect, jnp.exp((gamma - 1) * log_cost), 0)
         return fp_cost * scale, beta * scale
 
     return prices

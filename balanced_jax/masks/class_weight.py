@@ -6,7 +6,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._arguments import as_class_indices, as_constant, concrete_value
+from balanced_jax._arguments import as_class_indices, as_constant, check_static, concrete_value
 from balanced_jax._labels import class_counts, take_by_label
 
 
@@ -47,6 +47,7 @@ def class_weight_mask(
     >>> class_weight_mask(labels, 2, beta=0.0)[0, 0].item()
     1.0
     """
+    check_static(relative=relative)
     if counting not in ("percent", "pixels"):
         raise ValueError(f'counting must be "percent" or "pixels", got {counting!r}')
     one_minus_beta, log_beta = _complement_and_log(beta)

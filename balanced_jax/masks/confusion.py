@@ -10,7 +10,7 @@ import numpy as np
 from jax.scipy.special import xlog1py
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._arguments import as_class_indices, as_constant
+from balanced_jax._arguments import as_class_indices, as_constant, check_static, check_window
 from balanced_jax._labels import class_counts, one_hot, take_by_label
 from balanced_jax._sharding import shard_automatically
 from balanced_jax.masks import _on_cpu
@@ -60,6 +60,7 @@ def confusion_mask(
     >>> print(np.asarray(confusion_mask(labels, 2, window=3))[4].round(2))  # all rows are equal
     [1.   1.   1.   0.08 0.08 1.   1.   1.   1.  ]
     """
+    check_static(preserve_class_mass=preserve_class_mass)
     check_window(window)
     if method not in (None, "conv"):
         raise ValueError(f'method must be "conv" or None, got {method!r}')
@@ -71,14 +72,6 @@ def confusion_mask(
     if preserve_class_mass:
         mask = _scale_to_class_mean_1(mask, labels, num_classes)
     return jnp.where(valid_mask(labels, num_classes), mask, 0)
-
-
-def check_window(window: int) -> None:
-    """Raise a TypeError or a ValueError for a window that is no odd integer of at least 3."""
-    if not isinstance(window, int | np.integer):
-        raise TypeError(f"window must be an integer, got {window!r}")
-    if window < 3 or window % 2 == 0:
-        raise ValueError(f"window must be odd and at least 3, got {window}")
 
 
 def _scale_to_class_mean_1(

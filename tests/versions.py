@@ -27,7 +27,7 @@ APPLICATION = (
     "tests/end_to_end/test_commands.py",
 )
 """What touches jax, flax, optax, orbax and grain."""
-TOOLS = ("beartype", "build", "chex", "hypothesis", "optax", "pytest", "pytest-xdist", "safetensors", "scipy")
+TOOLS = ("beartype", "chex", "hypothesis", "optax", "pytest", "pytest-xdist", "safetensors", "scipy")
 """What the tests of the library import."""
 README = ("optax",)
 """What its examples import besides the library."""

@@ -6,7 +6,6 @@ interpreter is neither on the path nor in pyenv, or whose framework cannot be in
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -27,10 +26,6 @@ APPLICATION = (
     "tests/end_to_end/test_commands.py",
 )
 """What touches jax, flax, optax, orbax and grain."""
-TOOLS = ("beartype", "chex", "hypothesis", "optax", "pytest", "pytest-xdist", "safetensors", "scipy")
-"""What the tests of the library import."""
-README = ("optax",)
-"""What its examples import besides the library."""
 
 
 class Environment(NamedTuple):
@@ -39,8 +34,9 @@ class Environment(NamedTuple):
     tests: tuple[str, ...] = ()
     """Arguments of pytest; without any, the README's examples alone."""
     oldest: bool = False
-    """Whether to install the lower bounds of pyproject.toml, else the newest versions."""
-    packages: tuple[str, ...] = README
+    """Whether to install the lower bounds of the library and of its tests, else the newest versions."""
+    packages: tuple[str, ...] = ("optax",)
+    """What is installed besides the wheel; optax for the README's examples."""
     framework: bool = False
     """Whether it may be left out if its packages cannot be installed."""
 
@@ -48,11 +44,13 @@ class Environment(NamedTuple):
 def framework(package: str, example: str) -> Environment:
     """Return the environment of an example of another framework."""
     tests = ("-m", "slow", "tests/test_examples.py", "-k", example)
-    return Environment(package, "3.13", tests, packages=(*TOOLS, package), framework=True)
+    return Environment(
+        package, "3.13", tests, packages=("balanced_jax[test-library]", package), framework=True
+    )
 
 
 ENVIRONMENTS = (
-    Environment("oldest", "3.11", LIBRARY, oldest=True, packages=TOOLS),
+    Environment("oldest", "3.11", LIBRARY, oldest=True),
     Environment("newest", "3.13", (*LIBRARY, *APPLICATION), packages=("balanced_jax[test]",)),
     Environment("python3.12", "3.12"),
     Environment("python3.14", "3.14"),
@@ -72,12 +70,12 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-def lower_bounds(packages: tuple[str, ...]) -> list[str]:
-    """Return requirements of the lower bounds of the library's dependencies and of these packages."""
+def lower_bounds() -> list[str]:
+    """Return the lower bounds of what the library and its tests need, as requirements."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
-    named = [line for line in extras if re.split(r"[\[>]", line)[0] in packages]
-    return [line.replace(">=", "==") for line in (*project["dependencies"], *named)]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["pretrained"], *extras["test-library"]]
+    return [line.replace(">=", "==") for line in needed if not line.startswith("balanced_jax")]
 
 
 def install(environment: Environment, python: str, wheel: Path) -> Path:
@@ -88,7 +86,7 @@ def install(environment: Environment, python: str, wheel: Path) -> Path:
     # kauldron's trainer needs TensorFlow, its losses do not.
     overrides = FOLDER / "overrides.txt"
     overrides.write_text("tensorflow-cpu; python_version < '3'\n")
-    packages = lower_bounds(environment.packages) if environment.oldest else list(environment.packages)
+    packages = lower_bounds() if environment.oldest else environment.packages
     wheel_of = [f"balanced_jax @ {wheel.as_uri()}"]
     command = [*uv, "pip", "install", "--quiet", "--python", folder, "--overrides", overrides]
     subprocess.run([*command, *wheel_of, *packages], check=True)
@@ -105,6 +103,7 @@ def check(environment: Environment, python: Path) -> bool:
 
 def main(names: list[str]) -> int:
     FOLDER.mkdir(exist_ok=True)
+    shutil.rmtree(FOLDER / "dist", ignore_errors=True)
     build = [sys.executable, "-m", "build", "--no-isolation", "--quiet", "--outdir", FOLDER / "dist", ROOT]
     subprocess.run(build, check=True)
     subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *FOLDER.glob("dist/*")], check=True)

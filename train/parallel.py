@@ -1,7 +1,8 @@
 """The only place that knows about devices and hosts: one program, mapped over all of them.
 
 Every host runs the same command on the same files. Training is mapped over the devices of all hosts.
-Inference is mapped over the devices of each host alone, so that no host waits for another there.
+Inference is mapped over the devices of each host alone, so that no host waits for another there. The mapping
+is `jax.pmap`, which since jax 0.8 is `jax.jit` of a `jax.shard_map` over a mesh of these devices.
 """
 
 import contextlib

@@ -3,6 +3,6 @@
 try:
     from jax import enable_x64
 except ImportError:  # before jax 0.8
-    from jax.experimental import enable_x64
+    from jax.experimental import enable_x64  # pyright: ignore[reportAttributeAccessIssue]
 
 __all__ = ["enable_x64"]

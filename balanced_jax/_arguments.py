@@ -13,6 +13,7 @@ def as_class_indices(
     name: str, labels: ArrayLike, num_classes: int, min_classes: int = 1
 ) -> Integer[Array, "*batch h w"]:
     """Return labels in an integer type that can be compared with any class index."""
+    check_static(num_classes=num_classes)
     if num_classes < min_classes:
         raise ValueError(f"num_classes must be at least {min_classes}, got {num_classes}")
     if isinstance(labels, np.ndarray) and labels.dtype in (np.int64, np.uint64):
@@ -20,10 +21,19 @@ def as_class_indices(
         labels = np.where((labels >= 0) & (labels < num_classes), labels, num_classes).astype(np.int32)
     labels = jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(f"{name} must be integers, got {labels.dtype}")
+        raise TypeError(f'{name} must be integers, got {labels.dtype}: write {name}.astype("int32")')
     if labels.ndim < 2:
         raise ValueError(f"{name} must have shape [..., H, W], got {labels.shape}")
     return labels if labels.dtype.itemsize >= 4 else labels.astype(jnp.int32)
+
+
+def check_static(**arguments: object) -> None:
+    """Raise TypeError for an argument that is traced, though the program depends on its value."""
+    for name, value in arguments.items():
+        if isinstance(value, Tracer):
+            raise TypeError(
+                f'{name} must not be traced, got {value}: add "{name}" to static_argnames of jax.jit'
+            )
 
 
 def as_float(name: str, values: ArrayLike) -> Float[Array, "..."]:
@@ -31,7 +41,12 @@ def as_float(name: str, values: ArrayLike) -> Float[Array, "..."]:
     values = jnp.asarray(values)
     if not jnp.issubdtype(values.dtype, jnp.floating):
         raise TypeError(f"{name} must be floating point, got {values.dtype}")
-    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+    return values.astype(at_least_float32(values.dtype))
+
+
+def at_least_float32(dtype: DTypeLike) -> DTypeLike:
+    """Return float64 for float64, float32 for any smaller floating-point type."""
+    return jnp.float64 if dtype == jnp.float64 else jnp.float32
 
 
 def as_constant(

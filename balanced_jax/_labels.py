@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Integer, Shaped
 
+from balanced_jax._sharding import shard_automatically
+
 
 def one_hot(labels: Integer[Array, "*batch h w"], num_classes: int) -> Bool[Array, "*batch h w classes"]:
     """Return one-hot labels; False for every class at void pixels."""
@@ -15,11 +17,12 @@ def one_hot(labels: Integer[Array, "*batch h w"], num_classes: int) -> Bool[Arra
 @functools.partial(jax.jit, static_argnums=1)  # one program; eager calls would compile at each call
 def class_counts(labels: Integer[Array, "*batch h w"], num_classes: int) -> Integer[Array, "*batch classes"]:
     """Count the pixels of each class in each image, in int32."""
-    return jax.lax.platform_dependent(
-        labels,
+    count = functools.partial(
+        jax.lax.platform_dependent,
         cpu=lambda y: _class_counts_in_words(y, num_classes),
         default=lambda y: jnp.sum(one_hot(y, num_classes), axis=(-3, -2), dtype=jnp.int32),
     )
+    return shard_automatically(count, labels, axes=labels.ndim - 2)
 
 
 def _class_counts_in_words(

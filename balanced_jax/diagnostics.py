@@ -27,6 +27,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Float64, Integer, ScalarLik
 
 from balanced_jax._arguments import as_class_indices, as_float
 from balanced_jax._labels import one_hot
+from balanced_jax.losses._region import count_pixels
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
 from balanced_jax.losses.truncated import log_odds_thresholds
 from balanced_jax.masks import boundary_mask, valid_mask
@@ -140,7 +141,7 @@ def loss_and_gradient(
     [[0.35 0.35 0.   0.  ]] [[0.5 0.5 0.  0. ]]
     """
     logits, labels, valid, _ = check_arguments(logits, labels, None)
-    pixels = jnp.maximum(jnp.sum(valid, axis=(-2, -1), keepdims=True, dtype=jnp.int32), 1)
+    pixels = jnp.maximum(count_pixels(valid, logits.dtype), 1)
 
     def total(logits: Array) -> tuple[Array, Array]:
         cost = loss(logits, labels)

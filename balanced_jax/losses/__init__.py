@@ -5,7 +5,9 @@ images: `masked_mean(cost, valid_mask(labels, num_classes))`. Maps may be added.
 none included, are batch axes; sums and statistics are those of one image.
 
 Args:
-    logits: unnormalized finite scores [..., H, W, C], in any floating-point type.
+    logits: unnormalized scores [..., H, W, C], in any floating-point type; finite, or -inf for a class that
+        is ruled out at the pixel. A pixel with no other class than its label costs 0. A label that is ruled
+        out has an infinite cost under cross entropy and focal loss: make the pixel void.
     labels: class indices [..., H, W] in any integer type. Outside [0, C) a pixel is void: its cost and
         gradient are 0. Sigmoid losses, whose classes do not exclude each other, take flags [..., H, W, C]: 1
         where the pixel has the class, 0 where it does not, any other number where the entry is void.
@@ -30,6 +32,10 @@ Raises:
     TypeError: logits are not floating point, or labels not integers.
     ValueError: shapes do not match, there are fewer than two classes (sigmoid losses: one), or an argument
         is outside its range.
+
+Under `jax.jit`, inputs may be divided over devices along any axis but that of the classes: sums are those of
+whole images. Under `jax.shard_map` sums are those of the shard, in which a part of an image counts as an
+image, so divide only leading axes there. Both hold for masks, metrics and diagnostics, too.
 
 Hyperparameters that are floats may be traced, and have zero gradient. All losses support reverse and forward
 mode, also repeatedly (`jax.grad`, `jax.jvp`, `jax.hessian`), except `truncated_cross_entropy`, whose

@@ -72,5 +72,5 @@ def class_mean_weights(
     """Return the weight of each class in the mean over the labeled classes, or over all."""
     if classes not in ("present", "all"):
         raise ValueError(f'classes must be "present" or "all", got {classes!r}')
-    averaged = labeled if classes == "present" else jnp.ones_like(labeled)
-    return averaged.astype(dtype) / jnp.maximum(jnp.sum(averaged, axis=-1, keepdims=True, dtype=jnp.int32), 1)
+    averaged = (labeled if classes == "present" else jnp.ones_like(labeled)).astype(dtype)
+    return averaged / jnp.maximum(jnp.sum(averaged, axis=-1, keepdims=True), 1)

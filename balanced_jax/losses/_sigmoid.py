@@ -53,4 +53,4 @@ def mean_over_entries(
     """
     log_odds_of_error = jnp.where(labels == 1, -logits, logits)
     total = jnp.sum(weights * cost(log_odds_of_error, options), axis=-1)
-    return total / jnp.maximum(jnp.sum(valid_mask(labels, 2), axis=-1, dtype=jnp.int32), 1)
+    return total / jnp.maximum(jnp.sum(valid_mask(labels, 2), axis=-1, dtype=total.dtype), 1)

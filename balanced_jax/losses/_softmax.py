@@ -28,7 +28,8 @@ def check_arguments(
     pixels, num_classes = logits.shape[:-1], logits.shape[-1]
     labels = as_class_indices("labels", labels, num_classes)
     if labels.shape != pixels:
-        raise ValueError(f"labels must have shape {pixels}, that of logits less classes, got {labels.shape}")
+        message = f"labels must have shape {pixels}, that of logits less classes, got {labels.shape}"
+        raise ValueError(message + _remedy(logits.shape, labels.shape))
     valid = valid_mask(labels, num_classes)
     if weights is None:
         return logits, labels, valid, valid.astype(logits.dtype)
@@ -36,6 +37,19 @@ def check_arguments(
         raise ValueError(f"weights must have shape {pixels}, that of labels, got {jnp.shape(weights)}")
     # Set to 0 before any product: a NaN weight at a void pixel would survive a multiplication by 0.
     return logits, labels, valid, jnp.where(valid, jnp.asarray(weights, logits.dtype), 0)
+
+
+def _remedy(logits: tuple[int, ...], labels: tuple[int, ...]) -> str:
+    """Return what to write for shapes of one-hot labels, or of arrays with another axis of classes."""
+    *batch, height, width, num_classes = logits
+    remedies = {
+        (*batch, height, width, num_classes): "one-hot labels need labels.argmax(-1)",
+        (*batch, num_classes, height, width): "one-hot labels need labels.argmax(-3)",
+        (*batch, height, width, 1): "write labels[..., 0]",
+        (*batch, 1, height, width): "write labels[..., 0, :, :]",
+        (*batch, width, num_classes): "logits of shape [..., C, H, W] need jnp.moveaxis(logits, -3, -1)",
+    }
+    return f": {remedies[labels]}" if labels in remedies else ""
 
 
 def log_odds_of_error(
@@ -61,26 +75,32 @@ def _log_odds_of_error_jvp(primals, tangents):
     logits, labels = primals
     label_logit, max_other, log_sum = split_logits(logits, labels)
     # Softmax over the classes other than the label. Subtracting the largest logit is exact.
-    p_other = jnp.exp((logits - max_other[..., None]) - log_sum[..., None])
-    slope = jnp.where(one_hot(labels, logits.shape[-1]), -1, p_other)
+    is_label = one_hot(labels, logits.shape[-1])
+    others = jnp.where(is_label, jnp.finfo(logits.dtype).min, logits)
+    p_other = jnp.exp((others - max_other[..., None]) - log_sum[..., None])
+    slope = jnp.where(is_label, -1, p_other)
     return log_sum + (max_other - label_logit), jnp.sum(slope * tangents[0], axis=-1)
 
 
 def split_logits(
     logits: Float[Array, "*batch h w classes"], labels: Integer[Array, "*batch h w"]
 ) -> tuple[Float[Array, "*batch h w"], Float[Array, "*batch h w"], Float[Array, "*batch h w"]]:
-    """Return the label's logit, the largest other logit m, and logsumexp of the other logits minus m."""
-    num_classes = logits.shape[-1]
+    """Return the label's logit, the largest other logit m, and logsumexp of the other logits minus m.
+
+    The lowest finite number stands for the label among the others, so that m is finite where all of them are
+    -inf.
+    """
+    num_classes, lowest = logits.shape[-1], jnp.finfo(logits.dtype).min
     if num_classes > _UNROLLED_CLASSES:
         is_label = one_hot(labels, num_classes)
-        others = jnp.where(is_label, -jnp.inf, logits)
+        others = jnp.where(is_label, lowest, logits)
         max_other = jnp.max(others, axis=-1)
         log_sum = jnp.log(jnp.sum(jnp.exp(others - max_other[..., None]), axis=-1))
         return jnp.sum(jnp.where(is_label, logits, 0), axis=-1), max_other, log_sum
     planes = _class_planes(logits)
     zeros = jnp.zeros_like(planes[0])
     label_logit = sum((jnp.where(labels == k, plane, 0) for k, plane in enumerate(planes)), zeros)
-    others = [jnp.where(labels == k, -jnp.inf, plane) for k, plane in enumerate(planes)]
+    others = [jnp.where(labels == k, lowest, plane) for k, plane in enumerate(planes)]
     max_other = functools.reduce(jnp.maximum, others)
     return label_logit, max_other, jnp.log(sum(jnp.exp(other - max_other) for other in others))
 

@@ -56,6 +56,6 @@ def _log_odds_against(logits: Float[Array, "*batch h w classes"]) -> Float[Array
     is_predicted = one_hot(predicted, logits.shape[-1])
     against_predicted = log_odds_of_error(logits, predicted)[..., None]
     largest = jnp.sum(logits, axis=-1, where=is_predicted, keepdims=True)
-    difference = jnp.where(is_predicted, -jnp.inf, logits - largest)
+    difference = jnp.where(is_predicted, jnp.finfo(logits.dtype).min, logits - largest)
     others = 1 + jnp.exp(against_predicted) - jnp.exp(difference)
     return jnp.where(is_predicted, against_predicted, jnp.log(others) - difference)

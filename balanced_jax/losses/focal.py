@@ -91,10 +91,11 @@ def _focal_of_log_odds(log_odds: Float[Array, "*shape"], gamma: Float[Array, ""]
 
 @_focal_of_log_odds.defjvp
 def _focal_of_log_odds_jvp(primals, tangents):
-    log_odds, gamma = primals
+    gamma = primals[1]
+    log_odds = jnp.minimum(primals[0], jnp.finfo(primals[0].dtype).max)  # at inf, -p log(p) would be 0 * inf
     p_by_error = inverse_odds(log_odds)
     # Recomputed rather than shared with the primal, so that nothing is stored for the backward pass.
     minus_log_error = jnp.log1p(p_by_error)
     minus_log_p = jax.nn.relu(log_odds + minus_log_error)
-    slope = jnp.exp(-gamma * minus_log_error) * (1 + gamma * minus_log_p * p_by_error) / (1 + p_by_error)
+    slope = jnp.exp(-gamma * minus_log_error) * (1 + gamma * (minus_log_p * p_by_error)) / (1 + p_by_error)
     return _focal_of_log_odds(log_odds, gamma), slope * tangents[0]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, UInt
 
+from balanced_jax._sharding import shard_automatically
 from balanced_jax.losses._region import class_mean_weights, count_pixels
 from balanced_jax.losses._softmax import check_arguments
 
@@ -51,7 +52,8 @@ def lovasz_softmax_loss(
     p = jax.nn.softmax(logits, axis=0)
     # The sum of the other probabilities: 1 - p would cancel.
     errors = jnp.where(is_label, jnp.sum(p, axis=0, where=~is_label, keepdims=True), p)
-    steps = _jaccard_steps(jax.lax.stop_gradient(errors), is_label, valid, weights if weighted else None)
+    constants = jax.lax.stop_gradient(errors), is_label, valid, weights if weighted else None
+    steps = shard_automatically(_jaccard_steps, *constants)
     labeled = jnp.moveaxis(jnp.any(is_label & (weights > 0)[None], axis=(-2, -1)), 0, -1)
     steps *= jnp.moveaxis(class_mean_weights(labeled, classes, weights.dtype), -1, 0)[..., None, None]
     # The error of the label is the sum of the other probabilities, each of which costs both steps.
@@ -111,10 +113,13 @@ def _sort_in_one_word(steps_of, key, pixel, *weight):
     the key and the pixel share the 64 bits of one integer.
     """
     with jax.enable_x64(True):  # for the sorted integers only
-        pixel = jax.lax.sort(key.astype(jnp.uint64) << 32 | pixel).astype(jnp.uint32)
+        pixel = jax.lax.sort(key.astype(jnp.uint64) << 32 | pixel.astype(jnp.uint64)).astype(jnp.uint32)
     index = (pixel >> 2).astype(jnp.int32)
     steps = steps_of(pixel, *(jnp.take_along_axis(w, index, axis=-1) for w in weight))
-    return [jnp.put_along_axis(jnp.zeros_like(step), index, step, axis=-1, inplace=False) for step in steps]
+    put = jnp.vectorize(
+        lambda step, index: jnp.zeros_like(step).at[index].set(step), signature="(n),(n)->(n)"
+    )
+    return [put(step, index) for step in steps]
 
 
 def _steps_in_order(

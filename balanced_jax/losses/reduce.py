@@ -35,13 +35,12 @@ def masked_mean(
     values = as_float("values", values)
     if values.ndim < 2:
         raise ValueError(f"values must have shape [..., H, W], got {values.shape}")
-    if where is None:
-        return jnp.mean(values)
-    where = jnp.asarray(where)
+    where = jnp.ones_like(values, bool) if where is None else jnp.asarray(where)
     if where.dtype != bool:
         raise TypeError(f"where must be boolean, got {where.dtype}")
     if where.shape != values.shape:
         raise ValueError(f"where must have the shape of values, {values.shape}, got {where.shape}")
     pixels = jnp.sum(where, axis=(-2, -1), dtype=jnp.int32)
-    per_image = jnp.sum(values, axis=(-2, -1), where=where) / jnp.maximum(pixels, 1)
-    return jnp.sum(per_image) / jnp.maximum(jnp.sum(pixels > 0, dtype=jnp.int32), 1)
+    per_image = jnp.sum(values, axis=(-2, -1), where=where) / jnp.maximum(pixels, 1).astype(values.dtype)
+    images = jnp.sum(pixels > 0, dtype=jnp.int32)
+    return jnp.sum(per_image) / jnp.maximum(images, 1).astype(values.dtype)

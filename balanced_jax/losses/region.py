@@ -2,10 +2,11 @@
 
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._arguments import as_constant
+from balanced_jax._arguments import as_constant, at_least_float32
 from balanced_jax.losses._region import SoftConfusion, class_mean_weights, region_map
 
 
@@ -220,7 +221,7 @@ def _tversky(
     gamma: ScalarLike | None = None,
 ) -> Float[Array, "*batch h w"]:
     """Compute one minus the Tversky index, to the power gamma if given, averaged over classes, as a map."""
-    dtype = jnp.promote_types(jnp.result_type(logits), jnp.float32)
+    dtype = at_least_float32(jnp.result_type(logits))
     alpha = as_constant("alpha", alpha, lambda a: a > 0, "above 0", dtype)
     beta = as_constant("beta", beta, lambda b: b > 0, "above 0", dtype)
     smoothing = as_constant("smoothing", smoothing, lambda s: s > 0, "above 0", dtype)
@@ -238,10 +239,14 @@ def _tversky(
         scale = class_mean_weights(labeled, classes, dtype) / denominator
         if gamma is not None:
             class_cost = numerator / denominator
-            # class_cost ** (gamma - 1) by the logarithm: the derivative of a power overflows at tiny values.
+            # class_cost ** (gamma - 1) by the logarithm: the derivative of a power overflows at tiny values,
+            # as does the second derivative of their logarithm, hence the constant factor that makes them 1.
             # At 0, where the power is infinite for gamma below 1, the class is perfect and has no gradient.
-            positive_cost = jnp.where(class_cost > 0, class_cost, 1)
-            scale *= jnp.where(class_cost > 0, jnp.exp((gamma - 1) * jnp.log(positive_cost)), 0)
+            imperfect = class_cost >= jnp.finfo(dtype).tiny
+            positive_cost = jnp.where(imperfect, class_cost, 1)
+            factor = jax.lax.stop_gradient(1 / positive_cost)
+            log_cost = jnp.log(positive_cost * factor) - jnp.log(factor)
+            scale *= jnp.where(imperfect, jnp.exp((gamma - 1) * log_cost), 0)
         return fp_cost * scale, beta * scale
 
     return region_map(logits, labels, weights, prices)

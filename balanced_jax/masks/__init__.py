@@ -1,7 +1,7 @@
 """Masks: weights of pixels computed from labels, for the argument `weights` of any loss.
 
-Statistics are those of one image. All masks can be jitted, except `inverse_weight_mask`, which runs in NumPy
-on the host. Masks have no gradient.
+Statistics are those of one image (one that is divided over devices: see `balanced_jax.losses`). All masks can
+be jitted, except `inverse_weight_mask`, which runs in NumPy on the host. Masks have no gradient.
 
 Args:
     labels: class indices [..., H, W] in any integer type, with any number of leading axes. A label outside

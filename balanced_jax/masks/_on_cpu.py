@@ -35,7 +35,7 @@ def _image_purity(labels: Integer[Array, "h w"], num_classes: int, window: int) 
     t = -q * np.log(np.maximum(q, 1 / window**2)) / np.log(num_classes)
     term, term_of_all = (jnp.asarray(np.round(scale * x).astype(int).astype(np.int32)) for x in (t, q + t))
     difference = term_of_all[n] - sum(term[c] for c in counts)
-    return difference.astype(jnp.float32) / n * np.float32(window**2 / scale)
+    return difference.astype(jnp.float32) / n.astype(jnp.float32) * np.float32(window**2 / scale)
 
 
 def _window_sums(words: UInt[Array, "h w"], window: int) -> UInt[Array, "h w"]:

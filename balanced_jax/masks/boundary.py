@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Integer
 
 from balanced_jax._arguments import as_class_indices
+from balanced_jax._sharding import shard_automatically
 from balanced_jax.masks.valid import valid_mask
 
 
@@ -23,8 +24,12 @@ def boundary_mask(labels: Integer[ArrayLike, "*batch h w"], num_classes: int) ->
     """
     valid = valid_mask(labels, num_classes)
     labels = jnp.where(valid, as_class_indices("labels", labels, num_classes), num_classes)
+    return valid & shard_automatically(functools.partial(_touches_another, num_classes=num_classes), labels)
+
+
+def _touches_another(labels: Integer[Array, "*batch h w"], num_classes: int) -> Bool[Array, "*batch h w"]:
     padded = jnp.pad(labels, [(0, 0)] * (labels.ndim - 2) + [(1, 1)] * 2, constant_values=num_classes)
     rows, columns = padded[..., 1:-1], padded[..., 1:-1, :]
     neighbors = rows[..., :-2, :], rows[..., 2:, :], columns[..., :-2], columns[..., 2:]
     differs = [(neighbor != labels) & (neighbor < num_classes) for neighbor in neighbors]
-    return valid & functools.reduce(jnp.logical_or, differs)
+    return functools.reduce(jnp.logical_or, differs)

@@ -6,7 +6,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._arguments import as_class_indices, as_constant, concrete_value
+from balanced_jax._arguments import as_class_indices, as_constant, check_static, concrete_value
 from balanced_jax._labels import class_counts, take_by_label
 
 
@@ -47,6 +47,7 @@ def class_weight_mask(
     >>> class_weight_mask(labels, 2, beta=0.0)[0, 0].item()
     1.0
     """
+    check_static(relative=relative)
     if counting not in ("percent", "pixels"):
         raise ValueError(f'counting must be "percent" or "pixels", got {counting!r}')
     one_minus_beta, log_beta = _complement_and_log(beta)
@@ -57,7 +58,7 @@ def class_weight_mask(
     counts = class_counts(labels, num_classes)
     valid = jnp.maximum(jnp.sum(counts, axis=-1, keepdims=True, dtype=jnp.int32), 1).astype(jnp.float32)
     image_size = jnp.full_like(valid, 100) if counting == "percent" else valid
-    class_size = jnp.maximum(image_size * (counts / valid), floor)
+    class_size = jnp.maximum(image_size * (counts.astype(jnp.float32) / valid), floor)
     class_size = jnp.where(counts > 0, class_size, 1)  # keeps the unused weight of an absent class finite
     numerator = -jnp.expm1(image_size * log_beta) if relative else one_minus_beta
     return take_by_label((numerator / -jnp.expm1(class_size * log_beta)) ** power, labels)

@@ -1,6 +1,7 @@
 """The confusion mask: small weights where the surrounding labels mix several classes."""
 
 import functools
+import math
 from typing import Literal
 
 import jax
@@ -9,8 +10,9 @@ import numpy as np
 from jax.scipy.special import xlog1py
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._arguments import as_class_indices, as_constant
+from balanced_jax._arguments import as_class_indices, as_constant, check_static
 from balanced_jax._labels import class_counts, one_hot, take_by_label
+from balanced_jax._sharding import shard_automatically
 from balanced_jax.masks import _on_cpu
 from balanced_jax.masks._counters import pack_one_hot, unpack, window_sums
 from balanced_jax.masks.valid import valid_mask
@@ -58,6 +60,7 @@ def confusion_mask(
     >>> print(np.asarray(confusion_mask(labels, 2, window=3))[4].round(2))  # all rows are equal
     [1.   1.   1.   0.08 0.08 1.   1.   1.   1.  ]
     """
+    check_static(window=window, preserve_class_mass=preserve_class_mass)
     if not isinstance(window, int | np.integer):
         raise TypeError(f"window must be an integer, got {window!r}")
     if window < 3 or window % 2 == 0:
@@ -88,14 +91,17 @@ def _purity(
     labels: Integer[Array, "*batch h w"], num_classes: int, window: int, method: str | None
 ) -> Float[Array, "*batch h w"]:
     """Return one minus the entropy of the classes in the window around each pixel over its maximum."""
-    if method == "conv":
-        counts = count_by_convolution(labels, num_classes, window)
+
+    def by_convolution(y: Array) -> Array:
+        counts = count_by_convolution(y, num_classes, window)
         return _purity_of_counts([counts[..., k] for k in range(num_classes)])
-    return jax.lax.platform_dependent(
-        labels,
+
+    by_slices = functools.partial(
+        jax.lax.platform_dependent,
         cpu=lambda y: _on_cpu.purity(y, num_classes, window),
         default=lambda y: _purity_of_counts(count_by_slices(y, num_classes, window)),
     )
+    return shard_automatically(by_convolution if method == "conv" else by_slices, labels)
 
 
 def _purity_of_counts(counts: list[Integer[Array, "*batch h w"]]) -> Float[Array, "*batch h w"]:
@@ -125,7 +131,7 @@ def count_by_convolution(
     *batch, height, width, _ = planes.shape
     # Exact at any operand precision: operands are 0 and 1, sums stay below 2**24.
     counts = jax.lax.conv_general_dilated(
-        planes.reshape(-1, height, width, num_classes),
+        planes.reshape(math.prod(batch), height, width, num_classes),
         jnp.ones((window, window, 1, num_classes), jnp.float32),
         window_strides=(1, 1),
         padding="SAME",

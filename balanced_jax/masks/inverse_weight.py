@@ -50,7 +50,7 @@ def inverse_weight_mask(
         raise ValueError(f"num_classes must be at least 1, got {num_classes}")
     labels = np.asarray(labels)
     if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
+        raise TypeError(f'labels must be integers, got {labels.dtype}: write labels.astype("int32")')
     if labels.ndim < 2:
         raise ValueError(f"labels must have shape [..., H, W], got {labels.shape}")
     if not 0 <= minimum <= maximum:

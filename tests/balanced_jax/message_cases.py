@@ -97,6 +97,22 @@ CASES = {
             ("no class", Y, 0),
         )
     },
+    **{
+        f"{f.__name__}: classes traced": lambda f=f: jax.jit(f)(Y, 3, **REQUIRED.get(f, {}))
+        for f in MASKS
+        if f is not inverse_weight_mask
+    },
+    **{
+        f"{f.__name__}: {layout}": lambda f=f, labels=labels: f(Z, labels)
+        for f in SOFTMAX
+        for layout, labels in (
+            ("one-hot labels", YS),
+            ("one-hot labels, channels first", np.moveaxis(YS, -1, -3)),
+            ("labels with a channel", Y[..., None]),
+            ("labels with a channel first", Y[:, None]),
+        )
+    },
+    "logits, channels first": lambda: dice_loss(np.moveaxis(Z, -1, -3), Y),
     "eps_inf of 1": lambda: truncated_cross_entropy(E, 1.0, 1.0),
     "eps_sup of 0": lambda: softmax_truncated_cross_entropy(Z, Y, eps_inf=0, eps_sup=0),
     "eps_sup above 1": lambda: balanced_loss(Z, Y, eps_sup=np.float32(1.5)),
@@ -146,6 +162,10 @@ CASES = {
     "window of 1": lambda: balanced_loss(Z, Y, window=1),
     "window float": lambda: confusion_mask(Y, 3, window=7.0),  # pyright: ignore[reportArgumentType]
     "window traced": lambda: jax.jit(lambda w: confusion_mask(Y, 3, window=w))(7),
+    "window of the loss traced": lambda: jax.jit(balanced_loss)(Z, Y, window=3),
+    "relative traced": lambda: jax.jit(lambda r: class_weight_mask(Y, 3, relative=r))(True),
+    "mass traced": lambda: jax.jit(lambda m: confusion_mask(Y, 3, preserve_class_mass=m))(True),
+    "classes of counts traced": lambda: jax.jit(confusion_counts)(Y, Y, 3),
     "minimum above 1": lambda: confusion_mask(Y, 3, minimum=2),
     "method unknown": lambda: confusion_mask(Y, 3, method="fft"),  # pyright: ignore[reportArgumentType]
     "confusion of one class": lambda: confusion_mask(Y, 1),

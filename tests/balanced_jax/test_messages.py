@@ -22,7 +22,10 @@ SHAPES = {f: "(2, 4, 5, 3)" if f in SIGMOID else "(2, 4, 5)" for f in LOSSES}  #
 # What it is, then words of the message: the argument, what it got, what it takes.
 MESSAGES = {
     **{f"{f}: integer logits": ("TypeError", "logits", "int", "floating point") for f in LOSSES},
-    **{f"{f}: float labels": ("TypeError", "labels", "float32", "integers") for f in LOSSES + masks.__all__},
+    **{
+        f"{f}: float labels": ("TypeError", "labels", "float32", "integers", 'astype("int32")')
+        for f in LOSSES + masks.__all__
+    },
     **{f"{f}: boolean labels": ("TypeError", "labels", "bool", "integers") for f in LOSSES},
     **{f"{f}: one class": ("ValueError", "logits", "(2, 4, 5, 1)", "at least 2") for f in SOFTMAX},
     **{f"{f}: no class in logits": ("ValueError", "logits", "(2, 4, 5, 0)", "at least 1") for f in SIGMOID},
@@ -32,6 +35,11 @@ MESSAGES = {
     **{f"{f}: under jit": ("ValueError", "labels", "(2, 3, 5", SHAPES[f]) for f in LOSSES},
     **{f"{f}: other weights": ("ValueError", "weights", "(5,)", "(2, 4, 5)") for f in LOSSES},
     **{f"{f}: labels of a row": ("ValueError", "labels", "(5,)", "[..., H, W]") for f in masks.__all__},
+    **{
+        f"{f}: classes traced": ("TypeError", "num_classes", 'add "num_classes" to static_argnames')
+        for f in masks.__all__
+        if f != "inverse_weight_mask"
+    },
     **{f"{f}: no class": ("ValueError", "num_classes", "got 0", "at least") for f in masks.__all__},
     "eps_inf of 1": ("ValueError", "eps_inf", "1.0", "[0, 1)"),
     "eps_sup of 0": ("ValueError", "eps_sup", "0.0", "(0, 1]"),
@@ -79,7 +87,22 @@ MESSAGES = {
     "window even": ("ValueError", "window", "got 4", "odd and at least 3"),
     "window of 1": ("ValueError", "window", "got 1", "odd and at least 3"),
     "window float": ("TypeError", "window", "7.0", "an integer"),
-    "window traced": ("TypeError", "window", "Trace", "an integer"),
+    "window traced": ("TypeError", "window", "Trace", 'add "window" to static_argnames'),
+    "window of the loss traced": ("TypeError", "window", "Trace", 'add "window" to static_argnames'),
+    "relative traced": ("TypeError", "relative", "Trace", 'add "relative" to static_argnames'),
+    "mass traced": ("TypeError", "preserve_class_mass", 'add "preserve_class_mass" to static_argnames'),
+    "classes of counts traced": ("TypeError", "num_classes", 'add "num_classes" to static_argnames'),
+    **{
+        f"{f}: {layout}": ("ValueError", "labels", "(2, 4, 5)", remedy)
+        for f in SOFTMAX
+        for layout, remedy in (
+            ("one-hot labels", "labels.argmax(-1)"),
+            ("one-hot labels, channels first", "labels.argmax(-3)"),
+            ("labels with a channel", "labels[..., 0]"),
+            ("labels with a channel first", "labels[..., 0, :, :]"),
+        )
+    },
+    "logits, channels first": ("ValueError", "labels", "jnp.moveaxis(logits, -3, -1)"),
     "minimum above 1": ("ValueError", "minimum", "2.0", "[0, 1]"),
     "method unknown": ("ValueError", "method", "'fft'", '"conv" or None'),
     "confusion of one class": ("ValueError", "num_classes", "got 1", "at least 2"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tests.balanced_jax.formulas import valid
 from tests.balanced_jax.losses.examples import example
 from tests.balanced_jax.losses.table import ROWS, Row
 from tests.balanced_jax.tolerance import assert_close
+from tests.balanced_jax.x64 import enable_x64
 
 PAGE = Path(__file__).with_name("battery.md")
 SHAPE = (4, 8, 12)
@@ -107,7 +109,7 @@ def x64(entry: Entry) -> None:
     far, near = [*arguments], [*arguments]
     labels = arguments[place].astype(np.int64)
     far[place], near[place] = np.where(labels == 1, 2**32 + 1, labels), np.where(labels == 1, -1, labels)
-    with jax.enable_x64(True):
+    with enable_x64(True):
         actual = function(*far)
     compare(actual, function(*near))
 

@@ -1,6 +1,7 @@
 """The battery under jit, vmap, scan and sharding, in half and double precision."""
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest

@@ -22,6 +22,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Integer, Real, ScalarLike
 
 from balanced_jax._arguments import as_class_indices, as_class_values, as_constant, as_float, check_window
 from balanced_jax._labels import one_hot
+from balanced_jax._sharding import shard_automatically
 
 __all__ = ["adjust_logits", "penalize_neighbors"]
 
@@ -98,8 +99,9 @@ def penalize_neighbors(
         )
     is_label = one_hot(labels, num_classes)
     is_other = jnp.any(is_label, axis=-1, keepdims=True) & ~is_label
-    smallest = -_largest_in_window(-logits, is_label, window)
-    largest = _largest_in_window(logits, is_other, window)
+    largest_in_window = functools.partial(_largest_in_window, window=window)
+    smallest = -shard_automatically(largest_in_window, -logits, is_label)
+    largest = shard_automatically(largest_in_window, logits, is_other)
     return jnp.where(is_label, smallest, jnp.where(is_other, largest, logits))
 
 

@@ -1,9 +1,12 @@
 """Targets for the losses with probabilities, made from labels."""
 
+import functools
+
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer
 
 from balanced_jax._arguments import as_class_indices, check_window
+from balanced_jax._sharding import shard_automatically
 from balanced_jax.masks.confusion import count_by_slices
 from balanced_jax.masks.valid import valid_mask
 
@@ -40,6 +43,13 @@ def label_shares(
     """
     check_window(window)
     labels = as_class_indices("labels", labels, num_classes)
-    counts = jnp.stack(count_by_slices(labels, num_classes, int(window)), axis=-1).astype(jnp.float32)
+    count = functools.partial(_counts, num_classes=num_classes, window=int(window))
+    counts = shard_automatically(count, labels)
     shares = counts / jnp.maximum(jnp.sum(counts, axis=-1, keepdims=True), 1)
     return jnp.where(valid_mask(labels, num_classes)[..., None], shares, 0)
+
+
+def _counts(
+    labels: Integer[Array, "*batch h w"], num_classes: int, window: int
+) -> Float[Array, "*batch h w classes"]:
+    return jnp.stack(count_by_slices(labels, num_classes, window), axis=-1).astype(jnp.float32)

@@ -16,6 +16,7 @@ import pytest
 
 from balanced_jax import masks
 from balanced_jax.losses import masked_mean
+from tests.balanced_jax.blobs import ON_HOST
 from tests.balanced_jax.formulas import valid
 from tests.balanced_jax.losses.examples import example
 from tests.balanced_jax.losses.table import ROWS, Row
@@ -34,7 +35,7 @@ def of_three_classes(mask: Callable[..., Any]) -> Callable[..., Any]:
 
 
 ENTRIES: dict[str, Entry] = {row.name: row for row in ROWS} | {
-    name: of_three_classes(getattr(masks, name)) for name in masks.__all__ if name != "inverse_weight_mask"
+    name: of_three_classes(getattr(masks, name)) for name in masks.__all__ if name not in ON_HOST
 }
 
 
@@ -187,7 +188,8 @@ Written by `python -m tests.balanced_jax.battery`; each cell is a test of `test_
 - -inf: a pixel costs 0 where only its label has a finite logit; a label with a logit of -inf makes no NaN.
 - debug_infs: nothing infinite or NaN on the way, under `jax.debug_infs` and `jax.debug_nans`.
 
-Masks have no logits, so two columns do not apply to them. `inverse_weight_mask` runs in NumPy on the host.
+Masks have no logits, so two columns do not apply to them. `inverse_weight_mask` and `skeleton_mask` run in
+NumPy on the host. Losses with probabilities are tested by themselves.
 
 """
 

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+ON_HOST = ("inverse_weight_mask", "skeleton_mask")
+"""Masks that JAX does not compute."""
+
 
 def blobs(num_classes, shape=(2, 11, 14), seed=0):
     """Labels in patches, some of them void, on either side of the classes."""

@@ -107,7 +107,7 @@ CASES = {
     **{
         f"{f.__name__}: classes traced": lambda f=f: jax.jit(f)(Y, 3, **REQUIRED.get(f, {}))
         for f in MASKS
-        if f is not inverse_weight_mask
+        if f not in (inverse_weight_mask, skeleton_mask)
     },
     **{
         f"{f.__name__}: {layout}": lambda f=f, labels=labels: f(Z, labels)

@@ -7,6 +7,8 @@ import pytest
 
 from balanced_jax.logits import adjust_logits, penalize_neighbors
 from balanced_jax.losses import softmax_cross_entropy
+from balanced_jax.targets import label_shares
+from tests.balanced_jax import battery
 from tests.balanced_jax.blobs import blobs
 from tests.balanced_jax.tolerance import assert_close
 
@@ -122,3 +124,14 @@ def test_leading_axes_jit_types_and_empty_images(change):
     assert change(logits.astype(jnp.bfloat16), labels).dtype == jnp.float32
     for shape in ((0, 6, 5), (2, 0, 5), (2, 6, 0)):
         assert change(np.zeros((*shape, 3), np.float32), np.zeros(shape, int)).shape == (*shape, 3)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_explicit_mesh_axes_change_nothing(axis):
+    sharding = battery.sharding(axis, explicit=True)
+    labels = blobs(3, (4, 8, 12))
+    logits = logits_of(labels, 3)
+    divided = (jax.device_put(array, sharding) for array in (logits, labels.astype(np.int32)))
+    assert_close(jax.jit(penalize_neighbors)(*divided), penalize_neighbors(logits, labels))
+    shares = jax.jit(lambda y: label_shares(y, 3))(jax.device_put(labels.astype(np.int32), sharding))
+    assert_close(shares, label_shares(labels, 3))

@@ -22,7 +22,7 @@ from balanced_jax.masks import (
     valid_mask,
 )
 from tests.balanced_jax import formulas
-from tests.balanced_jax.blobs import blobs, by_image
+from tests.balanced_jax.blobs import ON_HOST, blobs, by_image
 from tests.balanced_jax.tolerance import assert_close
 from tests.balanced_jax.x64 import enable_x64
 
@@ -35,7 +35,7 @@ def falling_class_weights(labels, num_classes):
 MASKS = [
     falling_class_weights if name == "fixed_class_weights" else getattr(masks, name)
     for name in masks.__all__
-    if name not in ("inverse_weight_mask", "skeleton_mask")  # host: see below
+    if name not in ON_HOST  # see below
 ]
 every_mask = pytest.mark.parametrize("mask", MASKS, ids=lambda mask: mask.__name__)
 

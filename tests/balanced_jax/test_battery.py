@@ -48,7 +48,7 @@ def test_every_public_loss_and_mask_has_a_row():
     assert {*battery.ENTRIES} == public - others
 
 
-@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.slow
 def test_counts_diagnostics_and_the_other_method_of_confusion_take_sharded_images(axis):
     logits, labels, _, _ = example(ROWS[0], shape=battery.SHAPE)

@@ -16,7 +16,7 @@ def shard_automatically(
     Under Explicit axes JAX refuses windows, sorts and reshapes of divided axes whose sharding is not stated.
     The first `axes` axes of the result, or all, are divided as those of the array.
     """
-    if not hasattr(jax.sharding, "auto_axes"):  # jax before 0.7, without Explicit axes
+    if not hasattr(jax.sharding, "auto_axes"):  # jax before 0.7, whose Explicit axes are not served
         return function(array, *others)
     sharding = jax.typeof(array).sharding
     explicit = sharding.mesh.explicit_axes

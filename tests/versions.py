@@ -5,6 +5,7 @@ examples run from the wheel alone, as for a stranger, and then the tests of the 
 interpreter is neither on the path nor in pyenv, or whose framework cannot be installed, is left out by name.
 """
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -74,7 +75,8 @@ def lower_bounds() -> list[str]:
     """Return the lower bounds of what the library and its tests need, as requirements."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    needed = [*project["dependencies"], *extras["pretrained"], *extras["test-library"]]
+    extra = (extras[name] for name in ("pretrained", "skeleton", "test-library"))
+    needed = [*project["dependencies"], *itertools.chain.from_iterable(extra)]
     return [line.replace(">=", "==") for line in needed if not line.startswith("balanced_jax")]
 
 

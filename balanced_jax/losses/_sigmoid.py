@@ -24,7 +24,8 @@ def check_arguments(
         raise ValueError(f"logits must have shape [..., H, W, C] with C of at least 1, got {logits.shape}")
     labels = as_class_indices("labels", labels, 2)
     if labels.shape != logits.shape:
-        raise ValueError(f"labels must have shape {logits.shape}, that of logits, got {labels.shape}")
+        message = f"labels must have shape {logits.shape}, that of logits, got {labels.shape}"
+        raise ValueError(message + _remedy(logits.shape, labels.shape))
     valid = _is_flag(labels)
     if weights is None:
         return logits, labels, valid.astype(logits.dtype)
@@ -37,6 +38,16 @@ def check_arguments(
     by_entry = weights if weights.ndim == logits.ndim else weights[..., None]
     # Set to 0 before any product: a NaN weight at a void entry would survive a multiplication by 0.
     return logits, labels, jnp.where(valid, by_entry, 0)
+
+
+def _remedy(logits: tuple[int, ...], labels: tuple[int, ...]) -> str:
+    """Return what to write for shapes of class indices, or of flags with another axis of classes."""
+    *batch, height, width, num_classes = logits
+    remedies = {
+        (*batch, height, width): "class indices need the softmax losses",
+        (*batch, num_classes, height, width): "write jnp.moveaxis(labels, -3, -1)",
+    }
+    return f": {remedies[labels]}" if labels in remedies else ""
 
 
 def mean_over_entries(

@@ -119,6 +119,7 @@ CASES = {
             ("labels with a channel first", Y[:, None]),
         )
     },
+    **{f"{f.__name__}: flags, channels first": lambda f=f: f(Z, np.moveaxis(YS, -1, -3)) for f in SIGMOID},
     "logits, channels first": lambda: dice_loss(np.moveaxis(Z, -1, -3), Y),
     "eps_inf of 1": lambda: truncated_cross_entropy(E, 1.0, 1.0),
     "eps_sup of 0": lambda: softmax_truncated_cross_entropy(Z, Y, eps_inf=0, eps_sup=0),

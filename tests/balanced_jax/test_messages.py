@@ -31,7 +31,10 @@ MESSAGES = {
     **{f"{f}: boolean labels": ("TypeError", "labels", "bool", "integers") for f in LOSSES},
     **{f"{f}: one class": ("ValueError", "logits", "(2, 4, 5, 1)", "at least 2") for f in SOFTMAX},
     **{f"{f}: no class in logits": ("ValueError", "logits", "(2, 4, 5, 0)", "at least 1") for f in SIGMOID},
-    **{f"{f}: class indices": ("ValueError", "labels", "(2, 4, 5)", "(2, 4, 5, 3)") for f in SIGMOID},
+    **{
+        f"{f}: class indices": ("ValueError", "labels", "(2, 4, 5)", "(2, 4, 5, 3)", "softmax")
+        for f in SIGMOID
+    },
     **{f"{f}: logits of a row": ("ValueError", "logits", "(5, 3)", "[..., H, W, C]") for f in LOSSES},
     **{f"{f}: other labels": ("ValueError", "labels", "(2, 3, 5", SHAPES[f]) for f in LOSSES},
     **{f"{f}: under jit": ("ValueError", "labels", "(2, 3, 5", SHAPES[f]) for f in LOSSES},
@@ -120,6 +123,15 @@ MESSAGES = {
             ("labels with a channel", "labels[..., 0]"),
             ("labels with a channel first", "labels[..., 0, :, :]"),
         )
+    },
+    **{
+        f"{f}: flags, channels first": (
+            "ValueError",
+            "labels",
+            "(2, 3, 4, 5)",
+            "jnp.moveaxis(labels, -3, -1)",
+        )
+        for f in SIGMOID
     },
     "logits, channels first": ("ValueError", "labels", "jnp.moveaxis(logits, -3, -1)"),
     "minimum above 1": ("ValueError", "minimum", "2.0", "[0, 1]"),

@@ -47,7 +47,8 @@ def adjust_logits(
     References:
         Menon et al. 2021, arXiv:2007.07314, eqs. 9 and 10.
 
-    >>>     >>> logits = np.zeros((1, 1, 2), np.float32)
+    >>> import numpy as np
+    >>> logits = np.zeros((1, 1, 2), np.float32)
     >>> print(np.asarray(adjust_logits(logits, np.array([0.99, 0.01]))).round(2))
     [[[-0.01 -4.61]]]
     """
@@ -83,7 +84,8 @@ def penalize_neighbors(
         Penalizing Neighbor Pixels", and their code at github.com/jmlipman/SCNP-SameClassNeighborPenalization,
         which knows no void pixels.
 
-    >>>     >>> logits = np.array([[[0.0, 3.0], [0.0, -1.0], [2.0, 0.0]]], np.float32)
+    >>> import numpy as np
+    >>> logits = np.array([[[0.0, 3.0], [0.0, -1.0], [2.0, 0.0]]], np.float32)
     >>> print(np.asarray(penalize_neighbors(logits, np.array([[1, 1, 0]]))))
     [[[ 0. -1.]
       [ 0. -1.]

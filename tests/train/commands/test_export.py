@@ -45,7 +45,7 @@ MODELS = {
 }
 each_model = pytest.mark.parametrize(
     "name",
-    [name if name in ("unet", "segnet") else pytest.param(name, marks=pytest.mark.slow) for name in MODELS],
+    [name if name == "unet" else pytest.param(name, marks=pytest.mark.slow) for name in MODELS],
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from balanced_jax import masks as library
 from balanced_jax.losses import softmax_cross_entropy
-from balanced_jax.masks import inverse_weight_mask
+from balanced_jax.masks import inverse_weight_mask, skeleton_mask
 from train.config import Term
 from train.data.cache import ExampleCache
 from train.data.example import VOID
@@ -60,8 +60,8 @@ def test_every_mask_is_the_same_in_the_step_and_precomputed_or_is_refused(name):
     np.testing.assert_allclose(shares.masks["x"], by_class, rtol=1e-5)
 
     in_step = {"x": Term(softmax_cross_entropy, weights=mask, weights_options=options)}
-    if mask is inverse_weight_mask:
-        with pytest.raises(UserError, match=r"^objective\.x\.weights: inverse_weight_mask .* precomputed"):
+    if mask in (inverse_weight_mask, skeleton_mask):
+        with pytest.raises(UserError, match=rf"^objective\.x\.weights: {name} .* precomputed"):
             check_objective(in_step, 3)
         return
     check_objective(in_step, 3)

@@ -61,6 +61,7 @@ def test_a_label_of_another_turn_than_its_image_is_read_with_it(tmp_path, pictur
         np.testing.assert_array_equal(label, expected((2, 0, 0, 5, 5)))
 
 
+@pytest.mark.slow
 def test_twenty_thousand_shapes_take_work_by_their_pixels(tmp_path):
     shapes = [shape("pit", box(x, y, x + 3, y + 3)) for x in range(0, 568, 4) for y in range(0, 568, 4)]
     content = labelme(*shapes) | {"imageHeight": 4000, "imageWidth": 4000}

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, DTypeLike, Float, Integer, Real, ScalarLike
+from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, Real, ScalarLike
 
 
 def as_class_indices(
@@ -68,6 +68,28 @@ def as_float(name: str, values: ArrayLike) -> Float[Array, "..."]:
     if not jnp.issubdtype(values.dtype, jnp.floating):
         raise TypeError(f"{name} must be floating point, got {values.dtype}")
     return values.astype(at_least_float32(values.dtype))
+
+
+def as_logits(logits: Float[ArrayLike, "..."], min_classes: int = 2) -> Float[Array, "*batch h w classes"]:
+    """Return logits in at least single precision."""
+    logits = as_float("logits", logits)
+    if logits.ndim < 3 or logits.shape[-1] < min_classes:
+        raise ValueError(
+            f"logits must have shape [..., H, W, C] with C of at least {min_classes}, got {logits.shape}"
+        )
+    return logits
+
+
+def as_weights(
+    weights: Float[ArrayLike, "..."] | None, valid: Bool[Array, "*batch h w"], dtype: DTypeLike
+) -> Float[Array, "*batch h w"]:
+    """Return weights that are 0 at void pixels; None is 1 at all others."""
+    if weights is None:
+        return valid.astype(dtype)
+    if jnp.shape(weights) != valid.shape:
+        raise ValueError(f"weights must have shape {valid.shape}, that of labels, got {jnp.shape(weights)}")
+    # Set to 0 before any product: a NaN weight at a void pixel would survive a multiplication by 0.
+    return jnp.where(valid, jnp.asarray(weights, dtype), 0)
 
 
 def at_least_float32(dtype: DTypeLike) -> DTypeLike:

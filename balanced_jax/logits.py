@@ -1,4 +1,4 @@
-"""Changes of logits that go before any loss: a prior of the classes, and the worst of the neighbors.
+"""Transformations of logits before a loss: logit adjustment and neighbor penalization.
 
     cost = softmax_cross_entropy(adjust_logits(logits, frequencies), labels)
 
@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer, Real, ScalarLike
 
-from balanced_jax._arguments import as_class_indices, as_class_values, as_constant, as_float, check_window
+from balanced_jax._arguments import as_class_indices, as_class_values, as_constant, as_logits, check_window
 from balanced_jax._labels import one_hot
 from balanced_jax._sharding import shard_automatically
 
@@ -36,7 +36,7 @@ def adjust_logits(
     """Add the logarithm of each class's frequency, times tau, to its logit.
 
     A network trained under a loss of adjusted logits predicts, by its own logits, as if all classes were
-    equally frequent. A network trained without gets the same prior afterwards by a tau of -1.
+    equally frequent. For a network trained without the adjustment, `tau=-1` removes the prior afterwards.
 
     Args:
         logits: see `balanced_jax.logits` (result and errors, too).
@@ -52,7 +52,7 @@ def adjust_logits(
     >>> print(np.asarray(adjust_logits(logits, np.array([0.99, 0.01]))).round(2))
     [[[-0.01 -4.61]]]
     """
-    logits = _check_logits(logits)
+    logits = as_logits(logits)
     frequencies = as_class_values(
         "class_frequencies", class_frequencies, logits.shape[-1], logits.dtype, positive=True
     )
@@ -68,9 +68,9 @@ def penalize_neighbors(
 ) -> Float[Array, "*batch h w classes"]:
     """Replace each logit by the worst in the square window around its pixel.
 
-    A class takes, at its own pixels, the smallest of its logits at its pixels in the window, and at pixels of
-    other classes the largest of its logits at such pixels in the window. A loss of the result is that of the
-    worst neighbor, and one wrong pixel that breaks a line costs as much as the pixels around it together.
+    The logit of a pixel's own class becomes the smallest logit of that class over the window's pixels of that
+    class; any other logit becomes the largest over the window's pixels of other classes than that logit's. So
+    a wrong pixel is charged once for every pixel of its class in the window.
     Void pixels keep their logits and are nobody's neighbors.
 
     Args:
@@ -92,7 +92,7 @@ def penalize_neighbors(
       [ 2.  0.]]]
     """
     check_window(window, smallest=1)
-    logits = _check_logits(logits)
+    logits = as_logits(logits)
     num_classes = logits.shape[-1]
     labels = as_class_indices("labels", labels, num_classes)
     if labels.shape != logits.shape[:-1]:
@@ -120,10 +120,3 @@ def _largest_in_window(
         shifted = [jax.lax.slice_in_dim(padded, k, k + size, axis=axis) for k in range(window)]
         values = functools.reduce(jnp.maximum, shifted)
     return values
-
-
-def _check_logits(logits: Float[ArrayLike, "*batch h w classes"]) -> Float[Array, "*batch h w classes"]:
-    logits = as_float("logits", logits)
-    if logits.ndim < 3 or logits.shape[-1] < 2:
-        raise ValueError(f"logits must have shape [..., H, W, C] with C of at least 2, got {logits.shape}")
-    return logits

@@ -18,8 +18,8 @@ def label_shares(
 ) -> Float[Array, "*batch h w classes"]:
     """Return the share of each class among the labels in the square window around each pixel.
 
-    As targets of a loss they smooth the labels where classes meet and leave the interior as it is: what
-    `confusion_mask` mutes is kept with less certainty.
+    As targets of a loss they smooth the labels where classes meet: pixels to which `confusion_mask` gives
+    small weights keep a weight of 1 and get less certain targets.
 
     Args:
         labels: class indices [..., H, W] in any integer type. Outside [0, num_classes) a pixel is void: it is

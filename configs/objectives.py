@@ -109,11 +109,11 @@ OBJECTIVES: dict[str, dict[str, Term]] = {
     # By the components of whole images, before they are cropped.
     "inverse_weighting": {"cross_entropy": Term(softmax_cross_entropy, precomputed=inverse_weight_mask)},
     "cross_entropy_dice": {"cross_entropy": CROSS_ENTROPY, "dice": DICE},
-    # Later rivals, beside which the paper could not compare.
+    # Rivals that the paper does not compare with.
     "skeleton_recall": {
         "cross_entropy": CROSS_ENTROPY,
         "dice": DICE,
-        "skeleton": Term(tversky_loss, options={"alpha": 1.0, "beta": 1.0}, precomputed=skeleton_mask),
+        "skeleton": Term(tversky_loss, options={"alpha": 1e-6, "beta": 1.0}, precomputed=skeleton_mask),
     },
     "smoothed": {"cross_entropy": Term(smoothed_cross_entropy), "dice": Term(smoothed_dice)},
     "worst_neighbors": {

@@ -40,6 +40,8 @@ class Environment(NamedTuple):
     """What is installed besides the wheel; optax for the README's examples."""
     framework: bool = False
     """Whether it may be left out if its packages cannot be installed."""
+    required: bool = False
+    """Whether its interpreter has to be there."""
 
 
 def framework(package: str, example: str) -> Environment:
@@ -51,7 +53,7 @@ def framework(package: str, example: str) -> Environment:
 
 
 ENVIRONMENTS = (
-    Environment("oldest", "3.11", LIBRARY, oldest=True),
+    Environment("oldest", "3.11", LIBRARY, oldest=True, required=True),
     Environment("newest", "3.13", (*LIBRARY, *APPLICATION), packages=("balanced_jax[test]",)),
     Environment("python3.12", "3.12"),
     Environment("python3.14", "3.14"),
@@ -85,7 +87,7 @@ def install(environment: Environment, python: str, wheel: Path) -> Path:
     folder = FOLDER / environment.name
     uv = [sys.executable, "-m", "uv"]
     subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", python, folder], check=True)
-    # kauldron's trainer needs TensorFlow, its losses do not.
+    # An override whose marker never holds: TensorFlow is left out, which kauldron's losses do not need.
     overrides = FOLDER / "overrides.txt"
     overrides.write_text("tensorflow-cpu; python_version < '3'\n")
     packages = lower_bounds() if environment.oldest else environment.packages
@@ -104,6 +106,8 @@ def check(environment: Environment, python: Path) -> bool:
 
 
 def main(names: list[str]) -> int:
+    if unknown := {*names} - {environment.name for environment in ENVIRONMENTS}:
+        sys.exit(f"there is no environment {', '.join(sorted(unknown))}")
     FOLDER.mkdir(exist_ok=True)
     shutil.rmtree(FOLDER / "dist", ignore_errors=True)
     build = [sys.executable, "-m", "build", "--no-isolation", "--quiet", "--outdir", FOLDER / "dist", ROOT]
@@ -118,7 +122,8 @@ def main(names: list[str]) -> int:
         start = time.monotonic()
         python = interpreter(environment.python)
         if not python:
-            results[environment.name] = f"left out: no Python {environment.python} was found"
+            missing = f"no Python {environment.python} was found"
+            results[environment.name] = f"{'FAILED' if environment.required else 'left out'}: {missing}"
             continue
         try:
             installed = install(environment, python, wheel)

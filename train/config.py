@@ -92,7 +92,8 @@ class PixelShare:
     """The frequency of each class, where an option of a Term takes a number for each class.
 
     The share of the class among the labeled pixels of all training images together, at the size of their
-    files; above 0, since a class without a pixel counts as one.
+    files. A background without a pixel counts as one pixel; a defect class that no training image shows is
+    refused.
     """
 
 

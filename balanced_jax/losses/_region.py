@@ -58,21 +58,20 @@ def region_map(
     false_positives = jnp.where(y, 0, softmax(logits))
     # The error of the label is the sum of the other probabilities, which unlike 1 - p does not cancel.
     false_negatives = jnp.where(y, jnp.sum(false_positives, axis=-1, keepdims=True), 0)
-    size = jnp.where(y, weights[..., None], 0)
-    return map_of_errors(false_positives, false_negatives, size, valid, weights, prices)
+    return map_of_errors(false_positives, false_negatives, y.astype(logits.dtype), valid, weights, prices)
 
 
 def map_of_errors(
     false_positives: Float[Array, "*batch h w classes"],
     false_negatives: Float[Array, "*batch h w classes"],
-    size: Float[Array, "*batch h w classes"],
+    targets: Float[Array, "*batch h w classes"],
     valid: Bool[Array, "*batch h w"],
     weights: Float[Array, "*batch h w"],
     prices: Prices,
 ) -> Float[Array, "*batch h w"]:
-    """Return `region_map` from the terms of the sums, those of errors without their weights."""
+    """Return the map of a F + b M from unweighted false positives, false negatives and targets."""
     w, pixels = weights[..., None], count_pixels(valid, weights.dtype)
-    terms = w * false_positives, w * false_negatives, size
+    terms = w * false_positives, w * false_negatives, w * targets
     a, b = prices(SoftConfusion(*(jnp.sum(term, axis=(-3, -2)) for term in terms)))
     a, b = (pixels * x[..., None, :] for x in (a, b))
     cost = jnp.sum(a[..., None, :] * false_positives + b[..., None, :] * false_negatives, axis=-1)

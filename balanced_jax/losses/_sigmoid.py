@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer
 
-from balanced_jax._arguments import as_class_indices, as_float
+from balanced_jax._arguments import as_class_indices, as_logits
 
 
 def check_arguments(
@@ -19,9 +19,7 @@ def check_arguments(
     Float[Array, "*batch h w classes"],
 ]:
     """Return logits in at least float32, labels, and weights of entries, 0 at void entries."""
-    logits = as_float("logits", logits)
-    if logits.ndim < 3 or logits.shape[-1] < 1:
-        raise ValueError(f"logits must have shape [..., H, W, C] with C of at least 1, got {logits.shape}")
+    logits = as_logits(logits, min_classes=1)
     labels = as_class_indices("labels", labels, 2)
     if labels.shape != logits.shape:
         message = f"labels must have shape {logits.shape}, that of logits, got {labels.shape}"

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer
 
-from balanced_jax._arguments import as_class_indices, as_float
+from balanced_jax._arguments import as_class_indices, as_logits, as_weights
 from balanced_jax._labels import one_hot
 from balanced_jax.masks.valid import valid_mask
 
@@ -22,21 +22,14 @@ def check_arguments(
     Float[Array, "*batch h w"],
 ]:
     """Return logits in at least float32, labels, the valid mask, and weights that are 0 at void pixels."""
-    logits = as_float("logits", logits)
-    if logits.ndim < 3 or logits.shape[-1] < 2:
-        raise ValueError(f"logits must have shape [..., H, W, C] with C of at least 2, got {logits.shape}")
+    logits = as_logits(logits)
     pixels, num_classes = logits.shape[:-1], logits.shape[-1]
     labels = as_class_indices("labels", labels, num_classes)
     if labels.shape != pixels:
         message = f"labels must have shape {pixels}, that of logits less classes, got {labels.shape}"
         raise ValueError(message + _remedy(logits.shape, labels.shape))
     valid = valid_mask(labels, num_classes)
-    if weights is None:
-        return logits, labels, valid, valid.astype(logits.dtype)
-    if jnp.shape(weights) != pixels:
-        raise ValueError(f"weights must have shape {pixels}, that of labels, got {jnp.shape(weights)}")
-    # Set to 0 before any product: a NaN weight at a void pixel would survive a multiplication by 0.
-    return logits, labels, valid, jnp.where(valid, jnp.asarray(weights, logits.dtype), 0)
+    return logits, labels, valid, as_weights(weights, valid, logits.dtype)
 
 
 def _remedy(logits: tuple[int, ...], labels: tuple[int, ...]) -> str:

@@ -37,8 +37,8 @@ def tversky_prices(
         scale = class_mean_weights(labeled, classes, dtype) / denominator
         if gamma is not None:
             class_cost = numerator / denominator
-            # class_cost ** (gamma - 1) by the logarithm: the derivative of a power overflows at tiny values,
-            # as does the second derivative of their logarithm, hence the constant factor that makes them 1.
+            # class_cost ** (gamma - 1) as exp((gamma - 1) log(cost)), since the derivative of ** overflows at
+            # tiny costs; so would the logarithm's second derivative without the factor that makes them 1.
             # At 0, where the power is infinite for gamma below 1, the class is perfect and has no gradient.
             imperfect = class_cost >= jnp.finfo(dtype).tiny
             positive_cost = jnp.where(imperfect, class_cost, 1)

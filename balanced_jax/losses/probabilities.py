@@ -1,7 +1,8 @@
 """Losses whose targets are probabilities: smoothed labels, votes of several people, another network's output.
 
 Targets that are one-hot give the losses of the labels. Each entry counts as it is: targets of a pixel are not
-scaled to a sum of 1, and a pixel whose targets are all 0 is void.
+scaled to a sum of 1, and a pixel whose targets are all 0 is void. A class is present if any of its targets is
+above 0: where targets come from a softmax, set tiny ones to 0 first, or every class is present.
 """
 
 from typing import Literal
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, ScalarLike
 
-from balanced_jax._arguments import as_float
+from balanced_jax._arguments import as_float, as_logits, as_weights
 from balanced_jax.losses._region import map_of_errors
 from balanced_jax.losses._softmax import softmax
 from balanced_jax.losses._tversky import tversky_prices
@@ -102,8 +103,11 @@ def _errors(
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Return the first arguments of `map_of_errors`."""
     logits, targets, valid, weights = _check_arguments(logits, targets, weights)
-    excess, size = softmax(logits) - targets, weights[..., None] * targets
-    return jax.nn.relu(excess), jax.nn.relu(-excess), size, valid, weights
+    p, is_certain = softmax(logits), targets == 1
+    # Where the target is 1, the sum of the other probabilities does not cancel as 1 - p would.
+    others = jnp.sum(jnp.where(is_certain, 0, p), axis=-1, keepdims=True)
+    excess = jnp.where(is_certain, -others, p - targets)
+    return jax.nn.relu(excess), jax.nn.relu(-excess), targets, valid, weights
 
 
 def _check_arguments(
@@ -117,17 +121,9 @@ def _check_arguments(
     Float[Array, "*batch h w"],
 ]:
     """Return logits in at least float32, targets without gradient, the valid mask, and weights."""
-    logits, targets = as_float("logits", logits), as_float("targets", targets)
-    if logits.ndim < 3 or logits.shape[-1] < 2:
-        raise ValueError(f"logits must have shape [..., H, W, C] with C of at least 2, got {logits.shape}")
+    logits, targets = as_logits(logits), as_float("targets", targets)
     if targets.shape != logits.shape:
         raise ValueError(f"targets must have shape {logits.shape}, that of logits, got {targets.shape}")
     targets = jax.lax.stop_gradient(targets).astype(logits.dtype)
     valid = jnp.any(targets > 0, axis=-1)
-    if weights is None:
-        return logits, targets, valid, valid.astype(logits.dtype)
-    if jnp.shape(weights) != valid.shape:
-        raise ValueError(
-            f"weights must have shape {valid.shape}, that of logits less classes, got {jnp.shape(weights)}"
-        )
-    return logits, targets, valid, jnp.where(valid, jnp.asarray(weights, logits.dtype), 0)
+    return logits, targets, valid, as_weights(weights, valid, logits.dtype)

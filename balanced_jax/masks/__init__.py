@@ -1,7 +1,7 @@
 """Masks: weights of pixels computed from labels, for the argument `weights` of any loss.
 
-Statistics are those of one image (one that is divided over devices: see `balanced_jax.losses`). All masks can
-be jitted, except `inverse_weight_mask` and `skeleton_mask`, which run in NumPy on the host. Masks have no
+Statistics are those of one image; for images divided over devices see `balanced_jax.losses`. All masks can be
+jitted, except `inverse_weight_mask` and `skeleton_mask`, which run in NumPy on the host. Masks have no
 gradient.
 
 Args:

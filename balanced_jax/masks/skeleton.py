@@ -12,9 +12,9 @@ def skeleton_mask(
     """Return 1 on the widened skeleton of what is labeled and 0 elsewhere, computed on the host.
 
     The skeleton is that of all pixels of the classes from 1 on, widened by a pixel to each side `dilations`
-    times and cut off where they end. Under it `tversky_loss` is the soft recall of the skeletons, the
-    skeleton recall loss, which is taken beside another loss: a network that breaks a line pays as much as one
-    that loses the width of it all.
+    times and cut off where they end. Under this mask, `tversky_loss(alpha=1e-6, beta=1)` is one minus the
+    soft recall of each class on its part of the skeleton, the skeleton recall loss (alpha has to be above 0).
+    It is added to another loss: pixels that break a line weigh more than pixels that make it thinner.
 
     scikit-image (`pip install 'balanced_jax[skeleton]'`) finds the skeletons image by image, so this function
     cannot be jitted: make the mask where the data is made, and pass it to the loss as `weights`.

@@ -189,7 +189,7 @@ Written by `python -m tests.balanced_jax.battery`; each cell is a test of `test_
 - debug_infs: nothing infinite or NaN on the way, under `jax.debug_infs` and `jax.debug_nans`.
 
 Masks have no logits, so two columns do not apply to them. `inverse_weight_mask` and `skeleton_mask` run in
-NumPy on the host. Losses with probabilities are tested by themselves.
+NumPy on the host. Losses with probabilities have no rows.
 
 """
 

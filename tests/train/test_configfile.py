@@ -11,6 +11,7 @@ import pytest
 import balanced_jax.losses
 import balanced_jax.masks
 import balanced_jax.models
+import configs.objectives
 import train.config
 import train.data.sets
 from balanced_jax.losses import softmax_cross_entropy, softmax_focal_loss
@@ -188,6 +189,10 @@ def test_a_wrong_config_file_is_named(tmp_path, text, message):
 ADDRESSES = {
     balanced_jax.losses: list(balanced_jax.losses.__all__),
     balanced_jax.masks: list(balanced_jax.masks.__all__),
+    configs.objectives: [
+        "adjusted_cross_entropy", "smoothed_cross_entropy", "smoothed_dice", "worst_neighbor_cross_entropy",
+        "worst_neighbor_dice",
+    ],
     balanced_jax.models: ["DeepLabV3", "FCN8s", "PSPNet", "SegNet", "UNet"],
     train.config: [
         "Adam", "Augmentation", "Config", "CosineDecay", "ExponentialDecay", "ImageRatio", "Input",

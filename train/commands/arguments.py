@@ -1,4 +1,4 @@
-"""Flags into a command; a wrong argument becomes one line instead of tyro's panel of several."""
+"""A command from its flags; a wrong argument is one line in the place of tyro's panel of several."""
 
 import contextlib
 import io

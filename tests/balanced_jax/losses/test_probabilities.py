@@ -106,6 +106,20 @@ def test_one_hot_targets_give_the_loss_of_the_labels(loss, size, num_classes):
 
 
 @every_region_loss
+def test_confident_pixels_of_large_images_cost_what_they_cost_with_labels(loss):
+    """Where 1 - p has no digits, and the factor of a small class is large."""
+    labels = np.zeros((1, 256, 256), int)
+    labels[0, 3, 4:8] = 1
+    margins = np.random.default_rng(0).uniform(12, 30, labels.shape)
+    logits = np.where(np.eye(3)[labels] == 1, margins[..., None], 0).astype(np.float32)
+    value, back = jax.vjp(lambda z: loss(z, np.eye(3, dtype=np.float32)[labels]), logits)
+    of_labels, back_of_labels = jax.vjp(lambda z: OF_LABELS[loss](z, labels), logits)
+    assert_close(value * 1e4, of_labels * 1e4)
+    cotangent = np.full(labels.shape, 1e4, np.float32)
+    assert_close(back(cotangent)[0], back_of_labels(cotangent)[0])
+
+
+@every_region_loss
 def test_the_loss_is_0_where_the_prediction_is_the_target_and_nowhere_near(loss):
     logits, _, weights, cotangent = example()
     p = formulas.softmax(logits.astype(np.float64))

@@ -354,9 +354,10 @@ def test_a_skeleton_keeps_every_line_and_no_void_pixel():
 
 def test_the_loss_under_a_skeleton_is_the_recall_of_its_pixels():
     labels = np.zeros((9, 20), int)
-    labels[2:7, 2:18] = 1
-    mask = skeleton_mask(labels, 2)
-    logits = np.random.default_rng(0).normal(size=(9, 20, 2)).astype(np.float32)
-    p = formulas.softmax(logits.astype(np.float64))[..., 1]
-    loss = tversky_loss(logits, labels, weights=mask, alpha=1, beta=1).mean()
-    assert_close(loss, 1 - (mask * p).sum() / mask.sum())
+    labels[2:7, 2:18], labels[2:7, 12:18] = 1, 2
+    mask = skeleton_mask(labels, 3)
+    logits = np.random.default_rng(0).normal(size=(9, 20, 3)).astype(np.float32)
+    p = formulas.softmax(logits.astype(np.float64))
+    recalls = [(mask * p[..., k])[labels == k].sum() / mask[labels == k].sum() for k in (1, 2)]
+    loss = tversky_loss(logits, labels, weights=mask, alpha=1e-6, beta=1).mean()
+    assert_close(loss, 1 - np.mean(recalls), unit=1e-5)  # of alpha

@@ -12,6 +12,7 @@ from jaxtyping import install_import_hook
 install_import_hook("balanced_jax", "beartype.beartype")
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -20,3 +21,15 @@ _benchmarks = (Path(__file__).parent / "benchmarks").glob("*.py")
 collect_ignore = [str(path) for path in _benchmarks if not path.name.startswith("test_")]
 if not importlib.util.find_spec("torch"):
     collect_ignore.append("references/torch_networks.py")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_memory_maps():
+    """Forget compiled programs when there are many: each takes some seven memory maps.
+
+    Linux allows a process 65,530, beyond which XLA aborts it.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()

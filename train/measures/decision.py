@@ -45,7 +45,7 @@ def one_against_all(
         return jnp.zeros((classes, len(candidates) + 1), jnp.int32).at[labels, exceeded].add(valid)
 
     levels = jnp.vectorize(histogram, signature="(h,w),(h,w),(h,w)->(c,l)")(labels, exceeded, valid)
-    missed = jnp.moveaxis(jnp.cumsum(levels, -1), -1, -2)
+    missed = jnp.moveaxis(jnp.cumsum(levels, axis=-1), -1, -2)
     false_negatives = missed[..., :-1, :]
     true_positives = missed[..., -1:, :] - false_negatives
 

@@ -1,14 +1,13 @@
 """Every command with its usage, its help and its flags."""
 
 import dataclasses
-import inspect
 from pathlib import Path
 from typing import Any, get_args
 
 import tyro
 
 from docs.generate import kinds
-from docs.generate.fields import Field, fields_of
+from docs.generate.fields import Field, documentation, fields_of
 from docs.generate.tables import code, table
 from train.__main__ import COMMANDS
 from train.commands.command import Command, ConfigCommand
@@ -21,9 +20,8 @@ def page() -> str:
 
 def section(name: str, command: type[Command]) -> str:
     """Return a heading, the usage, the help and a table of the flags of a command."""
-    text = (
-        f"## {name}\n\n```text\npython -m train {name} {command.usage}\n```\n\n{inspect.getdoc(command)}\n\n"
-    )
+    usage = f"```text\npython -m train {name} {command.usage}\n```"
+    text = f"## {name}\n\n{usage}\n\n{documentation(command)}\n\n"
     text += table(("flag", "default", "meaning"), rows(command))
     if issubclass(command, ConfigCommand):
         text += "\nAnd every [field of the config](config.md), as `--section.field value`.\n"
@@ -63,8 +61,5 @@ def _shown(default: Any) -> str | None:
     """Return a default as the command line takes it; None without one worth showing."""
     if isinstance(default, tuple):
         return " ".join(map(str, default)) or None
-    return (
-        str(default)
-        if isinstance(default, int | float | str | Path) and not isinstance(default, bool)
-        else None
-    )
+    worth_showing = isinstance(default, int | float | str | Path) and not isinstance(default, bool)
+    return str(default) if worth_showing else None

@@ -23,7 +23,7 @@ FILES: dict[str, type] = {
 
 
 def pages() -> dict[str, str]:
-    """Return the tables of each file by the name of the page; a record has one table, where it comes first."""
+    """Return the tables of each file; a record has one table, where it comes first."""
     seen: set[type] = set()
     return {f"records_{name}.md": _tables(kind, seen) for name, kind in FILES.items()}
 

@@ -1,4 +1,4 @@
-"""The table of docs/howto/migrate.md: pairs of calls on labels that are complete, with void, or without a class."""
+"""The table of docs/howto/migrate.md: calls on labels that are complete, with void, or without a class."""
 
 import importlib
 import importlib.util

@@ -1,5 +1,6 @@
 """The pages that a reader opens: files in Markdown, and what they link to."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def anchors(path: Path) -> set[str]:
     tokens = _tokens(path)
     headings = [
         "".join(child.content for child in inline.children or ())
-        for opening, inline in zip(tokens, tokens[1:], strict=False)
+        for opening, inline in itertools.pairwise(tokens)
         if opening.type == "heading_open"
     ]
     found = {*_TARGET.findall(path.read_text())}

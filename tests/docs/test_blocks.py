@@ -13,7 +13,7 @@ from tests.docs.pages import SITE, name
 
 SYBIL = Sybil([PythonCodeBlockParser()])
 ELSEWHERE = ("docs/howto/deploy.md",)
-"""Pages whose programs another test runs: on an exported network, in `tests/train/commands/test_export.py`."""
+"""Pages whose programs run on an exported network, in `tests/train/commands/test_export.py`."""
 BLOCKS = [page for page in SITE if "```python" in page.read_text() and name(page) not in ELSEWHERE]
 
 

@@ -32,12 +32,11 @@ def test_every_command_and_its_flags_are_listed():
 @pytest.mark.parametrize("kind", [kind for kind in configs.SECTIONS if dataclasses.fields(kind)])
 def test_every_field_of_a_config_is_listed_with_its_meaning(kind):
     text = configs.page()
-    for field in fields.fields_of(kind):
+    listed = fields.fields_of(kind)
+    for field in listed:
         assert f"`{configs.SECTIONS[kind]}{field.name}`" in text
         assert field.meaning
-    assert {field.name for field in fields.fields_of(kind)} == {
-        field.name for field in dataclasses.fields(kind)
-    }
+    assert [field.name for field in listed] == [field.name for field in dataclasses.fields(kind)]
 
 
 def test_defaults_and_types_are_shown_as_they_are_written():

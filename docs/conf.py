@@ -1,6 +1,7 @@
 """The site: `python -m sphinx -W docs docs/_build`, after `pip install -e '.[docs]'`."""
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -22,15 +23,17 @@ extensions = [
 exclude_patterns = ["_build", "_generated"]
 default_role = "py:obj"  # docstrings write `name`: a link where the name is public, else code
 add_function_parentheses = False
+add_module_names = False
 autodoc_member_order = "bysource"
 maximum_signature_line_length = 80
+napoleon_use_param = False  # arguments that share a line of a docstring share one of the page
 napoleon_use_rtype = False
 myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_block"]
 myst_heading_anchors = 3
 
 html_theme = "sphinx_book_theme"
 html_title = "balanced_jax"
-html_theme_options = {"show_toc_level": 2}
+html_theme_options = {"show_toc_level": 2, "navbar_persistent": []}  # one search field, in the sidebar
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 
@@ -56,5 +59,11 @@ def process_signature(app, what, name, obj, options, signature, returns):
 
 
 def process_docstring(app, what, name, obj, options, lines):
-    """Keep the bars of absolute values from being read as a substitution."""
+    """Correct what Sphinx makes of docstrings.
+
+    The bars of an absolute value are no substitution, and a module has no parameters, so that the arguments
+    that its functions share are a list of names.
+    """
     lines[:] = [line.replace("|", r"\|") for line in lines]
+    if what == "module":
+        lines[:] = [re.sub(r"^:(?:param|raises) ", ":", line) for line in lines]

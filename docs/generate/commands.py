@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import tyro
 
@@ -38,7 +38,7 @@ def rows(kind: type) -> list[tuple[str, str, str]]:
         if field.name == "config" or tyro.conf.Suppress in extras:
             continue
         if dataclasses.is_dataclass(nested):
-            found += rows(nested)
+            found += rows(cast(type, nested))
         elif tyro.conf.Positional in extras:
             found.append((code(_positional(field)), "", field.meaning))
         else:

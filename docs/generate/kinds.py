@@ -36,7 +36,7 @@ def python(hint: Any) -> str:
 
 
 def command_line(hint: Any) -> str:
-    """Return what a flag of this type takes, such as "INT INT"; "" for a switch."""
+    """Return what a flag of this type takes, such as "INT INT"."""
     hint = strip(hint)
     given = [each for each in alternatives(hint) if each is not type(None)]
     if len(given) > 1:
@@ -49,7 +49,7 @@ def command_line(hint: Any) -> str:
         if arguments[1:] == (...,):
             return f"{command_line(arguments[0]).removesuffix(' ...')} ..."
         return " ".join(map(command_line, arguments))
-    return {bool: "", Path: "PATH", epath.Path: "PATH", str: "TEXT"}.get(hint, hint.__name__.upper())
+    return "PATH" if hint in (Path, epath.Path) else "TEXT" if hint is str else str(hint.__name__).upper()
 
 
 def json(hint: Any, link: Callable[[type], str]) -> str:

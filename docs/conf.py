@@ -66,4 +66,4 @@ def process_docstring(app, what, name, obj, options, lines):
     """
     lines[:] = [line.replace("|", r"\|") for line in lines]
     if what == "module":
-        lines[:] = [re.sub(r"^:(?:param|raises) ", ":", line) for line in lines]
+        lines[:] = [re.sub("^:raises ", ":", re.sub("^:returns:", ":Returns:", line)) for line in lines]

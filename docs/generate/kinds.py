@@ -1,5 +1,6 @@
 """Types in words: as Python writes them, as a command line takes them, as JSON holds them."""
 
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -58,14 +59,19 @@ def json(hint: Any, link: Callable[[type], str]) -> str:
         return " or ".join(json(one, link) for one in each)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (dict, Mapping):
-        return f"object of {json(arguments[1], link)}"
+        return f"object of {_several(arguments[1], link)}"
     if origin is list or arguments[1:] == (...,):
-        return f"list of {json(arguments[0], link)}"
+        return f"list of {_several(arguments[0], link)}"
     if origin is tuple:
-        return f"list of {len(arguments)} {json(arguments[0], link)}"
+        return f"list of {len(arguments)} {_several(arguments[0], link)}"
     if origin is Literal:
         return python(hint).replace("|", "or")
     if isinstance(hint, TypeVar):
         return "a value"
     names = {float: "number", int: "whole number", str: "text", bool: "true or false", type(None): "null"}
     return names.get(hint) or link(origin or hint)
+
+
+def _several(hint: Any, link: Callable[[type], str]) -> str:
+    """Return the plural of what JSON holds for a type; the name of a record has none."""
+    return re.sub(r"(number|text|list|object)\b(?!s)", r"\1s", json(hint, link), count=1)

@@ -50,4 +50,5 @@ def test_every_record_of_a_run_has_one_table():
     text = "".join(records.pages().values())
     headings = [line for line in text.splitlines() if line.startswith("### ")]
     assert len(headings) == len(set(headings))
+    assert "|  |" not in text, "a field without a meaning"
     assert {"### EpochRecord", "### Evaluation", "### ComparisonRecord", "### LabelStatistics"} <= {*headings}

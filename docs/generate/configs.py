@@ -66,9 +66,9 @@ def _overrides(field: Field, shared: list[Field]) -> bool:
 
 def _table(fields: list[Field], path: str) -> str:
     return table(
-        ("field", "type", "default", "meaning"),
+        ("field", "meaning", "type", "default"),
         [
-            (code(path + field.name), code(kinds.python(field.hint)), code(field.default), field.meaning)
+            (code(path + field.name), field.meaning, code(kinds.python(field.hint)), code(field.default))
             for field in fields
         ],
     )

@@ -43,7 +43,7 @@ def test_defaults_and_types_are_shown_as_they_are_written():
     rows = {field.name: field for field in fields.fields_of(Config)}
     assert rows["epochs"].default == "100"
     assert rows["data"].default is None
-    assert "| `input.size` | `tuple[int, int] \\| None` | `None` |" in configs.page()
+    assert "| `tuple[int, int] \\| None` | `None` |" in configs.page()
 
 
 def test_every_record_of_a_run_has_one_table():

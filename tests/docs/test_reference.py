@@ -34,7 +34,7 @@ def test_every_field_of_a_config_is_listed_with_its_meaning(kind):
     text = configs.page()
     listed = fields.fields_of(kind)
     for field in listed:
-        assert f"`{configs.SECTIONS[kind]}{field.name}`" in text
+        assert f"| `{field.name}` | {field.meaning} |" in text
         assert field.meaning
     assert [field.name for field in listed] == [field.name for field in dataclasses.fields(kind)]
 

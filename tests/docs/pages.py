@@ -11,8 +11,9 @@ from markdown_it.token import Token
 from docs.generate import reference
 
 ROOT = Path(__file__).parents[2]
-GENERATED = ROOT / "docs" / "_generated"
-SITE = sorted(path for path in (ROOT / "docs").rglob("*.md") if not {"_build", "_generated"} & {*path.parts})
+DOCS = ROOT / "docs"
+GENERATED = DOCS / "_generated"
+SITE = sorted(path for path in DOCS.rglob("*.md") if not {"_build", "_generated"} & {*path.parts})
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *SITE]
 
 _INCLUDE = re.compile(r"^[`:]{3,}\{include\} +(\S+)", re.MULTILINE)

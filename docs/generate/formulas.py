@@ -15,6 +15,8 @@ from matplotlib.transforms import Affine2D
 
 _SIZE = 100
 """Points of one em, in which matplotlib lays glyphs out."""
+_EM = 1.15
+"""Size relative to the text, whose letters are taller at the same size."""
 _FONT = FontProperties(size=_SIZE, math_fontfamily="stix")
 
 
@@ -35,7 +37,8 @@ def formula(tex: str) -> str:
     vertices, codes = text_to_path.get_text_path(_FONT, text, ismath=True)
     # mathtext measures up from the baseline, SVG down from the top.
     path = Path(vertices, codes).transformed(Affine2D().scale(1, -1).translate(0, height))
-    size = f"height:{(height + depth) / _SIZE:.2f}em;vertical-align:{-depth / _SIZE:.2f}em"
+    scale = _EM / _SIZE
+    size = f"height:{(height + depth) * scale:.2f}em;vertical-align:{-depth * scale:.2f}em"
     return (
         f'<svg class="formula" role="img" aria-label="{html.escape(tex)}" style="{size}" '
         f'viewBox="0 0 {width:.0f} {height + depth:.0f}"><path d="{_commands(path)}"/></svg>'

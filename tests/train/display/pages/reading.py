@@ -74,16 +74,26 @@ def measure(page: str, width: int, directory: Path) -> dict[str, Any]:
     frame = (
         f'<iframe width={width} height=800 frameborder=0 onload="measure(this)" srcdoc="{html.escape(page)}">'
     )
-    (directory / "frame.html").write_text(f"<!doctype html>{_MEASURE}{frame}</iframe>", encoding="utf-8")
+    return shown(f"<!doctype html>{_MEASURE}{frame}</iframe>", directory)
+
+
+def shown(page: str, directory: Path) -> Any:
+    """Return the JSON that the scripts of a page have written into its title when Chromium shows it.
+
+    Args:
+        page: text of the HTML file.
+        directory: for temporary files.
+    """
+    (directory / "page.html").write_text(page, encoding="utf-8")
     quiet = ["background-networking", "component-update", "sync", "quic", "gpu"]
     options = ["headless", "no-sandbox", "no-first-run", "enable-logging=stderr"]
     options += [f"disable-{service}" for service in quiet]
     command = [_CHROMIUM, *(f"--{option}" for option in (*options, f"user-data-dir={directory / 'profile'}"))]
-    address = f"file://{directory / 'frame.html'}"
+    address = f"file://{directory / 'page.html'}"
     browser = subprocess.run(
         [*command, "--dump-dom", address], capture_output=True, text=True, timeout=60, check=True
     )
-    assert "CONSOLE" not in browser.stderr
+    assert "CONSOLE" not in browser.stderr, browser.stderr
     title = re.search("<title>(.*?)</title>", browser.stdout)
     assert title is not None
     return json.loads(html.unescape(title[1]))

@@ -59,7 +59,7 @@ def outlined() -> Outlined:
     field = gaussian_filter(rng.standard_normal((SIDE, SIDE)), 7)
     y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
     inside = 24 + 5 * field / field.std() - np.hypot(y, x) > 0
-    distance = distance_transform_edt(inside) - distance_transform_edt(~inside)
+    distance = np.asarray(distance_transform_edt(inside)) - np.asarray(distance_transform_edt(~inside))
     angles = np.arange(11) * 2 * np.pi / 11
     corners = [_edge(inside, angle) + rng.normal(0, 2.5) for angle in angles]
     polygon = [

@@ -1,4 +1,4 @@
-"""Run exported/model.onnx on an image: `python classify_image.py IMAGE`. Needs onnxruntime, pillow and scipy."""
+"""Run exported/model.onnx on an image: `python classify_image.py IMAGE`; needs onnxruntime, pillow, scipy."""
 
 import json
 import sys

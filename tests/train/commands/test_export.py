@@ -182,7 +182,9 @@ def test_the_examples_of_the_site_run_without_this_project(program, unneeded, ex
 
 
 def test_the_example_decides_as_predict_does():
-    definition = re.search(r"^def decide.*?^    return classes\n", CLASSIFY.read_text(), re.MULTILINE | re.DOTALL)
+    definition = re.search(
+        r"^def decide.*?^    return classes\n", CLASSIFY.read_text(), re.MULTILINE | re.DOTALL
+    )
     assert definition
     scope = {"np": np, "ndimage": ndimage}
     exec(definition[0], scope)

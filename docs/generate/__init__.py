@@ -1,1 +1,1 @@
-"""What the site shows and the code knows: each module writes its files into a folder before the site is built."""
+"""What the site shows and the code knows: each module writes its files before the site is built."""

@@ -1,4 +1,4 @@
-"""The table of docs/migrate.md: pairs of calls on labels that are complete, with void, or without a class."""
+"""The table of docs/howto/migrate.md: calls on labels that are complete, with void, or without a class."""
 
 import importlib
 import importlib.util
@@ -28,7 +28,7 @@ PACKAGES = {
 }
 ON_PYTORCH = ("PyTorch", "smp", "MONAI", "torchvision", "kornia")
 CONDITIONS = ("complete", "void", "absent")
-PAGE = Path(__file__).parents[2] / "docs" / "migrate.md"
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "migrate.md"
 
 
 def rows():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.export
@@ -186,11 +187,11 @@ def test_the_example_decides_as_predict_does():
         r"^def decide.*?^    return classes\n", CLASSIFY.read_text(), re.MULTILINE | re.DOTALL
     )
     assert definition
-    scope = {"np": np, "ndimage": ndimage}
+    scope: dict[str, Any] = {"np": np, "ndimage": ndimage}
     exec(definition[0], scope)
     rng = np.random.default_rng(0)
     probabilities = np.asarray(jax.nn.softmax(rng.normal(size=(40, 50, 4)).astype(np.float32)))
-    thresholds, areas = np.float32([0.3, 0.5, 0.4]), [4, 1, 16]
+    thresholds, areas = np.array([0.3, 0.5, 0.4], np.float32), [4, 1, 16]
     expected = without_small(np.asarray(decide(probabilities, thresholds)), areas)
     assert len(np.unique(expected)) > 2
     np.testing.assert_array_equal(scope["decide"](probabilities, thresholds, areas), expected)

@@ -13,10 +13,10 @@ NAMES = {"spot": 2, "scratch": 1, "pit": 3}
 """Class ids of the generated surfaces; later shapes lie on top."""
 
 
-def photograph(folder: Path, coils: int, size: int) -> None:
+def photograph(folder: Path, coils: int, size: int, first: int = 1) -> None:
     """Write two photographs of each coil, and a LabelMe file for those that show a defect."""
     folder.mkdir()
-    for coil in range(1, coils + 1):
+    for coil in range(first, first + coils):
         for side in "ab":
             image, label = paint(np.random.default_rng((0, coil, ord(side))), size)
             name = f"coil{coil:02d}_{side}"

@@ -28,6 +28,7 @@ def test_unknown_tex_is_an_error():
         formula(r"\unknown")
 
 
+@pytest.mark.slow
 def test_the_border_pays_as_the_page_says():
     table = rows(pictures.border())
     assert table["(pixels)"][0] == "3.0%"
@@ -37,6 +38,7 @@ def test_the_border_pays_as_the_page_says():
     assert float(table["Dice"][0].rstrip("%")) < 33
 
 
+@pytest.mark.slow
 def test_thresholds_starve_defects_as_the_page_says():
     table = rows(pictures.starving())
     background, defects, pull = table["thresholds .3 and .7"]

@@ -1,12 +1,16 @@
 """Generated metal surfaces and a small U-Net: trains in minutes on two CPU cores, without any files.
 
-python -m train fit configs/quickstart.py
+    python -m train fit configs/quickstart.py
+    python -m train compare configs/quickstart.py
+
+`compare` trains the same network with four losses, two seeds each.
 """
 
 from balanced_jax.losses import softmax_truncated_cross_entropy
 from balanced_jax.masks import balance_mask
 from balanced_jax.models import UNet
-from configs.objectives import vary_objective
+from configs.objectives import OBJECTIVES, vary_objective
+from train.comparison.definition import Comparison
 from train.config import Adam, Config, CosineDecay, Input, Ramp, Term
 from train.data.sets import Generated
 
@@ -30,3 +34,12 @@ config = Config(
     epochs=24,
 )
 configs = vary_objective(config)
+
+comparison = Comparison(
+    config,
+    objectives={
+        **{name: OBJECTIVES[name] for name in ("cross_entropy", "cross_entropy_dice", "dice")},
+        "balanced": config.objective,
+    },
+    seeds=(0, 1),
+)

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # `train`, `configs` and `docs.generate` are not installed
 
-GENERATED = ("docs.generate.reference",)
+GENERATED = ("docs.generate.reference", "docs.generate.pictures", "docs.generate.explorer")
 """Modules whose `write(folder)` makes pages or pictures from the code, in order."""
 
 project = "balanced_jax"
@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
+    "docs.generate.formulas",
 ]
 exclude_patterns = ["_build", "_generated"]
 default_role = "py:obj"  # docstrings write `name`: a link where the name is public, else code
@@ -35,7 +36,8 @@ html_theme = "sphinx_book_theme"
 html_title = "balanced_jax"
 html_theme_options = {"show_toc_level": 2, "navbar_persistent": []}  # one search field, in the sidebar
 html_static_path = ["_static"]
-html_css_files = ["site.css"]
+html_css_files = ["site.css", "pictures.css"]
+html_math_renderer = "svg"
 
 
 def setup(app):

@@ -55,8 +55,8 @@ def framework(package: str, example: str) -> Environment:
 ENVIRONMENTS = (
     Environment("oldest", "3.11", LIBRARY, oldest=True, required=True),
     Environment("newest", "3.13", (*LIBRARY, *APPLICATION), packages=("balanced_jax[test]",)),
-    Environment("python3.12", "3.12"),
-    Environment("python3.14", "3.14"),
+    Environment("python3.12", "3.12", LIBRARY, packages=("balanced_jax[test-library]",)),
+    Environment("python3.14", "3.14", LIBRARY, packages=("balanced_jax[test-library]",)),
     framework("equinox", "equinox_module"),
     framework("dm-haiku", "haiku_transform"),
     framework("keras", "keras_fit"),

@@ -11,7 +11,7 @@ from train.comparison.definition import Comparison
 SECTIONS: dict[type, str] = {
     config.Config: "",
     config.Term: "objective.NAME.",
-    config.Ramp: "",
+    config.Ramp: "objective.NAME.options.OPTION.",
     config.ImageRatio: "",
     config.PixelRatio: "",
     config.PixelShare: "",
@@ -23,7 +23,7 @@ SECTIONS: dict[type, str] = {
     config.CosineDecay: "optimizer.learning_rate.",
     Comparison: "",
 }
-"""The dataclasses of a config, each with what stands before its fields on the command line."""
+"""The dataclasses of a config, each with what stands before its fields in a config."""
 
 _SET_BY_TRAINING = ("num_classes", "axis_name")
 
@@ -65,10 +65,12 @@ def _overrides(field: Field, shared: list[Field]) -> bool:
 
 
 def _table(fields: list[Field], path: str) -> str:
-    return table(
-        ("field", "type", "default", "meaning"),
+    """Return a table of fields, below the flag that sets one of them."""
+    flag = f"Flags: `--{path.replace('_', '-')}FIELD`.\n\n" if path else ""
+    return flag + table(
+        ("field", "meaning", "type", "default"),
         [
-            (code(path + field.name), code(kinds.python(field.hint)), code(field.default), field.meaning)
+            (code(field.name), field.meaning, code(kinds.python(field.hint)), code(field.default))
             for field in fields
         ],
     )

@@ -14,9 +14,10 @@ from balanced_jax import losses, masks
 from tests.balanced_jax.blobs import ON_HOST
 
 ROOT = Path(balanced_jax.__file__).parents[1]
-LOSSES = [name for name in losses.__all__ if name not in ("masked_mean", "truncated_cross_entropy")]
-
-LOSSES = [name for name in LOSSES if not name.endswith("_with_probabilities")]
+NOT_OF_LABELS = ("masked_mean", "truncated_cross_entropy")
+LOSSES = [
+    name for name in losses.__all__ if name not in NOT_OF_LABELS and not name.endswith("_with_probabilities")
+]
 SIGMOID = [name for name in LOSSES if name.startswith("sigmoid")]
 SOFTMAX = [name for name in LOSSES if name not in SIGMOID]
 SHAPES = {f: "(2, 4, 5, 3)" if f in SIGMOID else "(2, 4, 5)" for f in LOSSES}  # of the labels that each takes

@@ -12,12 +12,10 @@ from sybil.parsers.myst import PythonCodeBlockParser
 from tests.docs.pages import SITE, name
 
 SYBIL = Sybil([PythonCodeBlockParser()])
-ELSEWHERE = ("docs/howto/deploy.md",)
-"""Pages whose programs run on an exported network, in `tests/train/commands/test_export.py`."""
-BLOCKS = [page for page in SITE if "```python" in page.read_text() and name(page) not in ELSEWHERE]
+PAGES = [page for page in SITE if "```python" in page.read_text()]
 
 
-@pytest.mark.parametrize("page", BLOCKS, ids=name)
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     document = SYBIL.parse(page)
     monkeypatch.chdir(tmp_path)  # for blocks that write files

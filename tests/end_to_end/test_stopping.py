@@ -35,7 +35,8 @@ def test_a_run_that_was_asked_to_stop_ends_as_if_nothing_had_been(
     assert (again / "evaluation.json").read_text() == (run / "evaluation.json").read_text()
 
 
-@pytest.mark.parametrize("images", [1, pytest.param(11, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("images", [1, 11])
 def test_a_run_that_was_asked_to_stop_in_a_validation_validates_when_it_goes_on(
     images, run, prepared, tmp_path, monkeypatch, capsys
 ):
@@ -79,6 +80,7 @@ def test_a_killed_run_ends_as_if_nothing_had_been(run, prepared, tmp_path):
     assert (again / "evaluation.json").read_text() == (run / "evaluation.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_run_and_says_where(prepared, tmp_path, capsys):
     options = ["--optimizer.learning-rate.initial", "1e30"]
     assert main(command(tmp_path / "run", prepared, *options)) == 1

@@ -59,7 +59,7 @@ def threshold_step(
     state: State, batch: Batch, *, model: nn.Module, input: Input, canvas: Size
 ) -> ConfusionCounts:
     """Return the counts of each class under each candidate threshold, int32 [b, candidates, classes]."""
-    logits = _at_image_size(logits_step(state, batch, model=model, input=input), batch, canvas)
+    logits = _at_image_size(logits_step(state, batch, model=model, input=input), batch, input, canvas)
     return one_against_all(jax.nn.softmax(logits), batch["label"].astype(jnp.int32))
 
 
@@ -85,7 +85,7 @@ def classification_step(
         state, batch, model, input, canvas: see the head of this module.
         thresholds: of each defect class, see `train.measures.decision`.
     """
-    logits = _at_image_size(logits_step(state, batch, model=model, input=input), batch, canvas)
+    logits = _at_image_size(logits_step(state, batch, model=model, input=input), batch, input, canvas)
     num_classes, label = logits.shape[-1], batch["label"]
     return Classification(
         _most_probable(logits).astype(jnp.uint8),
@@ -115,7 +115,7 @@ def validation_step(
         steps: length of the whole run.
     """
     logits = logits_step(state, batch, model=model, input=input)
-    classes = _most_probable(_at_image_size(logits, batch, canvas))
+    classes = _most_probable(_at_image_size(logits, batch, input, canvas))
     counts = confusion_counts(classes, batch["label"], logits.shape[-1])
     labels = batch["input_label"].astype(jnp.int32)
     return counts, loss_share_sums(objective, logits, labels, state.step / steps, batch["masks"])
@@ -136,8 +136,10 @@ def cost_step(
     return total_cost(objective, logits, labels, state.step / steps, batch["masks"])
 
 
-def _at_image_size(logits: jax.Array, batch: Batch, canvas: Size) -> jax.Array:
+def _at_image_size(logits: jax.Array, batch: Batch, input: Input, canvas: Size) -> jax.Array:
     """Return logits [b, *canvas, classes], those of each image at the image's size in the top left corner."""
+    if input.size is None:  # the network took the canvas
+        return logits
     resize = functools.partial(_resize, canvas=canvas)
     return jax.vmap(resize, (0, 0, 0, None))(logits, batch["extent"], batch["size"], jnp.zeros(2))
 

@@ -8,7 +8,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # `train`, `configs` and `docs.generate` are not installed
 
-GENERATED = ("docs.generate.reference", "docs.generate.pictures", "docs.generate.explorer")
+GENERATED = (
+    "docs.generate.reference",
+    "docs.generate.pictures",
+    "docs.generate.photographs",
+    "docs.generate.explorer",
+)
 """Modules whose `write(folder)` makes pages or pictures from the code, in order."""
 
 project = "balanced_jax"

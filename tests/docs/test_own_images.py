@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
+import jaxtyping
 import pytest
 
 from tests.docs.photographs import photograph
@@ -62,7 +64,17 @@ def run(command: str) -> None:
         print(done.stdout)
 
 
+@pytest.fixture
+def unchecked():
+    """Export traces images of any size, which is beyond the checks of shapes."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    with jax.numpy_rank_promotion("allow"):
+        yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
 def test_the_commands_of_the_page_print_what_it_shows(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     photograph(tmp_path / "photographs", coils=20, size=64)

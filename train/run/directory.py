@@ -136,10 +136,11 @@ def check_data(run_dir: AnyPath, facts: DataFacts) -> None:
     """
     recorded, present = records.to_json(read_facts(run_dir)), records.to_json(facts)
     if recorded != present:
-        shown = ({**each, "fingerprint": each["fingerprint"][:12]} for each in (recorded, present))
+        old, new = ({**each, "fingerprint": each["fingerprint"][:12]} for each in (recorded, present))
+        changed = "; ".join(configfile.differences(old, new))
         raise UserError(
-            f"{run_dir}: its data has changed since ({'; '.join(configfile.differences(*shown))}); bring the "
-            "old data back, or train anew with another --run-dir"
+            f"{run_dir}: its data has changed since ({changed}); bring the old data back, or train anew with "
+            "another --run-dir"
         )
 
 

@@ -134,11 +134,13 @@ def check_data(run_dir: AnyPath, facts: DataFacts) -> None:
     Raises:
         UserError: names the differences.
     """
-    recorded = read_facts(run_dir)
-    if changed := configfile.differences(records.to_json(recorded), records.to_json(facts)):
+    recorded, present = records.to_json(read_facts(run_dir)), records.to_json(facts)
+    if recorded != present:
+        old, new = ({**each, "fingerprint": each["fingerprint"][:12]} for each in (recorded, present))
+        changed = "; ".join(configfile.differences(old, new))
         raise UserError(
-            f"{run_dir}: its data has changed since ({'; '.join(changed)}); bring the old data back, or "
-            "train anew with another --run-dir"
+            f"{run_dir}: its data has changed since ({changed}); bring the old data back, or train anew with "
+            "another --run-dir"
         )
 
 

@@ -33,7 +33,10 @@ with Image.open(sys.argv[1]) as image:
 pixels = np.asarray(image).reshape(1, height, width, channels)
 (probabilities,) = session.run(None, {"images": pixels})
 
-thresholds = np.float32([*about["thresholds"].values()])
-class_map = decide(probabilities[0], thresholds, about["minimum_areas"].values())
+if about["thresholds"] is None:
+    class_map = probabilities[0].argmax(-1)
+else:
+    thresholds = np.float32([*about["thresholds"].values()])
+    class_map = decide(probabilities[0], thresholds, about["minimum_areas"].values())
 for k, name in enumerate(about["classes"]):
-    print(f"{name}: {(class_map == k).mean():.2%}")
+    print(f"{name}: {(class_map == k).mean():.2%} of the pixels")

@@ -171,8 +171,8 @@ class Sampling:
     """Probability that a crop is centered on a pixel of a defect, of a class drawn among those in the
     image."""
     inject: float | None = None
-    """Probability that a defect is pasted into an image, before its crop is cut out: a defect of any training
-    image, of a rare class the more often; None for no defects."""
+    """Probability that a defect of a training image is pasted into an image, before the crop is cut out;
+    defects of rarer classes are pasted oftener. None for no defects."""
     passes: int = 1
     """Passes over these images that make an epoch, after which the validation part is evaluated."""
 

@@ -31,6 +31,9 @@ class Defect:
     """uint8 [h, w, c]."""
     opacity: np.ndarray
     """[h, w]: 1 on the component; around it falling to 0 over the margin; 0 at other defects and at void."""
+    touches: np.ndarray
+    """bool [3, 3], turned like the image: in the middle of each side whether the component reached that side
+    of the image that it was cut out of; elsewhere false."""
 
 
 class Donors:
@@ -88,9 +91,11 @@ def cut_out(image: np.ndarray, label: np.ndarray, k: int, rng: np.random.Generat
     distance: Any = ndimage.distance_transform_edt(~inside)
     opacity = np.clip(1 - distance / (_MARGIN + 1), 0, 1)
     opacity[~inside & (label[box] != 0)] = 0
+    touches = np.zeros((3, 3), bool)
+    touches[[0, 2], 1] = rows.start == 0, rows.stop == label.shape[0]
+    touches[1, [0, 2]] = columns.start == 0, columns.stop == label.shape[1]
     step, quarters = rng.choice([1, -1]), int(rng.integers(4))
-    image, opacity = (np.rot90(x[:, ::step], quarters) for x in (image[box], opacity))
-    return Defect(k, image, opacity)
+    return Defect(k, *(np.rot90(x[:, ::step], quarters) for x in (image[box], opacity, touches)))
 
 
 def paste(
@@ -99,8 +104,9 @@ def paste(
     """Return copies of an image and its label with a defect at a random place.
 
     Only background changes: void and the image's own defects stay as they are. To the defect is added, in
-    each channel, by how much the image is lighter than the donor over the margin. Of a defect that is higher
-    or wider than the image, a random part is pasted.
+    each channel, by how much the image is lighter than the donor over the margin. A defect that reached one
+    side of the donor and not the opposite one is pasted at a side: it may be cut off there. Of a defect that
+    is higher or wider than the image, a part is pasted.
 
     Args:
         defect: to be pasted.
@@ -109,8 +115,11 @@ def paste(
         rng: of this example.
     """
     image, label = image.copy(), label.copy()
-    sides = [_place(*lengths, rng) for lengths in zip(label.shape, defect.opacity.shape, strict=True)]
-    window, part = (tuple(slices) for slices in zip(*sides, strict=True))
+    height, width = defect.opacity.shape
+    (_, top, _), (left, _, right), (_, bottom, _) = defect.touches.tolist()
+    rows = _place(label.shape[0], height, top, bottom, rng)
+    columns = _place(label.shape[1], width, left, right, rng)
+    window, part = zip(rows, columns, strict=True)
     opacity = np.where(label[window] == 0, defect.opacity[part], 0)
     donor, target = (x.astype(np.float32) for x in (defect.image[part], image[window]))
     margin = (opacity > 0) & (opacity < 1)
@@ -122,8 +131,17 @@ def paste(
     return image, label
 
 
-def _place(length: int, side: int, rng: np.random.Generator) -> tuple[slice, slice]:
-    """Return where a defect lies in an image, along one axis, and which part of the defect is seen there."""
-    start, common = int(rng.integers(abs(length - side) + 1)), min(length, side)
+def _place(length: int, side: int, first: bool, last: bool, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Return where a defect lies in an image, along one axis, and which part of the defect is seen there.
+
+    Args:
+        length: of the image.
+        side: length of the defect.
+        first: whether the defect reached the first row or column of its image.
+        last: whether it reached the last one.
+        rng: of this example.
+    """
+    free, common = abs(length - side), min(length, side)
+    start = int(rng.integers(free + 1)) if first == last else free * last
     moved, whole = slice(start, start + common), slice(0, common)
     return (moved, whole) if side <= length else (whole, moved)

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import grain
 import jax
 import numpy as np
 import pytest
@@ -152,6 +153,21 @@ def test_a_defect_larger_than_the_image_is_pasted_in_part(size):
     assert (label == 2).sum() in (min(height, 30) * min(width, 40), min(height, 40) * min(width, 30))
 
 
+@pytest.mark.parametrize(("window", "sides"), [(np.s_[:5, 7:9], 1), (np.s_[25:, 38:], 2)])
+def test_a_defect_that_reached_one_side_of_its_image_is_pasted_to_a_side(window, sides):
+    label = np.zeros((30, 40), np.uint8)
+    label[window] = 2
+    ends = []
+    for seed in DRAWS:
+        _, new = injected(
+            np.zeros((50, 60, 1), np.uint8), np.zeros((50, 60), np.uint8), seed, (noise(30, 40), label)
+        )
+        assert (new == 2).sum() == (label == 2).sum()
+        ends.append([(side == 2).any() for side in (new[0], new[-1], new[:, 0], new[:, -1])])
+    assert {sum(touched) for touched in ends} == {sides}
+    assert np.any(ends, 0).all()  # each side in some draw
+
+
 def test_an_image_without_the_class_has_no_defect():
     assert cut_out(noise(8, 8), np.ones((8, 8), np.uint8), 2, rng()) is None
 
@@ -236,9 +252,12 @@ def test_hosts_share_the_defects_of_one(hosts):
     assert same(dealt, whole)
 
 
-def test_defects_depend_on_the_seed_and_not_on_the_cache():
-    assert same(batches(memory=10**6), batches())
-    assert not same(batches(seed=1), batches())
+def test_defects_depend_on_the_seed_and_neither_on_the_cache_nor_on_the_number_of_threads(monkeypatch):
+    expected = batches()
+    assert same(batches(memory=10**6), expected)
+    assert not same(batches(seed=1), expected)
+    monkeypatch.setattr("train.data.pipeline._READ_AHEAD", grain.ReadOptions(1, 1))
+    assert same(batches(), expected)
 
 
 def test_masks_are_those_of_the_injected_label():

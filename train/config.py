@@ -163,19 +163,24 @@ class Input:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which images training sees, and where it cuts its crops out of them."""
+    """Which images training sees, what is pasted into them, and where it cuts its crops out of them."""
 
     balanced: bool = False
     """Alternate images with and without defects; an epoch is all of the rarer kind and as many others."""
     centered: float = 0.0
     """Probability that a crop is centered on a pixel of a defect, of a class drawn among those in the
     image."""
+    inject: float | None = None
+    """Probability that a defect of a training image is pasted into an image, before the crop is cut out;
+    defects of rarer classes are pasted oftener. None for no defects."""
     passes: int = 1
     """Passes over these images that make an epoch, after which the validation part is evaluated."""
 
     def __post_init__(self):
         check_types(Sampling, self, "sampling.")
         _require(0 <= self.centered <= 1, "sampling.centered", self.centered, "a probability from 0 to 1")
+        takes = "a probability above 0 and up to 1, or None for no defects"
+        _require(self.inject is None or 0 < self.inject <= 1, "sampling.inject", self.inject, takes)
         _require(self.passes >= 1, "sampling.passes", self.passes, "at least 1")
 
 

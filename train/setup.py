@@ -96,6 +96,10 @@ def _check_sampling(config: Config, facts: DataFacts) -> None:
             f"sampling.balanced: {defective} of the {images} training images show a defect, so there are no "
             "two kinds to alternate; leave it out"
         )
+    if config.sampling.inject is not None and not defective:
+        raise UserError(
+            "sampling.inject: no training image shows a defect that could be pasted into others; leave it out"
+        )
 
 
 def _check_model(model: nn.Module, classes: Sequence[str]) -> None:

@@ -64,6 +64,13 @@ def test_stats_prints_tables_and_leaves_two_files(prepared, tmp_path, capsys):
     assert {path.name for path in out.iterdir()} == {"statistics.json", "statistics.png"}
 
 
+def test_stats_shows_injected_defects(prepared, tmp_path, capsys):
+    options = ["--data-dir", str(prepared), "--out", str(tmp_path), "--sampling.inject", "0.5"]
+    assert main(["stats", str(TINY), *options]) == 0
+    assert str(tmp_path / "injected.png") in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"statistics.json", "statistics.png", "injected.png"}
+
+
 def test_a_run_leaves_all_it_should(run):
     names = {path.name for path in run.iterdir() if not path.name.startswith(".")}
     assert names == {

@@ -104,6 +104,12 @@ def test_clipping_scales_a_long_gradient_down_before_the_penalty_and_leaves_a_sh
         (lambda: Input(deviation=0.0), "input.deviation: is 0.0, takes a number above 0"),
         (lambda: Sampling(centered=1.1), "sampling.centered: is 1.1, takes a probability"),
         (lambda: Sampling(centered=math.nan), "sampling.centered: is nan, takes a probability"),
+        (
+            lambda: Sampling(inject=0.0),
+            "sampling.inject: is 0.0, takes a probability above 0",
+        ),
+        (lambda: Sampling(inject=1.1), "sampling.inject: is 1.1, takes a probability above 0"),
+        (lambda: Sampling(inject=math.nan), "sampling.inject: is nan, takes a probability above 0"),
         (lambda: Sampling(passes=0), "sampling.passes: is 0, takes at least 1"),
         (lambda: Augmentation(rotation=181), "augmentation.rotation: is 181, takes 0 to 180"),
         (lambda: Augmentation(brightness=-0.1), "augmentation.brightness: is -0.1, takes at least 0"),

@@ -54,6 +54,37 @@ def test_a_run_that_was_asked_to_stop_in_a_validation_validates_when_it_goes_on(
     assert (again / "evaluation.json").read_text() == (run / "evaluation.json").read_text()
 
 
+INJECTING = """
+import dataclasses
+from balanced_jax.losses import dice_loss
+from balanced_jax.masks import inverse_weight_mask
+from tests.tiny import config
+from train.config import Sampling, Term
+
+config = dataclasses.replace(
+    config,
+    objective={**config.objective, "dice": Term(dice_loss, precomputed=inverse_weight_mask)},
+    sampling=Sampling(centered=0.5, inject=0.8),
+)
+"""
+
+
+@pytest.mark.slow
+def test_injected_defects_and_their_masks_are_the_same_after_a_stop_and_without_memory(
+    run, prepared, tmp_path, monkeypatch
+):
+    (tmp_path / "injecting.py").write_text(INJECTING)
+    fit = ["fit", str(tmp_path / "injecting.py"), "--data-dir", str(prepared), "--run-dir"]
+    whole, again = ([*fit, str(tmp_path / name)] for name in "ab")
+    assert main(whole) == 0
+    with monkeypatch.context() as patch:
+        stop = Interruption(lambda taken: taken == 3, lambda: False)
+        patch.setattr(train.commands.fit, "interruption", lambda: contextlib.nullcontext(stop))
+        assert main(again) == 143
+    assert main([*again, "--memory", "0"]) == 0
+    assert rows(tmp_path / "a") == rows(tmp_path / "b") != rows(run)
+
+
 def test_sigterm_is_answered_between_steps_with_a_checkpoint(prepared, tmp_path):
     arguments = [sys.executable, "-m", "train", *command(tmp_path / "run", prepared, "--epochs", "1000")]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:

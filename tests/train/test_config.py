@@ -7,9 +7,10 @@ import pytest
 
 from tests.batteries.answers import Accepted, Answer, check_as_processes
 from tests.tiny import TINY
+from tests.tiny import config as tiny
 from train.__main__ import main
 from train.commands.fit import directory
-from train.configfile import ConfigFile
+from train.configfile import ConfigFile, differences, to_json
 from train.errors import UserError
 from train.setup import set_up
 
@@ -105,9 +106,25 @@ def test_what_cannot_fit_into_this_machine_is_refused_before_it_is_made(
         set_up(ConfigFile(path, None).load(), data_dir=tmp_path / "prepared", source=None)
 
 
+def test_runs_from_before_defects_could_be_injected_can_be_resumed():
+    new = to_json(tiny)
+    old = {**new, "sampling": {name: x for name, x in new["sampling"].items() if name != "inject"}}
+    assert old != new
+    assert differences(old, new) == []
+
+
 # Values that are wrong in nearly every field, and the fields that take them.
 
-NOTHING = ("pretrained", "init_from", "ema", "patience", "input.size", "input.crop", "optimizer.clip")
+NOTHING = (
+    "pretrained",
+    "init_from",
+    "ema",
+    "patience",
+    "input.size",
+    "input.crop",
+    "sampling.inject",
+    "optimizer.clip",
+)
 NUMBERS = ("input.mean", "objective.dice.scale")
 ABOVE_0 = (*NUMBERS, "input.deviation", "augmentation.brightness", "optimizer.weight_decay",
            "optimizer.clip", "optimizer.learning_rate.initial")  # fmt: skip

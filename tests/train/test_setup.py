@@ -36,7 +36,8 @@ def test_the_steps_of_an_epoch_follow_from_the_sampling(sampling, defective, ste
 
 
 @pytest.mark.parametrize(
-    "sampling", [Sampling(), Sampling(True), Sampling(True, 1.0), Sampling(centered=0.3)]
+    "sampling",
+    [Sampling(), Sampling(True), Sampling(True, 1.0), Sampling(centered=0.3), Sampling(inject=0.5)],
 )
 def test_sampling_that_fits_the_data_is_let_pass(sampling):
     _check_sampling(config(sampling), facts(20))
@@ -51,3 +52,10 @@ def test_crops_that_are_not_there_cannot_be_centered():
 def test_one_kind_of_images_cannot_take_turns(defective):
     with pytest.raises(UserError, match=rf"^sampling\.balanced: {defective} of the 50 training images show"):
         _check_sampling(config(Sampling(balanced=True)), facts(defective))
+
+
+def test_where_no_image_shows_a_defect_none_can_be_injected():
+    with pytest.raises(
+        UserError, match=r"^sampling\.inject: no training image shows a defect .*; leave it out"
+    ):
+        _check_sampling(config(Sampling(inject=0.5)), facts(0))

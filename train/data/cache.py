@@ -71,6 +71,10 @@ class ExampleCache(Sequence[Batch]):
         image, label = example["image"], example["label"]
         if self._size is not None:
             image, label = resized_image(image, self._size), resized_label(label, self._size)
+        return self.with_masks(image, label)
+
+    def with_masks(self, image: np.ndarray, label: np.ndarray) -> Batch:
+        """Return an image and its label, which have the size of the network, with the precomputed masks."""
         masks = {name: mask(label) for name, mask in self._masks.items()}
         return {"image": image, "label": label, "masks": masks}
 

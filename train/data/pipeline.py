@@ -1,8 +1,8 @@
 """Batches of one shape from a prepared data set, read with grain.
 
 The index of an example in the stream of a whole run decides everything random about the example: its place in
-the order, its crop and, through the key `index` of its batch, its augmentation on the device. A run that is
-resumed at any step, or is spread over other devices or hosts, sees the same examples.
+the order, what is pasted into it, its crop and, through the key `index` of its batch, its augmentation on the
+device. A run that is resumed at any step, or is spread over other devices or hosts, sees the same examples.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ import numpy as np
 from train.data.builder import THREADS
 from train.data.cache import Batch, ExampleCache, Examples, MaskFunction
 from train.data.example import VOID, Size
+from train.data.injection import Donors
 from train.data.resize import padded, resized_image, resized_label
 
 _READ_AHEAD = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=2 * THREADS)
@@ -28,6 +29,8 @@ def training_batches(
     crop: Size | None,
     centered: float = 0.0,
     defective: Sequence[bool] | None = None,
+    inject: float = 0.0,
+    present: Sequence[Sequence[int]] = (),
     batch_size: int,
     passes: int,
     seed: int,
@@ -49,6 +52,8 @@ def training_batches(
         centered: probability that a window is centered on a pixel of a defect, in images that show one.
         defective: whether each example shows a defect: examples with and without one alternate in the
             stream, and there must be at least one of either kind. None shows each example once a pass.
+        inject: probability that a defect of one of these examples is pasted into an example.
+        present: class ids in the label of each example; where defects are injected, one must show a defect.
         batch_size: images of a step, over all hosts.
         passes: over the examples, in the whole run.
         seed: of order and crops.
@@ -67,11 +72,19 @@ def training_batches(
     number_defective = None if defective is None else sum(defective)
     steps = images_per_pass(len(examples), number_defective) // batch_size
     cache = ExampleCache(examples, size, masks or {}, memory)
+    donors = Donors(cache, present)
+
+    def prepare(i: int, rng: np.random.Generator) -> Batch:
+        example = cache[i]
+        if inject and rng.random() < inject:
+            example = donors.inject(example, rng)
+        return {"example": np.array(i, np.int32), **_crop(example, crop, centered, rng)}
+
     stream = (
         _order(len(examples), defective, seed)
         .slice(slice(0, steps * batch_size))
         .repeat(passes)
-        .random_map(lambda i, rng: {"example": np.array(i, np.int32), **_crop(cache[i], crop, centered, rng)})
+        .random_map(prepare)
         .map_with_index(lambda index, example: {**example, "index": np.array(index, np.int32)})
     )
     local = stream.slice(slice(first_step * batch_size + host, None, hosts))

@@ -182,6 +182,8 @@ def _training_batches(
         crop=config.input.crop,
         centered=config.sampling.centered,
         defective=training.defective if config.sampling.balanced else None,
+        inject=config.sampling.inject or 0.0,
+        present=training.present,
         batch_size=config.batch_size,
         passes=config.epochs * config.sampling.passes,
         seed=config.seed,

@@ -13,7 +13,7 @@ from etils import epath
 
 from train import records
 from train.errors import ANOTHER_OUT, UserError, writing
-from train.paths import AnyPath
+from train.paths import AnyPath, check_address
 from train.run.directory import FORMAT, MEMBERS, check_format, is_mean
 from train.run.files import damaged, read_json, reading, write_json
 
@@ -34,7 +34,12 @@ class Member:
             raise ValueError(f"run: is {self.run!r}, takes a path")
 
     def run_dir(self, mean_dir: AnyPath) -> AnyPath:
-        """Return the run directory."""
+        """Return the run directory.
+
+        Raises:
+            UserError: it is in a bucket that cannot be reached.
+        """
+        check_address(self.run)
         return epath.Path(self.run if "://" in self.run else os.path.realpath(mean_dir / self.run))
 
 

@@ -11,6 +11,7 @@ import jax.export
 import jaxtyping
 import numpy as np
 import pytest
+from etils import epath
 from PIL import Image
 
 from balanced_jax.losses import softmax_cross_entropy
@@ -19,14 +20,18 @@ from tests.tiny import TINY
 from tests.tiny import config as tiny
 from tests.train.commands import refusal
 from tests.train.display.pages.reading import words
-from tests.untrained import make_run
+from tests.untrained import gray_facts, make_run
 from train.__main__ import main
 from train.config import Input, Term
+from train.configfile import ConfigFile
+from train.errors import UserError
 from train.inference.tiles import Predictor, Tiling
 from train.inference.trained import load_trained, make_mean
 from train.measures.decision import best_thresholds, one_against_all
+from train.paths import relative
 from train.run.checkpoints import Checkpoints
 from train.run.directory import read_decision, read_run
+from train.run.members import Member
 from train.setup import set_up
 from train.training.experiment import Experiment
 
@@ -255,3 +260,43 @@ def test_one_exported_file_holds_all_runs(place, mean, tmp_path):
     decided = read_decision(place / "mean", about["run"]["step"], CLASSES)
     assert decided is not None
     assert about["thresholds"] == decided.thresholds
+
+
+NETWORK = """
+import dataclasses
+import flax.linen as nn
+from tests.train.commands.test_mean import FIRST
+
+class Network(nn.Module):
+    num_classes: int = 2
+
+    @nn.compact
+    def __call__(self, images, *, train):
+        return nn.Dense(self.num_classes, name="{name}")(images)
+
+config = dataclasses.replace(FIRST, model=Network())
+"""
+
+
+def test_runs_may_have_networks_of_one_name_in_their_own_config_files(tmp_path):
+    images = [{"image": np.arange(12, dtype=np.uint8).reshape(3, 4, 1)}]
+    runs = [tmp_path / name for name in "ab"]
+    for run_dir in runs:
+        config_file = tmp_path / f"{run_dir.name}.py"
+        config_file.write_text(NETWORK.format(name=f"scores_{run_dir.name}"))
+        config = ConfigFile(config_file, None).load()
+        make_run(run_dir, Experiment(config, gray_facts(CLASSES)), config_file)
+    make_mean(tmp_path / "mean", runs, "best")
+    expected = np.mean([probabilities(run_dir, images) for run_dir in runs], 0)
+    np.testing.assert_allclose(probabilities(tmp_path / "mean", images), expected, rtol=0, atol=1e-6)
+
+
+def test_paths_lead_through_links_and_addresses_of_buckets_stay(tmp_path):
+    (tmp_path / "deep" / "mean").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "mean")
+    assert relative(tmp_path / "run", tmp_path / "link") == "../../run"
+    assert Member("../../run", 1, "").run_dir(tmp_path / "link") == tmp_path / "run"
+    assert relative(epath.Path("gs://bucket/run"), tmp_path) == "gs://bucket/run"
+    for address, message in (("gs://bucket/run", "cannot be reached"), ("x://y", "no known kind of bucket")):
+        with pytest.raises(UserError, match=f"^{address}: .*{message}"):
+            Member(address, 1, "").run_dir(tmp_path)

@@ -17,7 +17,7 @@ config = Config(
     model=UNet(),
     # The balanced loss with thresholds that close over the whole run, because rare defects are learned late,
     # and class weights that relax to 1; without the confusion mask, which mutes blowholes and cracks. The
-    # results in the README compare the objectives. `:paper` has the paper's numbers and no ramps.
+    # results in docs/understand/results.md compare the objectives. `:paper` has the paper's numbers and no ramps.
     objective=OBJECTIVES["slowly_closing_relaxing_no_window"],
     # Images are 103 to 632 pixels wide and 222 to 403 high. Resizing to one size would distort them, so
     # training takes crops at the original scale, which hold seven of eight defects whole, and evaluation

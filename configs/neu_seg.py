@@ -15,8 +15,8 @@ config = Config(
     data=NeuSeg(),
     model=UNet(),
     # The truncated loss with thresholds that close over the first 30 % of the run, under class weights that
-    # relax to 1, without the confusion mask: the best balanced objective in the README's table. `:paper` has
-    # the paper's numbers: beta .99, thresholds .3 and .7, window 7, and no ramps.
+    # relax to 1, without the confusion mask: the best balanced objective of docs/understand/results.md.
+    # `:paper` has the paper's numbers: beta .99, thresholds .3 and .7, window 7, and no ramps.
     objective=OBJECTIVES["closing_relaxing_no_window"],
     epochs=100,
     batch_size=16,

@@ -56,7 +56,7 @@ def usage() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a command and return its exit code, as listed in the README; SystemExit where it cannot go on."""
+    """Run a command; return its exit code (docs/reference/commands.md). SystemExit where it cannot go on."""
     with guarded_stdout():
         try:
             return _run(arguments)

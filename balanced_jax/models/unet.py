@@ -53,7 +53,7 @@ class _TwoUnits(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w features"]:
-        # The initial values with which the results in the README were measured.
+        # The initial values with which the published results of this project were measured.
         kernel_init = nn.initializers.lecun_normal()
         x = Unit(self.features, self.mode, kernel_init=kernel_init, name="unit1")(x)
         return Unit(self.features, self.mode, kernel_init=kernel_init, name="unit2")(x)

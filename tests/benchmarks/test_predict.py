@@ -1,4 +1,4 @@
-"""Peak memory of prediction, as stated in the README."""
+"""Peak memory of prediction, as stated in docs/howto/predict.md."""
 
 import subprocess
 import sys
@@ -23,5 +23,5 @@ def test_memory_is_measured_without_that_of_the_process_that_measures():
 
 @pytest.mark.slow
 def test_a_large_image_takes_no_more_memory_than_stated(tmp_path):
-    """The README's 1.5 GiB."""
+    """The page's 1.5 GiB."""
     assert measure(Benchmark(width=8), tmp_path).mebibytes < 1536

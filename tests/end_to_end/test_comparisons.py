@@ -61,7 +61,7 @@ def test_cells_of_several_processes_are_collected(engine, compared, prepared, tm
     ).stdout.decode()
     lines = printed.splitlines()
     assert len(lines) == len(CELLS)
-    if engine == "GNU parallel":  # as in the README
+    if engine == "GNU parallel":  # as in docs/howto/compare.md
         parallel = ["parallel", "--jobs", "2"]
         subprocess.run(parallel, input=printed.encode(), cwd=ROOT, check=True, timeout=600)
     else:

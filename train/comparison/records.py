@@ -18,6 +18,7 @@ class Spread:
     """One figure over the seeds of a row."""
 
     mean: float | None
+    """Mean over the seeds."""
     deviation: float | None
     """Sample standard deviation; None for fewer than two seeds."""
 
@@ -29,6 +30,7 @@ class Difference:
     seeds: int
     """Number of these seeds."""
     mean: float | None
+    """Mean over these seeds."""
     interval: Interval | None
     """95 % interval of a paired bootstrap over groups of images and over seeds; None where fewer than two
     groups bear on the figure."""
@@ -47,7 +49,9 @@ class RowFigures:
     all: Spread
     """IoU in the reading `all`, mean over classes."""
     precision: Spread
+    """Data-set precision, mean over classes."""
     recall: Spread
+    """Data-set recall, mean over classes."""
     classes: dict[str, Spread]
     """Data-set IoU by defect class."""
     difference: Difference | None
@@ -119,6 +123,7 @@ class ComparisonRecord:
     """A comparison as far as its cells are finished."""
 
     title: str
+    """Name of the comparison."""
     part: str
     """Part of the data on which the cells are evaluated."""
     axes: dict[str, list[str]]
@@ -129,5 +134,8 @@ class ComparisonRecord:
     classes: list[str]
     """Names by class id, the background first; empty before the first cell is done."""
     rows: list[Row]
+    """Figures over seeds and folds."""
     cells: list[CellRecord]
+    """All runs."""
     repetitions: list[Repetition] = field(default_factory=list)
+    """Cells that were trained again at another commit."""

@@ -12,6 +12,7 @@ class DataFacts:
     channels: int
     """Channels of the images."""
     training_images: int
+    """Images of the training part."""
     defective_images: int
     """Training images that show a defect."""
     fingerprint: str

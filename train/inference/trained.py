@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from train import records
+from train.config import Config
 from train.configfile import differences
 from train.errors import UserError
 from train.inference.ensemble import Ensemble, ensemble_state
 from train.paths import AnyPath, relative
 from train.run.checkpoints import Checkpoints, Choice, digest
-from train.run.directory import is_mean, read_run
+from train.run.directory import data_differences, is_mean, read_run
 from train.run.members import Member, read_members, write_members
 from train.training.experiment import Experiment
 from train.training.state import State, inference_state
@@ -109,7 +110,9 @@ def _mean(runs: Mapping[AnyPath, Trained], members: Sequence[Member]) -> Trained
     """
     (first_dir, first), *others = runs.items()
     for run_dir, run in others:
-        if changed := differences(_interface(first), _interface(run)):
+        changed = data_differences(first.experiment.facts, run.experiment.facts)
+        changed += differences(_images(first.experiment.config), _images(run.experiment.config))
+        if changed:
             raise UserError(
                 f"{run_dir}: cannot be averaged with {first_dir} ({'; '.join(changed)}); take runs on the "
                 "same data, with the same input"
@@ -124,8 +127,8 @@ def _mean(runs: Mapping[AnyPath, Trained], members: Sequence[Member]) -> Trained
     )
 
 
-def _interface(run: Trained) -> dict[str, Any]:
-    """Return what the members of a mean have in common, as JSON values; crops are of training alone."""
-    config, facts = run.experiment.config, run.experiment.facts
-    images = {"decoding": config.data.decoding, "input": dataclasses.replace(config.input, crop=None)}
-    return records.to_json({"data": facts, **images})
+def _images(config: Config) -> dict[str, Any]:
+    """Return how an image file becomes the input of inference, which does not crop, as JSON values."""
+    return records.to_json(
+        {"decoding": config.data.decoding, "input": dataclasses.replace(config.input, crop=None)}
+    )

@@ -42,6 +42,7 @@ class PartStatistics:
     """One part of the data set."""
 
     images: int
+    """Images of the part."""
     defective: int
     """Images that show a defect."""
 
@@ -51,8 +52,11 @@ class SizeStatistics:
     """Heights and widths of the images."""
 
     smallest: tuple[int, int]
+    """Smallest height and smallest width."""
     median: tuple[float, float]
+    """Median height and width."""
     largest: tuple[int, int]
+    """Largest height and largest width."""
     distinct: int
     """Number of different sizes."""
 
@@ -62,7 +66,9 @@ class ComponentStatistics:
     """The connected components of a class, in pixels."""
 
     number: int
+    """Number of components."""
     area: Percentiles
+    """Pixels of a component."""
     width: Percentiles
     """Twice the largest distance to the outside, less one: the thickness of a line if that is odd, else the
     thickness less one."""
@@ -111,6 +117,7 @@ class InputStatistics:
     window: int | None
     """Window of the config; None where the config has none."""
     classes: dict[str, ClassWeighting]
+    """By class."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,9 @@ class Recommendation(Generic[Value]):
     """A value for an option."""
 
     value: Value
+    """The recommended value."""
     reason: str
+    """Why, in one line."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,9 @@ class Recommendations:
     """Options that suit the labels."""
 
     beta: Recommendation[float]
+    """Strength of the class weights."""
     window: Recommendation[int]
+    """Side of the window of the confusion mask."""
     crop: Recommendation[Size]
     """Height and width."""
 
@@ -136,12 +147,17 @@ class LabelStatistics:
     """The labels of a data set, as statistics.json holds them; dictionaries are by part or class name."""
 
     parts: dict[str, PartStatistics]
+    """By part."""
     sizes: SizeStatistics
+    """Sizes of the images of all parts."""
     boundary_fraction: float
     """Fraction of the labeled pixels with a 4-neighbor of another class."""
     classes: dict[str, ClassStatistics]
+    """By class."""
     at_input_size: InputStatistics
+    """The training part as the network sees it."""
     recommended: Recommendations
+    """What suits these labels."""
 
 
 def label_statistics(data: Prepared, config: Config) -> LabelStatistics:

@@ -33,7 +33,9 @@ class Muting:
     window: int | None
     """Side of the window in pixels; None where the objective has no confusion mask."""
     images: int
+    """Training images."""
     classes: dict[str, ClassMuting]
+    """By class."""
 
 
 def measure_muting(labels: Iterable[np.ndarray], classes: Sequence[str], window: int | None) -> Muting:

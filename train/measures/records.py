@@ -17,9 +17,13 @@ class IoUReadings:
     """The IoU of a class in each reading of `balanced_jax.metrics`."""
 
     dataset: float | None
+    """Of the counts of all images together."""
     present: float | None
+    """Mean over the images in which the class is labeled."""
     union: float | None
+    """Mean over the images in which the class is labeled or predicted."""
     all: float | None
+    """Mean over all images; 1 for an image without the class in label and prediction."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,13 @@ class ClassFigures:
     """Figures of one class; all but `iou` are over the data set."""
 
     iou: IoUReadings
+    """Intersection over union."""
     dice: float | None
+    """Dice coefficient."""
     precision: float | None
+    """Fraction of the pixels predicted as the class that are labeled so."""
     recall: float | None
+    """Fraction of the pixels labeled as the class that are predicted so."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class Figures:
     mean_with_background: float | None
     """Data-set IoU, averaged over all classes."""
     classes: dict[str, ClassFigures]
+    """By class, the background first."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,9 @@ class IoUIntervals:
     groups: int
     """Number of groups that are resampled."""
     headline: Interval | None
+    """Of the mean over the defect classes."""
     classes: dict[str, Interval | None]
+    """By class."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +99,11 @@ class Breakdown(Figures):
     """Figures with intervals, and where the errors are."""
 
     intervals: IoUIntervals
+    """Intervals of the data-set IoUs."""
     confusion: list[list[int]]
     """Pixels by label (row) and prediction (column)."""
     boundary: dict[str, BoundaryFigures]
+    """By class."""
     components: dict[str, dict[str, ComponentCounts]]
     """By defect class, then by range of the area in pixels."""
 
@@ -124,7 +137,9 @@ class RankingFigures:
     positive: int
     """Images that show the defect."""
     average_precision: float | None
+    """Area under the stepwise precision-recall curve."""
     interval: Interval | None
+    """Bootstrap interval of the average precision."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +149,9 @@ class ImageLevel:
     images: int
     """Images with at least one labeled pixel."""
     any_defect: RankingFigures
+    """Images with any defect against those without."""
     classes: dict[str, RankingFigures]
+    """By defect class: images that show the class against those that do not."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +159,15 @@ class Evaluation(Breakdown):
     """The evaluation of a checkpoint on one part; the inherited breakdown is of the most probable classes."""
 
     part: str
+    """"test", "validation" or "train"."""
     checkpoint: str
     """"best" or "latest"."""
     step: int
     """Training steps that led to the checkpoint."""
     image_level: ImageLevel
+    """Ranking of the images."""
     decided: DecidedBreakdown
+    """The same under decision thresholds and minimum areas."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +177,9 @@ class LossThresholds:
     term: str | None
     """The term of the objective that sets the thresholds; None for the thresholds of the paper."""
     eps_inf: float
+    """Below this error a pixel is easy."""
     eps_sup: float
+    """Above this error a pixel is hard."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +187,9 @@ class GroupShares:
     """Share of one group of pixels; shares of all groups sum to 1."""
 
     pixels: float | None
+    """Share of the pixels."""
     loss: float | None
+    """Share of the objective."""
     gradient: float | None
     """Share of the L1 norm of the gradient at the logits."""
 
@@ -175,8 +199,11 @@ class HistogramShares:
     """Shares of equally wide ranges of the error, from error 0 to error 1."""
 
     pixels: list[float | None]
+    """Share of the pixels in each range."""
     loss: list[float | None]
+    """Share of the objective in each range."""
     gradient: list[float | None]
+    """Share of the gradient in each range."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +211,9 @@ class DensityRatio:
     """Mean loss and gradient of a boundary pixel over those of a pixel inside."""
 
     loss: float | None
+    """Ratio of the mean losses."""
     gradient: float | None
+    """Ratio of the mean gradients."""
 
 
 @dataclass(frozen=True)
@@ -192,13 +221,17 @@ class LossShares:
     """Shares of the objective and its gradient on the validation part, under four groupings of its pixels."""
 
     thresholds: LossThresholds
+    """Thresholds at the end of the epoch."""
     histogram: HistogramShares
+    """By range of the error."""
     error: dict[str, GroupShares]
     """Groups: easy, critical, hard."""
     classes: dict[str, GroupShares]
+    """By class."""
     boundary: dict[str, GroupShares]
     """Groups: boundary, inside."""
     boundary_to_inside: DensityRatio
+    """Ratio of a boundary pixel to one inside."""
     mask: dict[str, dict[str, float | None]]
     """By term that has a mask, then by class: the mean of the mask over the pixels of the class."""
 
@@ -220,5 +253,8 @@ class EpochRecord:
     seconds: float
     """Duration of the training steps."""
     images_per_second: float
+    """Training images per second of these steps."""
     validation: Figures
+    """Figures of the validation part."""
     loss_shares: LossShares
+    """Where the objective and its gradient fall."""

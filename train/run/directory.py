@@ -142,11 +142,17 @@ def check_data(run_dir: AnyPath, recorded: DataFacts, facts: DataFacts) -> None:
     Raises:
         UserError: names the differences.
     """
-    if changed := configfile.differences(records.to_json(recorded), records.to_json(facts)):
+    if changed := data_differences(recorded, facts):
         raise UserError(
             f"{run_dir}: its data has changed since ({'; '.join(changed)}); bring the old data back, or "
             "train anew with another --run-dir"
         )
+
+
+def data_differences(old: DataFacts, new: DataFacts) -> list[str]:
+    """Return in what two data sets differ, as `field: old -> new`; fingerprints by twelve hex digits."""
+    first, second = ({**vars(facts), "fingerprint": facts.fingerprint[:12]} for facts in (old, new))
+    return configfile.differences(first, second)
 
 
 def is_run(run_dir: AnyPath) -> bool:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.export
@@ -15,6 +16,7 @@ import jaxtyping
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from balanced_jax.models import DeepLabV3, UNet
 from tests.tiny import NETWORKS, TINY, config
@@ -34,9 +36,12 @@ from train.config import Input
 from train.data.facts import DataFacts
 from train.errors import UserError
 from train.inference.ensemble import Ensemble
+from train.measures.components import without_small
+from train.measures.decision import decide
 from train.training.experiment import Experiment
 
-ROOT = Path(__file__).parents[3]
+EXAMPLES = Path(__file__).parents[3] / "examples/deploy"
+CLASSIFY = EXAMPLES / "classify_image.py"
 refused = functools.partial(refusal.refused, "export")
 FACTS = DataFacts(("background", "scratch", "pit"), 3, 16, 8, "abc")
 MODELS = {
@@ -166,27 +171,35 @@ def test_the_files_say_what_they_take_and_give(run, exported):
     assert {name: json.loads(value) for name, value in metadata.items()} == about
 
 
-def blocks():
-    """The README's two programs that run an exported network."""
-    section = (ROOT / "README.md").read_text().partition("### Deploying\n")[2].partition("\n### ")[0]
-    return re.findall("```python\n(.*?)```", section, re.DOTALL)
-
-
 @pytest.mark.parametrize(
-    ("block", "unneeded"), [(0, {"jax", "flax"}), (1, {"flax"})], ids=["onnx", "stablehlo"]
+    ("program", "unneeded"), [("classify_image", {"jax", "flax"}), ("call_stablehlo", {"flax"})]
 )
-def test_the_readmes_examples_run_without_this_project(block, unneeded, exported, tmp_path):
-    program = blocks()[block]
-    assert len(program.splitlines()) <= 15
+def test_the_examples_of_the_site_run_without_this_project(program, unneeded, exported, tmp_path):
     (tmp_path / "exported").symlink_to(exported)
     Image.fromarray(images(1, 20, 30).squeeze(0)).save(tmp_path / "image.png")
     # An editable installation could be imported from anywhere, so it is asked whether it was.
     unwanted = {"balanced_jax", "train", *unneeded}
-    program += f"\nassert not {unwanted} & sys.modules.keys(), sys.modules.keys()\n"
-    command = [sys.executable, "-I", "-c", f"import sys\n{program}", "image.png"]
+    code = (EXAMPLES / f"{program}.py").read_text()
+    code += f"\nassert not {unwanted} & sys.modules.keys(), sys.modules.keys()\n"
+    command = [sys.executable, "-I", "-c", f"import sys\n{code}", "image.png"]
     printed = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     for name in ("background", "scratch", "spot", "pit"):
         assert name in printed
+
+
+def test_the_example_decides_as_predict_does():
+    definition = re.search(
+        r"^def decide.*?^    return classes\n", CLASSIFY.read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert definition
+    scope: dict[str, Any] = {"np": np, "ndimage": ndimage}
+    exec(definition[0], scope)
+    rng = np.random.default_rng(0)
+    probabilities = np.asarray(jax.nn.softmax(rng.normal(size=(40, 50, 4)).astype(np.float32)))
+    thresholds, areas = np.array([0.3, 0.5, 0.4], np.float32), [4, 1, 16]
+    expected = without_small(np.asarray(decide(probabilities, thresholds)), areas)
+    assert len(np.unique(expected)) > 2
+    np.testing.assert_array_equal(scope["decide"](probabilities, thresholds, areas), expected)
 
 
 def test_onnx_can_be_left_out(run, tmp_path, monkeypatch, capsys):

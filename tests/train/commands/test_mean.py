@@ -174,8 +174,8 @@ def test_a_run_that_is_no_more_what_it_was_is_refused(change, message, copied, c
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("data/classes", ["background", "scratch", "spot", "hole"], r'data.classes: .*"pit"\] -> .*"hole"\]'),
-        ("data/fingerprint", "abc", 'data.fingerprint: .* -> "abc"'),
+        ("data/classes", ["background", "scratch", "spot", "hole"], r'classes: .*"pit"\] -> .*"hole"\]'),
+        ("data/fingerprint", "abc", 'fingerprint: "[0-9a-f]{12}" -> "abc"'),
         ("config/input/mean", 0.4, "input.mean: 0.5 -> 0.4"),
         ("config/input/size", [24, 24], r"input.size: null -> \[24, 24\]"),
     ],

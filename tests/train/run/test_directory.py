@@ -70,6 +70,7 @@ def test_another_text_with_equal_fields_is_noted(tmp_path, config_file):
     [
         (dataclasses.replace(CONFIG, epochs=4), FACTS, r"another config \(epochs: 3 -> 4\)"),
         (CONFIG, dataclasses.replace(FACTS, fingerprint="abd"), r"data has changed .*abc.*abd"),
+        (CONFIG, dataclasses.replace(FACTS, fingerprint="ab" * 32), r'"abc" -> "abababababab"\); bring'),
     ],
 )
 def test_another_config_or_other_data_is_refused(tmp_path, config_file, config, facts, message):

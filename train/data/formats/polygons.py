@@ -121,6 +121,10 @@ class Coco:
             for k, annotation in enumerate(content["annotations"], 1):
                 self._add(f"annotation {annotation.get('id', f'number {k}')}", annotation, files, names)
 
+    def holds(self, file_name: str) -> bool:
+        """Return whether the file lists an image."""
+        return nfc(file_name) in self._sizes
+
     def label(
         self, file_name: str, classes: Sequence[str], check_size: CheckSize | None = None
     ) -> np.ndarray:
@@ -135,8 +139,11 @@ class Coco:
             UserError: the image is not in the file, a class is unknown, or a shape cannot be read or lies
                 outside of the image.
         """
-        if nfc(file_name) not in self._sizes:
-            raise UserError(f"{self.path}: has no image {file_name}; add it, or remove the file")
+        if not self.holds(file_name):
+            raise UserError(
+                f"{self.path}: has no image {file_name}; add it, remove the image, or, if images that are "
+                "not listed show no defect, pass --data.missing-is-clean"
+            )
         height, width, key = self._sizes[nfc(file_name)]
         with _refuse_unreadable(self.path, "COCO"):
             label, work = _empty(height, width, check_size), 0

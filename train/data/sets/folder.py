@@ -16,7 +16,7 @@ from train.data.builder import Items, SegmentationBuilder, read_example, short_d
 from train.data.data_set import DataSet
 from train.data.example import VOID, Decoding, Example, Size
 from train.data.files import file_state, nfc, read_bytes
-from train.data.formats.images import read_size
+from train.data.formats.images import read_pixels, read_size
 from train.data.formats.label_images import read_colors, read_ids, read_threshold
 from train.data.formats.polygons import Coco, read_labelme
 from train.data.sets.pairs import Pair, is_coco, pair_files
@@ -46,6 +46,9 @@ class Folder(DataSet):
     """Folder of label images, laid out like the images, or a COCO file; None if beside the images."""
     mask_suffix: str = ""
     """End of the names of label images: _mask for a_mask.png; with a dot, it includes the extension."""
+    missing_is_clean: bool = False
+    """Whether an image without a label image shows no defect, as LabelMe saves no file without a shape; else
+    the image is refused."""
     classes: tuple[str, ...] = ("background", "defect")
     """Names by class id; the first is the background."""
     void: int | None = 255
@@ -115,8 +118,10 @@ class FolderBuilder(SegmentationBuilder):
         if data.masks is None and not data.mask_suffix:
             raise UserError("data.masks: no folder given; pass --data.masks DIR, or --data.mask-suffix TEXT")
         self.data = data
-        self.pairs = pair_files(Path(data.images), data.masks, data.mask_suffix)
-        files = [path for pair in self.pairs for path in pair[1:]]
+        self.pairs = pair_files(
+            Path(data.images), data.masks, data.mask_suffix, missing_is_clean=data.missing_is_clean
+        )
+        files = [path for pair in self.pairs for path in (pair.image, pair.label_image) if path is not None]
         if data.groups is not None:
             files.append(Path(data.groups))
         state = [[*file_state(path), str(path.resolve())] for path in files]
@@ -133,11 +138,13 @@ class FolderBuilder(SegmentationBuilder):
         }
         if not any(classes - {0, VOID} for _, classes in traits.values()):
             raise UserError(
-                f"{self.pairs[0].label_image.parent}: no label image shows a defect; if they are black and "
-                "white, pass --data.threshold 127"
+                f"{self.data.masks or self.data.images}: no label image shows a defect; if they are black "
+                "and white, pass --data.threshold 127"
             )
         if self.data.void == VOID and not self.data.colors:
-            _check_white({pair.label_image: traits[pair.name].classes for pair in self.pairs})
+            _check_white(
+                {pair.label_image: traits[pair.name].classes for pair in self.pairs if pair.label_image}
+            )
         parts = _divide(self.data, traits)
         return {
             part: [(pair, groups[pair.name]) for pair in self.pairs if pair.name in names]
@@ -147,7 +154,8 @@ class FolderBuilder(SegmentationBuilder):
     def example(self, item: tuple[Pair, str]) -> Example:
         pair, group = item
         label = _read_label(self.data, pair)
-        return read_example(pair.name, pair.image, pair.label_image, label, group, self.data.decoding)
+        label_image = pair.label_image or pair.image
+        return read_example(pair.name, pair.image, label_image, label, group, self.data.decoding)
 
 
 def _check_white(label_images: Mapping[Path, frozenset[int]]) -> None:
@@ -186,6 +194,8 @@ def _parse_color(text: str) -> tuple[int, int, int]:
 def _read_label(data: Folder, pair: Pair) -> np.ndarray:
     """Return the label of an image, read as the options say, uint8 [h, w], 255 for void."""
     path = pair.label_image
+    if path is None:
+        return _clean_label(data, pair)
 
     def check_size(size: Size) -> None:
         stored = read_size(pair.image)
@@ -194,7 +204,10 @@ def _read_label(data: Folder, pair: Pair) -> np.ndarray:
 
     if is_coco(data.masks):
         name = pair.image.relative_to(data.images).as_posix()
-        return read_coco(path, *file_state(path)).label(name, data.classes, check_size)
+        coco = read_coco(path, *file_state(path))
+        if data.missing_is_clean and not coco.holds(name):
+            return _clean_label(data, pair)
+        return coco.label(name, data.classes, check_size)
     if path.suffix.lower() == ".json":
         return read_labelme(path, data.classes, check_size)
     if data.threshold is not None:
@@ -202,6 +215,12 @@ def _read_label(data: Folder, pair: Pair) -> np.ndarray:
     if data.colors:
         return read_colors(path, [_parse_color(text) for text in data.colors], void=len(data.classes))
     return read_ids(path, data.classes, data.void)
+
+
+def _clean_label(data: Folder, pair: Pair) -> np.ndarray:
+    """Return the label of an image without a defect, uint8 [h, w]."""
+    pixels, _ = read_pixels(pair.image, data.decoding)
+    return np.zeros(pixels.shape[:2], np.uint8)
 
 
 @functools.lru_cache(maxsize=1)

@@ -18,16 +18,18 @@ class Pair(NamedTuple):
     name: str
     """Path of the image below its folder, without extension, as the file system has it."""
     image: Path
-    label_image: Path
+    label_image: Path | None
+    """None for an image that is clean because it has none."""
 
 
-def pair_files(root: Path, masks: str | None, suffix: str) -> list[Pair]:
+def pair_files(root: Path, masks: str | None, suffix: str, *, missing_is_clean: bool = False) -> list[Pair]:
     """Return the images with their label images, sorted by name.
 
     Args:
         root: folder of the images.
         masks: folder of the label images, or a COCO file; None if they lie beside the images.
         suffix: end of the names of label images, with the extension if it holds a dot.
+        missing_is_clean: whether images without a label image are accepted.
 
     Raises:
         UserError: a folder is missing or without images, or an image or label image has no partner or a twin.
@@ -46,9 +48,9 @@ def pair_files(root: Path, masks: str | None, suffix: str) -> list[Pair]:
         label_images = _by_name(label_root, label_files, suffix)
     if not images:
         raise UserError(f"{root}: holds no images ({', '.join(SUFFIXES)}); check --data.images")
-    _check_partners(images, label_images, root, label_root, suffix)
+    _check_partners(images, label_images, root, label_root, suffix, missing_is_clean)
     pairs = [
-        Pair((path.parent / path.stem).relative_to(root).as_posix(), path, label_images[name])
+        Pair((path.parent / path.stem).relative_to(root).as_posix(), path, label_images.get(name))
         for name, path in images.items()
     ]
     return sorted(pairs)
@@ -60,14 +62,19 @@ def is_coco(masks: str | None) -> bool:
 
 
 def _check_partners(
-    images: Mapping[str, Path], label_images: Mapping[str, Path], root: Path, label_root: Path, suffix: str
+    images: Mapping[str, Path],
+    label_images: Mapping[str, Path],
+    root: Path,
+    label_root: Path,
+    suffix: str,
+    missing_is_clean: bool,
 ) -> None:
-    """Raise a UserError unless every image has a label image, and vice versa."""
-    if unpaired := sorted(images.keys() - label_images.keys()):
+    """Raise a UserError unless every image has a label image, or may lack it, and vice versa."""
+    if (unpaired := sorted(images.keys() - label_images.keys())) and not missing_is_clean:
         raise UserError(
             f"{images[unpaired[0]]}: has no label image {unpaired[0]}{suffix} in {label_root} "
-            f"({len(unpaired)} of {len(images)} images have none); add it (all background for a clean image) "
-            "or remove the image"
+            f"({len(unpaired)} of {len(images)} images have none); add it, remove the image, or, if images "
+            "without one show no defect, pass --data.missing-is-clean"
         )
     if unpaired := sorted(label_images.keys() - images.keys()):
         raise UserError(

@@ -7,6 +7,7 @@ import jinja2
 
 from train.display.formatting import duration, figure, interval, percent, signed, signed_interval, significant
 from train.display.pages.charts import INK
+from train.display.pages.documentation import documentation
 
 _FORMATTERS = (duration, figure, interval, percent, significant, signed, signed_interval)
 
@@ -26,5 +27,5 @@ def render_page(template: Path, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {formatter.__name__: formatter for formatter in _FORMATTERS}
-    environment.globals["ink"] = INK
+    environment.globals |= {"ink": INK, "documentation": documentation}
     return environment.get_template(template.name).render(values)

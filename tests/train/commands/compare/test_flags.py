@@ -1,4 +1,4 @@
-"""The flags of `compare`, and the commands of the README for many machines; training is stubbed."""
+"""The flags of `compare`, and the commands of the site for many machines; training is stubbed."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from train.__main__ import main
 from train.commands.fit import Fit
 from train.errors import NonFinite
 
-ROOT = Path(__file__).parents[4]
+PAGE = Path(__file__).parents[4] / "docs/howto/compare.md"
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_the_run_directory_stands_for_the_config_of_its_run(compare, trained, tm
     assert command.run_dir == run_dir
 
 
-def test_the_readmes_array_of_a_cluster_runs_each_cell(tmp_path):
-    [line] = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("sbatch ")]
+def test_the_sites_array_of_a_cluster_runs_each_cell(tmp_path):
+    [line] = [line for line in PAGE.read_text().splitlines() if line.startswith("sbatch ")]
     wrapped = shlex.split(line)[-1]
     (tmp_path / "cells.txt").write_text("echo 'first cell'\necho 'second cell'\n")
     for number, said in (("1", "first cell\n"), ("2", "second cell\n")):
@@ -68,8 +68,8 @@ def test_the_readmes_array_of_a_cluster_runs_each_cell(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("parallel") is None, reason="needs GNU parallel")
-def test_the_readmes_command_for_gnu_parallel_runs_each_cell(tmp_path):
-    [line] = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("parallel ")]
+def test_the_sites_command_for_gnu_parallel_runs_each_cell(tmp_path):
+    [line] = [line for line in PAGE.read_text().splitlines() if line.startswith("parallel ")]
     (tmp_path / "cells.txt").write_text("echo 'first cell'\necho 'second cell'\n")
     printed = subprocess.check_output(line, shell=True, cwd=tmp_path, text=True)
     assert sorted(printed.splitlines()) == ["first cell", "second cell"]

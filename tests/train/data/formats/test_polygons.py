@@ -212,7 +212,7 @@ def test_an_invalid_coco_file_is_named(tmp_path):
             Coco(write(tmp_path / "c.json", content))
     shapes = [np.ravel(box(2, 3, 7, 5)).tolist()]
     file = Coco(write(tmp_path / "c.json", coco({"image_id": 7, "category_id": 3, "segmentation": shapes})))
-    with pytest.raises(UserError, match=r"c\.json: has no image b\.png; add it, or remove the file"):
+    with pytest.raises(UserError, match=r"c\.json: has no image b\.png; add it, remove the image, or"):
         file.label("b.png", CLASSES)
     with pytest.raises(UserError, match=r"class 'pit' is not in --data\.classes background scratch;"):
         file.label("a.png", CLASSES[:2])
@@ -313,8 +313,25 @@ def test_a_folder_may_have_a_coco_file(tmp_path, picture):
     content["images"].pop()
     content["annotations"].pop()
     write(masks, content)
-    with pytest.raises(UserError, match=r"all\.json: has no image deep/7\.png"):
+    with pytest.raises(UserError, match=r"all\.json: has no image deep/7\.png; .*--data\.missing-is-clean"):
         prepared(tmp_path, masks=str(masks))
+    assert not labels(prepared(tmp_path, masks=str(masks), missing_is_clean=True))["deep/7"].any()
+
+
+def test_an_image_without_a_labelme_file_is_clean_if_the_user_says_so(tmp_path, picture):
+    """LabelMe saves no file of an image without a shape."""
+    for k in range(8):
+        picture(f"images/{k}.png", seed=k)
+        if k % 2:
+            write(tmp_path / f"images/{k}.json", labelme(shape("pit", box(0, 0, k, 2))))
+    with pytest.raises(UserError, match=r"0\.png: has no label image 0\.json in .*--data\.missing-is-clean"):
+        prepared(tmp_path, mask_suffix=".json")
+    for name, label in labels(prepared(tmp_path, mask_suffix=".json", missing_is_clean=True)).items():
+        np.testing.assert_array_equal(label, expected((2, 0, 0, int(name) * (int(name) % 2), 2)))
+    picture("images/0.png", size=(HEIGHT, WIDTH), seed=8)  # a clean image that changes is prepared anew
+    changed = prepared(tmp_path, mask_suffix=".json", missing_is_clean=True)
+    assert len(list((tmp_path / "prepared").iterdir())) == 2
+    assert len(labels(changed)) == 8
 
 
 def test_a_label_of_another_size_is_named(tmp_path, picture):

@@ -11,7 +11,7 @@ from balanced_jax.losses import (
     softmax_truncated_cross_entropy,
 )
 from balanced_jax.masks import balance_mask, class_weight_mask, inverse_weight_mask
-from tests.train.display.pages.reading import links, words
+from tests.train.display.pages.reading import assert_explained, links, words
 from train.config import ImageRatio, Ramp, Term
 from train.display.comparison.loss_curves import loss_charts, write_loss_curves
 from train.errors import UserError
@@ -76,6 +76,7 @@ def test_the_page_shows_every_term_in_both_charts(tmp_path):
     assert page.count("<figure>") == 2
     assert words(page).count("cross-entropy <focal>") == 2
     assert all(link.startswith("#") for link in links(page))
+    assert_explained(page)
     write_loss_curves(tmp_path / "again.html", "figure 4", terms)
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
 

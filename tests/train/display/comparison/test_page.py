@@ -8,7 +8,7 @@ import pytest
 
 from tests.train.comparison_records import NO_SPREAD, VERSIONS, cell, comparison, open_cell, row, row_figures
 from tests.train.display.comparison.pictures import compared_picture
-from tests.train.display.pages.reading import links, words
+from tests.train.display.pages.reading import assert_explained, links, without_explanations, words
 
 DASH = "\N{EN DASH}"
 TWO = {"cross-entropy": 0.6, "paper": 0.7}
@@ -142,7 +142,15 @@ def test_the_page_loads_no_external_resource(write):
     page = write(two_objectives(cells=[]), [compared_picture("one")])
     assert len(links(page)) > 3
     assert all(link.startswith(("data:", "#")) for link in links(page))
-    assert not re.search(r"https?:|<script|<link|@import", page)
+    assert not re.search(r"https?:|<script|<link|@import", without_explanations(page))
+
+
+def test_each_section_links_to_its_explanation(write):
+    grid = comparison({"delta": ["0.1", "0.2"], "beta": ["0", "0.9"]})
+    pages = [write(record, [compared_picture("one")]) for record in (two_objectives(), grid)]
+    assert len({*headings(pages[0]), *headings(pages[1])}) == 6
+    for page in pages:
+        assert_explained(page)
 
 
 def test_names_are_escaped(write):

@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.docs.pages import ROOT, anchors
+from train.display.pages.documentation import DOCUMENTATION
+
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(_CHROMIUM is None, reason="no Chromium is installed")
+
+_EXPLANATION = re.compile(f'<a class="help" href="{re.escape(DOCUMENTATION)}([^"]*).html#([^"]*)"')
 
 _MEASURE = """<script>
 function measure(frame) {
@@ -36,9 +41,26 @@ def words(page: str) -> str:
 
 
 def links(page: str) -> list[str]:
-    """Return all addresses on a page."""
-    found = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]*)|url\(["']?([^)"']*)""", page)
+    """Return all addresses on a page, without those of the site, which open by a click alone."""
+    found = re.findall(
+        r"""(?:src|href)\s*=\s*["']?([^"'\s>]*)|url\(["']?([^)"']*)""", without_explanations(page)
+    )
     return ["".join(link) for link in found]
+
+
+def without_explanations(page: str) -> str:
+    """Return a page without its links to the site."""
+    return _EXPLANATION.sub("", page)
+
+
+def assert_explained(page: str) -> None:
+    """Check that each section of a page links to a heading of the site that exists."""
+    sections = page.split("<section>")[1:]
+    assert all(_EXPLANATION.search(section) for section in sections)
+    for address, anchor in _EXPLANATION.findall(page):
+        source = ROOT / "docs" / f"{address}.md"
+        assert source.exists(), address
+        assert anchor in anchors(source), f"{address}#{anchor}"
 
 
 def measure(page: str, width: int, directory: Path) -> dict[str, Any]:
@@ -52,16 +74,26 @@ def measure(page: str, width: int, directory: Path) -> dict[str, Any]:
     frame = (
         f'<iframe width={width} height=800 frameborder=0 onload="measure(this)" srcdoc="{html.escape(page)}">'
     )
-    (directory / "frame.html").write_text(f"<!doctype html>{_MEASURE}{frame}</iframe>", encoding="utf-8")
+    return shown(f"<!doctype html>{_MEASURE}{frame}</iframe>", directory)
+
+
+def shown(page: str, directory: Path) -> Any:
+    """Return the JSON that the scripts of a page have written into its title when Chromium shows it.
+
+    Args:
+        page: text of the HTML file.
+        directory: for temporary files.
+    """
+    (directory / "page.html").write_text(page, encoding="utf-8")
     quiet = ["background-networking", "component-update", "sync", "quic", "gpu"]
     options = ["headless", "no-sandbox", "no-first-run", "enable-logging=stderr"]
     options += [f"disable-{service}" for service in quiet]
     command = [_CHROMIUM, *(f"--{option}" for option in (*options, f"user-data-dir={directory / 'profile'}"))]
-    address = f"file://{directory / 'frame.html'}"
+    address = f"file://{directory / 'page.html'}"
     browser = subprocess.run(
         [*command, "--dump-dom", address], capture_output=True, text=True, timeout=60, check=True
     )
-    assert "CONSOLE" not in browser.stderr
+    assert "CONSOLE" not in browser.stderr, browser.stderr
     title = re.search("<title>(.*?)</title>", browser.stdout)
     assert title is not None
     return json.loads(html.unescape(title[1]))

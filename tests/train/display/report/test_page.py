@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.train.display.pages.reading import links, words
+from tests.train.display.pages.reading import assert_explained, links, without_explanations, words
 from tests.train.display.report.pictures import cost_picture, picture
 from tests.train.records import (
     CLASSES,
@@ -67,7 +67,11 @@ def test_the_page_loads_no_external_resource(report):
     page = report(epochs=[epoch_record(1)])
     assert len(links(page)) > 5
     assert all(link.startswith(("data:", "#")) for link in links(page))
-    assert not re.search(r"https?:|<script|<link|@import", page)
+    assert not re.search(r"https?:|<script|<link|@import", without_explanations(page))
+
+
+def test_each_section_links_to_its_explanation(report):
+    assert_explained(report(epochs=[epoch_record(1)]))
 
 
 def test_names_are_escaped(report):

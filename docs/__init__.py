@@ -1,0 +1,1 @@
+"""The site; `conf.py` builds it, `generate` makes what it shows of the code."""

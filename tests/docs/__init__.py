@@ -1,0 +1,1 @@
+"""The site, and every other page that a reader opens."""

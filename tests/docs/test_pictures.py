@@ -1,0 +1,46 @@
+"""Formulas and pictures of the site, and the figures that its sentences take from them."""
+
+import re
+
+import pytest
+
+from docs.generate import pictures
+from docs.generate.formulas import formula
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """The cells of the tables of a picture, by the first cell of their row."""
+    found = [re.findall("<td>(.*?)</td>", row) for row in re.findall("<tr>(.*?)</tr>", text)]
+    return {row[0]: row[1:] for row in found if row}
+
+
+def test_a_formula_stands_on_the_baseline_in_the_color_of_the_text():
+    svg = formula(r"w_k = \frac{1 - \beta}{1 - \beta^{N_k}}")
+    assert 'aria-label="w_k = ' in svg
+    assert re.search(r"vertical-align:-0\.\d+em", svg)
+    assert "fill" not in svg  # by the style sheet
+    low, high = (float(re.findall("height:(.*?)em", formula(tex))[0]) for tex in ("x", r"\dfrac{a}{b}"))
+    assert low < 1 < high
+
+
+def test_unknown_tex_is_an_error():
+    with pytest.raises(ValueError, match="Unknown symbol"):
+        formula(r"\unknown")
+
+
+@pytest.mark.slow
+def test_the_border_pays_as_the_page_says():
+    table = rows(pictures.border())
+    assert table["(pixels)"][0] == "3.0%"
+    assert table["cross-entropy"][0] == "66.1%"  # two thirds on wrong labels
+    assert table["truncated, .3 and .7"][0] == "100.0%"
+    assert 1 / 7 < float(table["balanced"][3]) < 1 / 6
+    assert float(table["Dice"][0].rstrip("%")) < 33
+
+
+@pytest.mark.slow
+def test_thresholds_starve_defects_as_the_page_says():
+    table = rows(pictures.starving())
+    background, defects, pull = table["thresholds .3 and .7"]
+    assert float(background.rstrip("%")) < 0.1 * float(defects.rstrip("%"))  # nearly all that is left
+    assert 0.1 < float(pull) < 0.2 < float(table["thresholds .1 and .9"][2]) < 0.5

@@ -16,8 +16,8 @@ def gray_facts(classes: tuple[str, ...]) -> DataFacts:
     return DataFacts(classes, 1, 16, 8, "noise")
 
 
-def make_run(run_dir: Path, experiment: Experiment) -> None:
+def make_run(run_dir: Path, experiment: Experiment, config_file: Path = TINY) -> None:
     """Make a run directory whose checkpoint is the initial state."""
     run_dir.mkdir()
-    begin_or_resume(run_dir, experiment.config, TINY, experiment.facts)
+    begin_or_resume(run_dir, experiment.config, config_file, experiment.facts)
     Checkpoints(run_dir).save(1, jax.device_get(experiment.random_state()), 0.5)

@@ -33,3 +33,10 @@ def check_address(text: str) -> None:
         raise UserError(
             f"{text}: cannot be reached ({reason}); check the address, or take a folder on a disk"
         ) from error
+
+
+def relative(path: AnyPath, folder: AnyPath) -> str:
+    """Return a path relative to a folder, neither of which need exist; an address in a bucket stays."""
+    if "://" in os.fspath(path):
+        return os.fspath(path)
+    return os.path.relpath(os.path.realpath(path), os.path.realpath(folder))

@@ -1,6 +1,7 @@
 """Every command with its usage, its help and its flags."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -40,14 +41,15 @@ def rows(kind: type) -> list[tuple[str, str, str]]:
         if dataclasses.is_dataclass(nested):
             found += rows(cast(type, nested))
         elif tyro.conf.Positional in extras:
-            found.append((code(_positional(field)), "", field.meaning))
+            found.append((code(_positional(field, extras)), "", field.meaning))
         else:
             found.append((_flag(field), code(_shown(defaults[field.name])), field.meaning))
     return found
 
 
-def _positional(field: Field) -> str:
-    return field.name.upper() if field.name != "paths" else "PATH..."
+def _positional(field: Field, extras: Iterable[Any]) -> str:
+    names = [extra.metavar for extra in extras if getattr(extra, "metavar", None)]
+    return names[0] if names else "PATH..."
 
 
 def _flag(field: Field) -> str:

@@ -1,20 +1,26 @@
-"""`python -m train evaluate`: the figures of a run on one part of its data, and its report."""
+"""`python -m train evaluate`: the figures of a run, or of the mean of several, on one part of the data."""
 
 import dataclasses
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
+import tyro
+from etils import epath
+from rich.table import Table
 
 from train import configfile
 from train.commands.command import RunCommand
+from train.data.cache import Batch
 from train.data.prepare import Part, Prepared
 from train.display.report.images import CostPicture, Picture
 from train.display.report.page import write_report
-from train.display.tables import evaluation_tables
+from train.display.tables import evaluation_tables, members_table
+from train.errors import UserError
+from train.inference.trained import Trained, load_trained, make_mean
 from train.inference.viewers import ClassifiedImage, Classifier, classifier, cost_viewer, threshold_chooser
 from train.measures.breakdown import BreakdownCounts
 from train.measures.components import without_small
@@ -23,13 +29,12 @@ from train.measures.figures import image_iou, stack
 from train.measures.ranking import image_level
 from train.measures.records import DecidedBreakdown, Evaluation
 from train.paths import AnyPath
-from train.run.checkpoints import Checkpoints, Choice
-from train.run.directory import check_data, read_epochs, read_muting, read_run
+from train.run.checkpoints import Choice
+from train.run.directory import check_data, read_config_json, read_epochs, read_evaluation, read_muting
 from train.run.files import write_json
 from train.run.log import console
 from train.run.results import ImageCounts, pictured, remove_label_maps, write_image_counts, write_label_map
 from train.setup import set_up
-from train.training.experiment import Experiment
 from train.training.initial import first_state
 from train.training.state import State
 
@@ -41,10 +46,21 @@ _COST_PICTURES = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(RunCommand):
-    """Measure a checkpoint on one part of the data and write the report."""
+    """Measure a checkpoint on one part of the data and write the report.
 
-    usage: ClassVar[str] = "RUN_DIR [--part PART] [--checkpoint CHECKPOINT]"
+    Of several runs, the mean of their probabilities is measured. --out becomes a directory that `evaluate`,
+    `predict` and `export` take like a run directory.
+    """
 
+    usage: ClassVar[str] = "RUN_DIR [RUN_DIR ... --out DIR] [--part PART] [--checkpoint CHECKPOINT]"
+
+    others: Annotated[
+        tuple[epath.Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[RUN_DIR ...]")
+    ] = ()
+    """Further runs of the mean, on the same data, with the same classes and input; networks and objectives
+    may differ."""
+    out: Path | None = None
+    """Directory of the mean, new, empty or that of a mean."""
     part: Literal["test", "validation", "train"] = "test"
     """Part of the data."""
     data_dir: Path = Path("prepared")
@@ -53,35 +69,118 @@ class Evaluate(RunCommand):
     """Folder of the unpacked archive of the data set, for those that need one."""
 
     def run(self) -> None:
-        """Evaluate."""
-        config, _ = read_run(self.run_dir)
-        experiment, data = set_up(config, data_dir=self.data_dir, source=self.source)
-        check_data(self.run_dir, experiment.facts)
-        evaluate(experiment, data, self.run_dir, part=self.part, checkpoint=self.checkpoint)
+        """Evaluate.
+
+        Raises:
+            UserError: there are several runs but no --out, the runs have no mean, or a directory or the data
+                cannot be used.
+        """
+        if self.out is not None:
+            run_dir = self.out
+            trained = make_mean(run_dir, (self.run_dir, *self.others), self.checkpoint)
+        elif self.others:
+            raise UserError("evaluate: several runs are evaluated as their mean; give --out DIR for it")
+        else:
+            run_dir = self.run_dir
+            trained = load_trained(run_dir, self.checkpoint)
+        experiment, data = set_up(trained.experiment.config, data_dir=self.data_dir, source=self.source)
+        check_data(run_dir, trained.experiment.facts, experiment.facts)
+        trained = trained._replace(experiment=experiment)
+        if trained.members:
+            _evaluate_mean(trained, data, run_dir, part=self.part)
+        else:
+            evaluate(trained, data, run_dir, part=self.part, checkpoint=self.checkpoint)
 
 
-def evaluate(
-    experiment: Experiment, data: Prepared, run_dir: AnyPath, *, part: str, checkpoint: Choice
-) -> None:
-    """Write evaluation.json and report.html, and print the tables of figures.
+def evaluate(trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, checkpoint: Choice) -> None:
+    """Write evaluation.json and report.html of a run, and print the tables of figures.
 
     No map is kept longer than its image takes; the images that the report shows are predicted again.
 
     Args:
-        experiment: of this run.
+        trained: the network of this run.
         data: of this run.
         run_dir: the run directory.
         part: "train", "validation" or "test".
         checkpoint: "best" or "latest".
 
     Raises:
-        UserError: the run has no checkpoint yet, or a file that the report needs is damaged.
+        UserError: a file that the report needs is damaged.
     """
     epochs = read_epochs(run_dir, data.classes)
     muting = read_muting(run_dir, data.classes)
-    checkpoints = Checkpoints(run_dir)
-    step = checkpoints.step_of(checkpoint)
-    state = experiment.restore(checkpoints, step)
+    measured = _measure(trained, data, run_dir, part=part, checkpoint=checkpoint)
+    experiment, closely = trained.experiment, measured.closely
+    costs = cost_viewer(experiment, data.canvas(part))
+    before, after = (costs(s, closely) for s in (first_state(experiment, run_dir), trained.state))
+    write_report(
+        run_dir / "report.html",
+        title=run_dir.name,
+        config=configfile.to_json(dataclasses.replace(experiment.config, model=experiment.model)),
+        epochs=epochs,
+        evaluation=measured.evaluation,
+        muting=muting,
+        pictures=measured.pictures,
+        cost_pictures=[
+            CostPicture(**example, before=first, after=last)
+            for example, first, last in zip(closely, before, after, strict=True)
+        ],
+        predicted_per_second=measured.predicted_per_second,
+    )
+    _print(evaluation_tables(measured.evaluation), run_dir)
+
+
+def _evaluate_mean(trained: Trained, data: Prepared, mean_dir: AnyPath, *, part: str) -> None:
+    """Write evaluation.json and report.html of the mean of several runs, and print the tables of figures.
+
+    Raises:
+        UserError: a file of a run that the report needs is damaged.
+    """
+    configs, members = {}, {}
+    for member in trained.members:
+        run_dir = member.run_dir(mean_dir)
+        configs[member.run] = read_config_json(run_dir)["config"]
+        evaluation = read_evaluation(run_dir, member.step, data.classes)
+        members[member.run] = evaluation if evaluation and evaluation.part == part else None
+    measured = _measure(trained, data, mean_dir, part=part, checkpoint="best")
+    write_report(
+        mean_dir / "report.html",
+        title=mean_dir.name,
+        config=configs,
+        epochs=(),
+        evaluation=measured.evaluation,
+        muting=None,
+        pictures=measured.pictures,
+        cost_pictures=(),
+        predicted_per_second=measured.predicted_per_second,
+        members=members,
+    )
+    tables = [members_table(members, measured.evaluation), *evaluation_tables(measured.evaluation)]
+    _print(tables, mean_dir)
+
+
+def _print(tables: Iterable[Table], run_dir: AnyPath) -> None:
+    for table in tables:
+        console.print(table)
+    console.print(f"report: {run_dir / 'report.html'}", soft_wrap=True)
+
+
+class _Measured(NamedTuple):
+    """What is measured alike of a run and of a mean."""
+
+    evaluation: Evaluation
+    pictures: Mapping[str, Sequence[Picture]]
+    """The images that the report shows, by heading."""
+    closely: Sequence[Batch]
+    """Examples whose cost per pixel the report shows."""
+    predicted_per_second: float
+
+
+def _measure(
+    trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, checkpoint: Choice
+) -> _Measured:
+    """Evaluate a network on a part, and write all files of the evaluation but the report."""
+    experiment, state = trained.experiment, trained.state
     examples, validation = data.parts[part], data.parts["validation"]
     canvas, validation_canvas = data.canvas(part), data.canvas("validation")
     thresholds = threshold_chooser(experiment, validation_canvas)(state, validation)
@@ -105,7 +204,7 @@ def evaluate(
         **vars(most_probable.breakdown(examples.groups, data.classes)),
         part=part,
         checkpoint=checkpoint,
-        step=step,
+        step=trained.step,
         image_level=image_level(np.stack(scores), examples.present, examples.groups, data.classes),
         decided=DecidedBreakdown(
             **vars(decided.breakdown(examples.groups, data.classes)),
@@ -121,28 +220,12 @@ def evaluate(
 
     ious = [image_iou(counts) for counts in most_probable.counts]
     shown = worst_and_best(ious)
-    closely = [examples[i] for group in shown.values() for i in group[:_COST_PICTURES]]
-    costs = cost_viewer(experiment, canvas)
-    before, after = (costs(s, closely) for s in (first_state(experiment, run_dir), state))
-    write_report(
-        run_dir / "report.html",
-        title=run_dir.name,
-        config=configfile.to_json(dataclasses.replace(experiment.config, model=experiment.model)),
-        epochs=epochs,
-        evaluation=evaluation,
-        muting=muting,
-        pictures={
-            heading: _pictures(classify, state, examples, group, ious) for heading, group in shown.items()
-        },
-        cost_pictures=[
-            CostPicture(**example, before=first, after=last)
-            for example, first, last in zip(closely, before, after, strict=True)
-        ],
-        predicted_per_second=_predicted_per_second(classify, state, examples, experiment.config.batch_size),
+    return _Measured(
+        evaluation,
+        {heading: _pictures(classify, state, examples, group, ious) for heading, group in shown.items()},
+        [examples[i] for group in shown.values() for i in group[:_COST_PICTURES]],
+        _predicted_per_second(classify, state, examples, experiment.config.batch_size),
     )
-    for table in evaluation_tables(evaluation):
-        console.print(table)
-    console.print(f"report: {run_dir / 'report.html'}", soft_wrap=True)
 
 
 def _best_areas(images: Iterable[ClassifiedImage], num_classes: int) -> list[int]:

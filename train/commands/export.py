@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import flax.linen as nn
 import jax
 import jax.export
 import jax.numpy as jnp
@@ -23,16 +24,17 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 import balanced_jax
-from train import configfile
+from train import configfile, records
 from train.commands.command import RunCommand
 from train.data.example import Size
 from train.errors import ANOTHER_OUT, UserError, writing
+from train.inference.ensemble import Ensemble
 from train.inference.steps import probability_step
-from train.run.checkpoints import Checkpoints
-from train.run.directory import read_decision, read_run
+from train.inference.trained import load_trained
+from train.run.directory import read_decision
 from train.run.log import console
 from train.training.experiment import Experiment
-from train.training.state import State, inference_state
+from train.training.state import State
 
 Network = Callable[[UInt8[Array, "b h w c"]], Float[Array, "b h w classes"]]
 """From images with values of 0 to 255 to the probability of each class."""
@@ -68,23 +70,22 @@ class Export(RunCommand):
             UserError: the run has no checkpoint, there is no size, the folder is not empty or cannot be
                 written, a package is missing, or the network cannot be converted.
         """
-        config, facts = read_run(self.run_dir)
+        experiment, state, step, members = load_trained(self.run_dir, self.checkpoint)
+        config, facts = experiment.config, experiment.facts
         _check_folder(self.out)
         size = None
         if self.onnx:
             _check_packages()
             size = _onnx_size(self.size, config.input.size)
-        checkpoints = Checkpoints(self.run_dir)
-        step = checkpoints.step_of(self.checkpoint)
-        experiment = Experiment(config, facts)
-        network = probability_network(experiment, inference_state(experiment.restore(checkpoints, step)))
+        network = probability_network(experiment, state)
+        origin = {"members": records.to_json(members)} if members else {"config": configfile.digest(config)}
         decided = read_decision(self.run_dir, step, facts.classes)
         about = _interface(experiment) | {
             "thresholds": decided and decided.thresholds,
             "minimum_areas": decided and decided.minimum_areas,
             "run": {
                 "name": self.run_dir.resolve().name,
-                "config": configfile.digest(config),
+                **origin,
                 "data": facts.fingerprint,
                 "checkpoint": self.checkpoint,
                 "step": step,
@@ -168,14 +169,20 @@ def probability_network(experiment: Experiment, state: State) -> Network:
     The network computes in float32 even if the run did not: onnxruntime has no bfloat16 on a CPU, and both
     files should agree.
     """
-    fields = {"dtype": "float32", "remat": False}
-    model = experiment.model
-    model = model.clone(**{name: value for name, value in fields.items() if hasattr(model, name)})
+    model = _in_float32(experiment.model)
 
     def network(images: UInt8[Array, "b h w c"]) -> Float[Array, "b h w classes"]:
         return probability_step(state, {"image": images}, model=model, input=experiment.config.input)
 
     return network
+
+
+def _in_float32(model: nn.Module) -> nn.Module:
+    """Return a network, or an ensemble of networks, that computes in float32."""
+    if isinstance(model, Ensemble):
+        return model.clone(members=tuple(map(_in_float32, model.members)))
+    fields = {"dtype": "float32", "remat": False}
+    return model.clone(**{name: value for name, value in fields.items() if hasattr(model, name)})
 
 
 def _interface(experiment: Experiment) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from train.data.resize import resized_label
 from train.display.tables import muting_table
 from train.display.tensorboard import tensorboard
 from train.errors import UserError, writing
+from train.inference.trained import restore
 from train.inference.viewers import validator
 from train.inspection.muting import measure_muting, muting_warnings
 from train.parallel import Process, initialize_distributed, is_first_host, refuse_together
@@ -121,7 +122,7 @@ class Fit(ConfigCommand):
                 log.info("objective.%s: %s", address, ", ".join(f"{number:.4g}" for number in numbers))
             _report_muting(config, data, run_dir)
             self._train(experiment, data, run_dir)
-            evaluate(experiment, data, run_dir, part="test", checkpoint="best")
+            evaluate(restore(experiment, run_dir, "best"), data, run_dir, part="test", checkpoint="best")
 
     def _train(self, experiment: Experiment, data: Prepared, run_dir: AnyPath) -> None:
         with contextlib.ExitStack() as stack:

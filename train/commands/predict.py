@@ -21,13 +21,13 @@ from train.data.resize import padded
 from train.display.predictions import PredictionFiles, prediction_writer
 from train.errors import UserError
 from train.inference.tiles import FLIPS, Predictor, Tiling
+from train.inference.trained import load_trained
 from train.measures.components import without_small
 from train.measures.decision import decide
 from train.parallel import compile_for_cpu
-from train.run.checkpoints import Checkpoints, Choice
-from train.run.directory import read_decision, read_run
+from train.run.checkpoints import Choice
+from train.run.directory import read_decision
 from train.run.log import console, progress
-from train.training.experiment import Experiment
 
 _READ_AHEAD = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
 """Images decoded while the devices work; more would fill the memory with large images."""
@@ -66,20 +66,17 @@ class Predict(RunCommand):
             UserError: a path or image is not usable, two results would have one name, nothing can be written,
                 or there are no thresholds.
         """
-        config, facts = read_run(self.run_dir)
-        experiment = Experiment(config, facts)
+        experiment, state, step, _ = load_trained(self.run_dir, self.checkpoint)
+        config, facts = experiment.config, experiment.facts
         named = _name_images(self.paths)
         _check_results(named, self.out)
         read = functools.partial(read_pixels, decoding=config.data.decoding)
         images = _ImageFiles(list(named.values()), list(named), facts.channels, read)
         canvas = largest_size(progress(images.paths, "reading sizes"), read)
-        checkpoints = Checkpoints(self.run_dir)
-        step = checkpoints.step_of(self.checkpoint)
         if self.decide:
             decision = _chosen_decision(self.run_dir, step, self.checkpoint, facts.classes)
         else:
             decision = _Decision(compile_for_cpu(functools.partial(jnp.argmax, axis=-1)), ())
-        state = experiment.restore(checkpoints, step)
         predictor = Predictor(experiment, canvas, self.tiling, FLIPS if self.flips else FLIPS[:1])
         predictions = predictor(state, grain.MapDataset.source(images).to_iter_dataset(_READ_AHEAD))
         line = Progress(console=console, transient=True)

@@ -1,6 +1,6 @@
 """Tables for the screen, at most eighty columns wide: an evaluation, and classes that a mask mutes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich import box
 from rich.table import Table
@@ -21,6 +21,22 @@ def evaluation_tables(evaluation: Evaluation) -> list[Table]:
         _components_table(evaluation),
         _confusion_table(evaluation),
     ]
+
+
+def members_table(members: Mapping[str, Evaluation | None], mean: Evaluation) -> Table:
+    """Return the table of the IoU of each run of a mean, where it is known, and of the mean."""
+    table = Table(
+        box=box.SIMPLE,
+        title="mean data-set IoU of the defect classes",
+        caption=None if all(members.values()) else "a dash: evaluate the run on this part for its figures",
+    )
+    table.add_column("run", overflow="fold")
+    for column in ("most probable class", "with thresholds"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, each in {**members, "mean of the runs": mean}.items():
+        ious = (each.headline, each.decided.headline) if each else (None, None)
+        table.add_row(name, *map(figure, ious))
+    return table
 
 
 def muting_table(muting: Muting) -> Table:

@@ -101,7 +101,7 @@ class Checkpoints:
                 step,
                 args=ocp.args.StandardSave(state),
                 metrics={"monitored": figure},
-                custom_metadata={**custom, "digest": _digest(state, custom)},
+                custom_metadata={**custom, "digest": digest(state, custom)},
             )
         self._empty_deleted()
 
@@ -160,7 +160,7 @@ class Checkpoints:
         if stored is None and "monitored" not in metadata:
             folder = self._manager.directory / str(step)
             _logger.warning("note: %s: is of an earlier version, without a digest; not checked", folder)
-        elif stored != _digest(state, metadata):
+        elif stored != digest(state, metadata):
             raise _DamagedError("its content has changed since it was written")
         return state
 
@@ -197,7 +197,7 @@ class Checkpoints:
 def store_variables(folder: AnyPath, variables: Any) -> None:
     """Store a tree of arrays in a new folder, with a digest of it."""
     with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(folder, variables, custom_metadata={"digest": _digest(variables, {})})
+        checkpointer.save(folder, variables, custom_metadata={"digest": digest(variables, {})})
 
 
 def restore_variables(folder: AnyPath, like: Any, remedy: str) -> Any:
@@ -217,7 +217,7 @@ def restore_variables(folder: AnyPath, like: Any, remedy: str) -> Any:
         with ocp.StandardCheckpointer() as checkpointer:
             variables = checkpointer.restore(folder, jax.eval_shape(lambda: like))
         stored = (metadata.get("custom_metadata") or {}).get("digest")
-        if stored is not None and stored != _digest(variables, {}):
+        if stored is not None and stored != digest(variables, {}):
             raise _DamagedError("its content has changed since it was written")
     except Exception as error:  # orbax and tensorstore raise exceptions of many kinds over damaged files
         raise UserError(f"{folder}: is damaged ({_first_words(error)}); {remedy}") from error
@@ -241,13 +241,13 @@ class _DamagedError(Exception):
     """A checkpoint is not what was stored; the message says why."""
 
 
-def _digest(state: Any, metadata: Mapping[str, Any]) -> str:
-    """Return a digest of the arrays of a state, and of what is stored beside them."""
-    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
-    for leaf in map(np.asarray, jax.tree.leaves(state)):
-        digest.update(f"{leaf.dtype} {leaf.shape}".encode())
-        digest.update(np.ascontiguousarray(leaf).view(np.uint8).data if leaf.ndim else leaf.tobytes())
-    return digest.hexdigest()
+def digest(tree: Any, metadata: Mapping[str, Any]) -> str:
+    """Return a digest of the arrays of a tree, and of what is stored beside them."""
+    content = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for leaf in map(np.asarray, jax.tree.leaves(tree)):
+        content.update(f"{leaf.dtype} {leaf.shape}".encode())
+        content.update(np.ascontiguousarray(leaf).view(np.uint8).data if leaf.ndim else leaf.tobytes())
+    return content.hexdigest()
 
 
 def _check_figures(directory: AnyPath) -> None:

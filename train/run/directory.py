@@ -42,6 +42,9 @@ FORMAT = 2
 """Number of the layout of a run directory. Format 1 had no number, and named objects by the files of that
 time."""
 
+MEMBERS = "members.json"
+"""The file that makes a directory that of the mean of several runs, see `train.run.members`."""
+
 _PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets")
 
 
@@ -118,7 +121,7 @@ def begin_or_resume(
         raise UserError(
             f"{run_dir}: belongs to another config ({'; '.join(changed)}); give another --run-dir"
         )
-    check_data(run_dir, facts)
+    check_data(run_dir, read_facts(run_dir), facts)
     notes = configfile.differences(old["versions"], new["versions"])
     copy = run_dir / "config.py"
     if not (copy.is_file() and config_file.is_file()):
@@ -128,25 +131,38 @@ def begin_or_resume(
     return notes
 
 
-def check_data(run_dir: AnyPath, facts: DataFacts) -> None:
+def check_data(run_dir: AnyPath, recorded: DataFacts, facts: DataFacts) -> None:
     """Refuse data that differs from the data that a run was made with.
+
+    Args:
+        run_dir: the run directory, for the message.
+        recorded: facts about the data that the run was made with.
+        facts: about the data as it is.
 
     Raises:
         UserError: names the differences.
     """
-    recorded, present = records.to_json(read_facts(run_dir)), records.to_json(facts)
-    if recorded != present:
-        old, new = ({**each, "fingerprint": each["fingerprint"][:12]} for each in (recorded, present))
-        changed = "; ".join(configfile.differences(old, new))
+    if changed := data_differences(recorded, facts):
         raise UserError(
-            f"{run_dir}: its data has changed since ({changed}); bring the old data back, or train anew with "
-            "another --run-dir"
+            f"{run_dir}: its data has changed since ({'; '.join(changed)}); bring the old data back, or "
+            "train anew with another --run-dir"
         )
 
 
+def data_differences(old: DataFacts, new: DataFacts) -> list[str]:
+    """Return in what two data sets differ, as `field: old -> new`; fingerprints by twelve hex digits."""
+    first, second = ({**vars(facts), "fingerprint": facts.fingerprint[:12]} for facts in (old, new))
+    return configfile.differences(first, second)
+
+
 def is_run(run_dir: AnyPath) -> bool:
-    """Return whether a directory is that of a run."""
-    return (run_dir / "config.json").is_file()
+    """Return whether a directory is that of a run, or of the mean of several."""
+    return (run_dir / "config.json").is_file() or is_mean(run_dir)
+
+
+def is_mean(run_dir: AnyPath) -> bool:
+    """Return whether a directory is that of the mean of several runs."""
+    return (run_dir / MEMBERS).is_file()
 
 
 def read_run(run_dir: AnyPath) -> tuple[Config, DataFacts]:
@@ -202,6 +218,16 @@ def read_decision(run_dir: AnyPath, step: int, classes: Sequence[str]) -> Decide
     """Return the decision of the last evaluation; None unless it was of the checkpoint of this step.
 
     Raises:
+        UserError: as `read_evaluation`.
+    """
+    evaluation = read_evaluation(run_dir, step, classes)
+    return None if evaluation is None else evaluation.decided
+
+
+def read_evaluation(run_dir: AnyPath, step: int, classes: Sequence[str]) -> Evaluation | None:
+    """Return the last evaluation; None unless it was of the checkpoint of this step.
+
+    Raises:
         UserError: evaluation.json is damaged, or not of these classes.
     """
     file = run_dir / "evaluation.json"
@@ -211,7 +237,7 @@ def read_decision(run_dir: AnyPath, step: int, classes: Sequence[str]) -> Decide
     if evaluation.step != step:
         return None
     _check_classes(file, evaluation.decided.classes, classes)
-    return evaluation.decided
+    return evaluation
 
 
 def read_config_json(run_dir: AnyPath) -> dict[str, Any]:
@@ -224,22 +250,38 @@ def read_config_json(run_dir: AnyPath) -> dict[str, Any]:
         raise UserError(
             f"{run_dir}: not a run directory (no config.json); `fit` makes one and prints its path"
         )
+    if is_mean(run_dir):
+        raise UserError(f"{run_dir}: is the mean of several runs, not a run; take one of those in {MEMBERS}")
     content = read_json(run_dir / "config.json")
     if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
         raise damaged(run_dir / "config.json", "has no object `config`")
-    number = content.get("format", 1)
-    if type(number) is not int or not 1 <= number < 1000:
-        raise damaged(run_dir / "config.json", f"has the format {number!r:.40}, which is no such number")
-    if number != FORMAT:
-        age = "an earlier" if number < FORMAT else "a later"
-        raise UserError(
-            f"{run_dir}: was written by {age} version (format {number}, this version reads {FORMAT}); use "
-            "that version, or train anew with another --run-dir"
-        )
+    check_format(run_dir / "config.json", content, "train anew with another --run-dir")
     for key in ("data", "versions"):
         if not isinstance(content.get(key), dict):
             raise damaged(run_dir / "config.json", f"has no object `{key}`")
     return content
+
+
+def check_format(file: AnyPath, content: Mapping[str, Any], remedy: str) -> None:
+    """Refuse a directory of another format.
+
+    Args:
+        file: of the directory.
+        content: of the file.
+        remedy: besides another version.
+
+    Raises:
+        UserError: names both formats, or the file if it has no number.
+    """
+    number = content.get("format", 1)
+    if type(number) is not int or not 1 <= number < 1000:
+        raise damaged(file, f"has the format {number!r:.40}, which is no such number")
+    if number != FORMAT:
+        age = "an earlier" if number < FORMAT else "a later"
+        raise UserError(
+            f"{file.parent}: was written by {age} version (format {number}, this version reads {FORMAT}); "
+            f"use that version, or {remedy}"
+        )
 
 
 def _check_classes(file: AnyPath, found: Iterable[str], classes: Sequence[str]) -> None:

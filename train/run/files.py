@@ -29,6 +29,7 @@ _REMEDIES = {
     "evaluation.json": _EVALUATE,
     "image_counts.csv": _EVALUATE,
     "label_maps": _EVALUATE,
+    "members.json": "make the mean anew: evaluate RUN_DIR RUN_DIR ... --out DIR",
 }
 """By the name of the file, or of its folder."""
 

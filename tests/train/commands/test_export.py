@@ -25,6 +25,7 @@ from train.__main__ import main
 from train.commands import export as module
 from train.commands.export import (
     _TOLERANCE,
+    _in_float32,
     _interface,
     _onnx_size,
     probability_network,
@@ -34,6 +35,7 @@ from train.commands.export import (
 from train.config import Input
 from train.data.facts import DataFacts
 from train.errors import UserError
+from train.inference.ensemble import Ensemble
 from train.measures.components import without_small
 from train.measures.decision import decide
 from train.training.experiment import Experiment
@@ -45,6 +47,7 @@ FACTS = DataFacts(("background", "scratch", "pit"), 3, 16, 8, "abc")
 MODELS = {
     "unet": UNet(width=4, depth=2),
     "unet_group": UNet(width=4, depth=2, norm="group", remat=True),
+    "ensemble": Ensemble((UNet(3, width=4, depth=2), UNet(3, width=2, depth=1, norm="group")), 3),
     "deeplabv3plus": DeepLabV3(width=4, blocks=(1, 1, 1, 1), output_stride=16, decoder=True),
     **NETWORKS,
 }
@@ -119,6 +122,8 @@ def test_a_network_of_bfloat16_is_exported_in_float32():
     coarse, fine = (network(model.clone(dtype=dtype)) for dtype in ("bfloat16", "float32"))
     shown = jnp.asarray(images(1, 16, 16))
     np.testing.assert_array_equal(quickly(coarse)(shown), quickly(fine)(shown))
+    members = _in_float32(Ensemble((model.clone(dtype="bfloat16"), model.clone(remat=True)), 3)).members
+    assert [(member.dtype, member.remat) for member in members] == [("float32", False)] * 2
 
 
 def test_the_network_normalizes_as_the_run_did():

@@ -3,7 +3,7 @@
 import dataclasses
 
 from tests.train.records import CLASSES, evaluation, muting
-from train.display.tables import evaluation_tables, muting_table
+from train.display.tables import evaluation_tables, members_table, muting_table
 from train.measures.records import IoUIntervals
 from train.run.log import plain_console
 
@@ -42,6 +42,17 @@ def test_every_number_of_an_evaluation_is_printed():
 def test_without_intervals_the_headline_stands_alone():
     one_group = evaluation(intervals=IoUIntervals(1, None, dict.fromkeys(CLASSES)))
     assert "mean data-set IoU of the defect classes 0.500" in printed(*evaluation_tables(one_group))
+
+
+def test_the_runs_of_a_mean_stand_beside_it_and_long_names_are_folded():
+    better = evaluation(headline=0.7)
+    name = f"../{'very_' * 20}long"
+    lines = printed(members_table({"../a": evaluation(), name: None}, better))
+    for line in ("../a 0.500 0.500", "mean of the runs 0.700 0.700"):
+        assert line in lines
+    assert any(line.endswith(" - -") for line in lines)
+    assert any("a dash: evaluate the run on this part" in line for line in lines)
+    assert not any("a dash" in line for line in printed(members_table({"../a": better}, better)))
 
 
 def test_ranges_without_components_are_left_out():

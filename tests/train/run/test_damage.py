@@ -26,6 +26,7 @@ from train.measures.records import EpochRecord
 from train.run import directory
 from train.run.files import read_rows, write_json, write_rows
 from train.run.log import LogFile
+from train.run.members import Member, read_members, write_members
 from train.run.results import (
     ImageCounts,
     read_image_counts,
@@ -53,6 +54,7 @@ def run(tmp_path):
     counts = ConfusionCounts(*np.arange(18).reshape(3, 2, 3))
     write_image_counts(path, ImageCounts(("a", "b"), ("a", "b"), CLASSES, counts, counts))
     write_label_map(path, 1, np.ones((4, 4), np.uint8))
+    write_members(path / "mean", [Member("..", 6, "5e"), Member("../b", 4, "f3")])
     return path
 
 
@@ -63,6 +65,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "evaluation.json": lambda run: directory.read_decision(run, 6, CLASSES),
     "image_counts.csv": read_image_counts,
     "label_maps/00001.png": read_label_maps,
+    "mean/members.json": lambda run: read_members(run / "mean"),
 }
 VALUES = (None, True, -1, 0, 2.7, 1e9, "", "x", [], {}, [1], {"a": 1}, float("nan"), 10**400)
 
@@ -88,7 +91,7 @@ def test_a_file_that_is_whole_is_read(name, run):
 @pytest.mark.parametrize("name", READERS)
 def test_a_file_that_is_empty_or_of_another_kind_is_refused_with_the_remedy(name, run):
     remedy = {"evaluation": "run `evaluate`", "image_counts": "run `evaluate`", "00001": "run `evaluate`",
-              "muting": "run `fit`"}  # fmt: skip
+              "muting": "run `fit`", "members": "make the mean anew"}  # fmt: skip
     for content in (b"", b"\n", b"\xff\xfe\x00", b"[", b"[" * 10**5, b"3", b"[]", b"{}", b"null", bytes(64)):
         (run / name).write_bytes(content)
         message = refused(name, run)
@@ -109,7 +112,9 @@ def test_a_file_that_is_cut_off_is_refused_or_read_whole(name, run):
             np.testing.assert_equal(READERS[name](run), expected)
 
 
-@pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "muting.json", "evaluation.json"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "metrics.jsonl", "muting.json", "evaluation.json", "mean/members.json"]
+)
 def test_an_edited_value_is_refused_in_one_line_or_is_of_its_type(name, run):
     file = run / name
     rows = [json.loads(line) for line in file.read_text().splitlines()] if name.endswith("l") else None

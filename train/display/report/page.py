@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,23 +44,25 @@ def write_report(
     config: Mapping[str, Any],
     epochs: Sequence[EpochRecord],
     evaluation: Evaluation,
-    muting: Muting,
+    muting: Muting | None,
     pictures: Mapping[str, Sequence[Picture]],
     cost_pictures: Sequence[CostPicture],
     predicted_per_second: float,
+    members: Mapping[str, Evaluation | None] = MappingProxyType({}),
 ) -> None:
     """Write the report, atomically; equal arguments give an equal file.
 
     Args:
         path: of the HTML file.
         title: of the page.
-        config: in the JSON form of `train.configfile`.
-        epochs: of the training.
+        config: in the JSON form of `train.configfile`; of a mean, those of its runs by name.
+        epochs: of the training; none of a mean.
         evaluation: of one part.
-        muting: of the training labels.
+        muting: of the training labels; None of a mean.
         pictures: images of the evaluated part, in groups by their heading.
-        cost_pictures: images of the evaluated part.
+        cost_pictures: images of the evaluated part; none of a mean.
         predicted_per_second: images per second from decoded pixels to classes.
+        members: of a mean, the evaluation of each run on the same part by name, None where there is none.
     """
     colors = hex_colors(class_colors(len(evaluation.classes)))
     heat_scale = heat_colors(np.geomspace(HEAT_TICKS[0], HEAT_TICKS[-1], _HEAT_COLORS))
@@ -83,11 +86,12 @@ def write_report(
         heat_ticks=HEAT_TICKS,
         muting=muting,
         muted=MUTED,
-        warnings=muting_warnings(muting),
+        warnings=muting_warnings(muting) if muting else (),
         config=config_tree("", config).children,
         timing=training_time(epochs),
         predicted_per_second=predicted_per_second,
         resamples=RESAMPLES,
+        members=members,
     )
     write_text(path, page)
 

@@ -124,6 +124,22 @@ def test_without_an_epoch_the_page_has_no_charts(report):
     assert "Share of the loss" not in page
 
 
+def test_a_mean_is_shown_beside_its_runs_and_without_their_training(report):
+    of_mean = {"muting": None, "cost_pictures": [], "config": {"../a": {"seed": 0}, "../<b>": {"seed": 1}}}
+    members = {"../a": evaluation(headline=0.45), "../<b>": None}
+    page = report(**of_mean, members=members)
+    text = words(page).replace(DASH, "-")
+    assert "run scratch pit mean of defects with thresholds ../a 0.600 0.400 0.450 0.450" in text
+    assert "../<b> - - - - mean of the runs 0.600 0.400 0.500 0.500" in text
+    assert "<b>" not in page
+    headings = words(" ".join(re.findall("<h2.*?</h2>", page)))
+    assert "Configuration" in headings
+    for training in ("Learning curves", "Share of the loss", "Training labels"):
+        assert training not in headings
+    assert "Checkpoint:" not in text
+    assert "Runs of the mean" not in report()
+
+
 def test_without_pictures_the_page_says_why(report):
     assert "No image has a defect" in report(pictures={"Worst": [], "Best": []})
 

@@ -16,6 +16,9 @@ from docs.generate.labels import labels
 from tests.train.display.pages.reading import needs_browser, shown
 
 
+pytestmark = pytest.mark.slow  # the generator computes all positions of the sliders
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("generated")
@@ -121,7 +124,6 @@ def points(path: str) -> tuple[np.ndarray, np.ndarray]:
     return numbers[:, 0] / 200, (1 - numbers[:, 1] / 120) * CURVES["loss"]
 
 
-@pytest.mark.slow
 @needs_browser
 def test_a_slider_draws_what_the_library_computes(page, tmp_path):
     first, moved, wide = after(page, tmp_path, ("sup", 17), ("window", WINDOWS.index(15)))[:3]
@@ -138,7 +140,6 @@ def test_a_slider_draws_what_the_library_computes(page, tmp_path):
     assert first["row"].split()[0] == "background"
 
 
-@pytest.mark.slow
 @needs_browser
 def test_thresholds_push_each_other(page, tmp_path):
     states = after(page, tmp_path, ("inf", 18), ("sup", 3))

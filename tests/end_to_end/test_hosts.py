@@ -83,6 +83,7 @@ def test_two_processes_that_were_stopped_and_went_on_end_as_one_does(prepared, t
     assert (two / "log.txt").read_text().count("epoch 3/3") == 1  # written by one of them
 
 
+@pytest.mark.slow
 def test_what_one_process_refuses_ends_the_other(prepared, tmp_path):
     run = command(tmp_path / "run", prepared)
     with together(run, [*run, "--batch-size", "7"]) as processes:
@@ -92,6 +93,7 @@ def test_what_one_process_refuses_ends_the_other(prepared, tmp_path):
     assert "batch_size: 7 images cannot be shared evenly" in reason
 
 
+@pytest.mark.slow
 def test_processes_that_nobody_tells_of_each_other_are_named(prepared, tmp_path):
     said = subprocess.run(
         [sys.executable, "-m", "train", *command(tmp_path / "run", prepared, "--distributed")],

@@ -85,6 +85,7 @@ def test_injected_defects_and_their_masks_are_the_same_after_a_stop_and_without_
     assert rows(tmp_path / "a") == rows(tmp_path / "b") != rows(run)
 
 
+@pytest.mark.slow
 def test_sigterm_is_answered_between_steps_with_a_checkpoint(prepared, tmp_path):
     arguments = [sys.executable, "-m", "train", *command(tmp_path / "run", prepared, "--epochs", "1000")]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:

@@ -15,7 +15,6 @@ from docs.generate.explorer import BETAS, CURVES, ERRORS, GAMMAS, PAIRS, SIDE, S
 from docs.generate.labels import labels
 from tests.train.display.pages.reading import needs_browser, shown
 
-
 pytestmark = pytest.mark.slow  # the generator computes all positions of the sliders
 
 

@@ -15,6 +15,7 @@ SYBIL = Sybil([PythonCodeBlockParser()])
 PAGES = [page for page in SITE if "```python" in page.read_text()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     document = SYBIL.parse(page)

@@ -82,13 +82,12 @@ def test_remat_keeps_the_parameters(model):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [
         UNet(width=2, depth=1),
-        pytest.param(
-            DeepLabV3(width=2, blocks=(1, 1, 1, 1), dropout=0.0, auxiliary=False), marks=pytest.mark.slow
-        ),
+        DeepLabV3(width=2, blocks=(1, 1, 1, 1), dropout=0.0, auxiliary=False),
     ],
     ids=lambda model: type(model).__name__,
 )
@@ -151,7 +150,7 @@ def new_torch_results(name):
     return make_references.network(CASES[name])
 
 
-FEW = ("unet", "segnet", "fcn8s")
+FEW = ("unet",)
 """Networks that are compared with PyTorch; the others, whose encoder is deeper, are slow tests."""
 
 

@@ -58,6 +58,7 @@ def both(**options):
     return run(1, optax.sgd(0.05), **options), run(8, optax.sgd(0.05), **options)
 
 
+@pytest.mark.slow
 def test_eight_devices_take_the_step_of_one():
     (one, losses_of_one), (eight, losses_of_eight) = both(objective=OBJECTIVE, steps=1)
     # Sums over the batch are rounded in another order; a mean of the devices' means is off by .001.

@@ -10,7 +10,7 @@ import jax
 import pytest
 from PIL import Image
 
-from tests.batteries.answers import answer, check_as_processes
+from tests.batteries.answers import Accepted, answer, check_as_processes
 from tests.tiny import TINY
 from tests.tiny import config as tiny
 from tests.untrained import gray_facts, make_run
@@ -51,10 +51,12 @@ def place(tmp_path, monkeypatch):
     def alone(process: object) -> None:
         raise UserError("distributed: no other process")
 
+    def accept(*_: object) -> None:
+        raise Accepted
+
     monkeypatch.setattr("train.commands.fit.initialize_distributed", alone)
-    monkeypatch.setattr(Fit, "_train", lambda *_: None)
-    for command in ("fit", "evaluate"):
-        monkeypatch.setattr(f"train.commands.{command}.evaluate", lambda *_, **__: None)
+    monkeypatch.setattr(Fit, "_train", accept)
+    monkeypatch.setattr("train.commands.evaluate.evaluate", lambda *_, **__: None)
     yield tmp_path
     jax.config.update("jax_compilation_cache_dir", None)
 

@@ -12,6 +12,8 @@ GENERATED = (
     "docs.generate.reference",
     "docs.generate.pictures",
     "docs.generate.photographs",
+    "docs.generate.quickstart",
+    "docs.generate.statistics",
     "docs.generate.explorer",
 )
 """Modules whose `write(folder)` makes pages or pictures from the code, in order."""

@@ -1,5 +1,6 @@
-"""Label images for pictures of masks and losses: generated, because the repository holds no data set."""
+"""Label images for pictures of masks and losses: two generated ones, and a small crop of a real one."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ _DRAWN_STAIN = ((14, 60), (20, 44), (38, 38), (52, 45), (57, 61), (46, 77), (27,
 _DRAWN_CRACK = ((30, 8), (44, 16), (55, 15), (68, 24), (74, 38), (86, 45), (90, 60))
 _BLOB = 44
 """Seed of the shape with an imprecise outline."""
+_WALL = Path(__file__).with_name("topomortar")
 
 
 class Labeled(NamedTuple):
@@ -23,10 +25,12 @@ class Labeled(NamedTuple):
 
     title: str
     image: np.ndarray
-    """uint8 [SIDE, SIDE, 1]."""
+    """uint8 [SIDE, SIDE, 1 or 3]."""
     label: np.ndarray
     """Class ids, uint8 [SIDE, SIDE]."""
     classes: tuple[str, ...]
+    accurate: np.ndarray | None = None
+    """What the label should be, where that is known and differs."""
 
 
 class Outlined(NamedTuple):
@@ -41,7 +45,7 @@ class Outlined(NamedTuple):
 
 
 def labels() -> list[Labeled]:
-    """Return a generated surface, and two shapes as drawn by hand: a stain and a thin crack."""
+    """Return a generated surface, two shapes as drawn by hand, and a crop of a wall with its noisy label."""
     image, label = paint(np.random.default_rng(_SURFACE), SIDE)
     surface = Labeled("generated surface", image[..., None], label, ("background", "scratch", "spot", "pit"))
     canvas = Image.new("L", (SIDE, SIDE))
@@ -50,7 +54,14 @@ def labels() -> list[Labeled]:
     draw.line(_DRAWN_CRACK, fill=2, width=2)
     blank = np.full((SIDE, SIDE, 1), 200, np.uint8)
     drawn = Labeled("shapes drawn by hand", blank, np.asarray(canvas), ("background", "stain", "crack"))
-    return [surface, drawn]
+    image, noisy, accurate = (_wall(name) for name in ("image", "noisy", "accurate"))
+    wall = Labeled("a wall and its noisy label", image, noisy, ("brick", "mortar"), accurate)
+    return [surface, drawn, wall]
+
+
+def _wall(name: str) -> np.ndarray:
+    with Image.open(_WALL / f"{name}.png") as image:
+        return np.array(image, np.uint8)
 
 
 def outlined() -> Outlined:

@@ -3,7 +3,7 @@
 Every curve, mask and share is computed by the library when the site is built.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -82,19 +82,31 @@ def masks() -> str:
             Panel("their product", heat_colors(product)),
         ]
         text += panels(pictures) + _means_by_class(labeled, [weights, confusion, product])
+        if labeled.accurate is not None:
+            text += _means_by_correctness(labeled.label != labeled.accurate, [weights, confusion, product])
     return panels([], [WEIGHT_SCALE, MASK_SCALE]) + text
 
 
 def _means_by_class(labeled: Labeled, masks: list[np.ndarray]) -> str:
     """Return the fraction of the pixels of each class, and the means of masks over them."""
     classes = labeled.label[..., None] == np.arange(len(labeled.classes))
-    pixels = classes.sum((0, 1))
-    columns = [means(group_sums(mask, classes), pixels) for mask in masks]
+    return _means_table("class", labeled.classes, classes, masks)
+
+
+def _means_by_correctness(wrong: np.ndarray, masks: list[np.ndarray]) -> str:
+    """Return the same of the pixels whose label is right, and of those whose label is wrong."""
+    return _means_table("label", ("right", "wrong"), np.stack([~wrong, wrong], -1), masks)
+
+
+def _means_table(heading: str, names: Sequence[str], groups: np.ndarray, masks: list[np.ndarray]) -> str:
+    """Return the fraction of the pixels, and the means of masks, of each group of pixels, [h, w, groups]."""
+    pixels = groups.sum((0, 1))
+    columns = [means(group_sums(mask, groups), pixels) for mask in masks]
     rows = [
-        [name, f"{pixels[k] / labeled.label.size:.1%}", *(f"{column[k]:.2f}" for column in columns)]
-        for k, name in enumerate(labeled.classes)
+        [name, f"{pixels[k] / groups[..., 0].size:.1%}", *(f"{column[k]:.2f}" for column in columns)]
+        for k, name in enumerate(names)
     ]
-    return table(["class", "pixels", "class weight", "confusion mask, mean", "product, mean"], rows)
+    return table([heading, "pixels", "class weight, mean", "confusion mask, mean", "product, mean"], rows)
 
 
 # A network that has settled on background.

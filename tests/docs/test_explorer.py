@@ -62,7 +62,7 @@ def test_the_gradient_of_the_focal_loss_is_that_of_the_library(data, gamma):
     np.testing.assert_allclose(drawn, expected, atol=2 * CURVES["gradient"] / STEPS)
 
 
-@pytest.mark.parametrize("index", range(2))
+@pytest.mark.parametrize("index", range(3))
 @pytest.mark.parametrize(("beta", "window"), [(0.99, 7), (0.0, 3), (0.999, 0)])
 def test_masks_are_those_of_the_library(data, index, beta, window):
     labeled, encoded = labels()[index], data["labels"][index]

@@ -2,10 +2,13 @@
 
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from docs.generate import pictures
+from docs.generate import pictures, quickstart
 from docs.generate.formulas import formula
+from tests.docs.pages import ROOT
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -28,6 +31,12 @@ def test_unknown_tex_is_an_error():
         formula(r"\unknown")
 
 
+def test_the_picture_of_the_readme_is_that_of_its_code(tmp_path):
+    quickstart.write(tmp_path)
+    made, kept = (np.asarray(Image.open(f / "quickstart.jpg"), int) for f in (tmp_path, ROOT / "docs"))
+    assert np.abs(made - kept).mean() < 1  # encoders of JPEG may differ in rounding
+
+
 @pytest.mark.slow
 def test_the_border_pays_as_the_page_says():
     table = rows(pictures.border())
@@ -44,3 +53,11 @@ def test_thresholds_starve_defects_as_the_page_says():
     background, defects, pull = table["thresholds .3 and .7"]
     assert float(background.rstrip("%")) < 0.1 * float(defects.rstrip("%"))  # nearly all that is left
     assert 0.1 < float(pull) < 0.2 < float(table["thresholds .1 and .9"][2]) < 0.5
+
+
+@pytest.mark.slow
+def test_the_mask_spares_right_labels_of_the_wall_as_the_page_says():
+    table = rows(pictures.masks())
+    assert 0.25 < float(table["wrong"][2]) < 0.35
+    assert 0.85 < float(table["right"][2]) < 0.9
+    assert float(table["mortar"][2]) < 0.05

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from train.display.formatting import dimensions, figure, percent, significant
+from train.display.formatting import dimensions, figure, percent
 from train.display.pictures import class_colors
 from train.inspection.label_statistics import ClassStatistics, ClassWeighting, LabelStatistics
 from train.inspection.muting import MUTED
@@ -80,7 +80,7 @@ def _classes_table(statistics: LabelStatistics) -> Table:
 
 def _components_table(classes: Mapping[str, ClassStatistics]) -> Table:
     def percentiles(values: Sequence[float]) -> str:
-        return " / ".join(significant(value, 4) for value in values)
+        return " / ".join(f"{value:.1f}".removesuffix(".0") for value in values)
 
     return _table(
         "connected defects, in pixels: 5th / 50th / 95th percentile",
@@ -103,7 +103,8 @@ def _recommendations_table(statistics: LabelStatistics) -> Table:
     for column in ("option", "value", "reason"):
         table.add_column(column)
     table.add_row("beta", str(recommended.beta.value), recommended.beta.reason)
-    table.add_row("window", str(recommended.window.value), recommended.window.reason)
+    window = recommended.window.value
+    table.add_row("window", "none" if window is None else str(window), recommended.window.reason)
     table.add_row("crop", dimensions(recommended.crop.value), recommended.crop.reason)
     return table
 

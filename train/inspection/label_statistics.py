@@ -136,8 +136,8 @@ class Recommendations:
 
     beta: Recommendation[float]
     """Strength of the class weights."""
-    window: Recommendation[int]
-    """Side of the window of the confusion mask."""
+    window: Recommendation[int | None]
+    """Side of the window of the confusion mask; None for no mask."""
     crop: Recommendation[Size]
     """Height and width."""
 
@@ -315,16 +315,17 @@ def _recommend_beta(weight: Mapping[float, np.ndarray], classes: Sequence[str]) 
     return Recommendation(value, reason)
 
 
-def _recommend_window(rescaled: Mapping[int, np.ndarray], classes: Sequence[str]) -> Recommendation[int]:
-    """Recommend the largest window below the smallest that mutes a defect."""
+def _recommend_window(
+    rescaled: Mapping[int, np.ndarray], classes: Sequence[str]
+) -> Recommendation[int | None]:
+    """Recommend the largest window below the smallest that mutes a defect; None where there is none."""
     value = None
     for window, mean in rescaled.items():
         if (mean[1:] < MUTED).any():
             k = int(np.nanargmin(mean[1:])) + 1
             reason = f"window {window} leaves {classes[k]} a rescaled mask of {mean[k]:.2f}, below {MUTED}"
             if value is None:
-                remedy = "; take a larger input.size, the mask's option minimum, or no confusion mask"
-                return Recommendation(min(rescaled), reason + remedy)
+                reason += "; take no confusion mask, or a larger input.size, or the mask's option minimum"
             return Recommendation(value, reason)
         value = window
     return Recommendation(max(rescaled), f"even under this window no class has a rescaled mask below {MUTED}")

@@ -26,7 +26,7 @@ def test_every_table_has_its_numbers():
         "scratch 12 75 1.23 1.65 30",
         "pit 0 0 0 - -",
         "from 30x50 to 40x60, 2 different sizes; 6.25 % of all pixels on a boundary",
-        "scratch 21 4 / 40 / 12340 1 / 3 / 9 2 / 20 / 200",
+        "scratch 21 4 / 40 / 12345 1 / 3 / 9 2 / 20 / 200",
         "of the training part at 32x48",
         "scratch 1.00 3.50",
         "scratch 0.70 0.40",

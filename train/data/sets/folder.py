@@ -250,7 +250,7 @@ def _read_groups(path: Path, names: Iterable[str]) -> dict[str, str]:
     named = {name: groups.get(nfc(name)) for name in names}
     if missing := [name for name, group in named.items() if not group]:
         raise UserError(
-            f"{path}: has no group for {missing[0]} ({len(missing)} images have none); names are as in "
+            f"{path}: has no group for {missing[0]} (images without one: {len(missing)}); names are as in "
             "--data.images, without extension"
         )
     return {name: group for name, group in named.items() if group}

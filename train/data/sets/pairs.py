@@ -73,13 +73,13 @@ def _check_partners(
     if (unpaired := sorted(images.keys() - label_images.keys())) and not missing_is_clean:
         raise UserError(
             f"{images[unpaired[0]]}: has no label image {unpaired[0]}{suffix} in {label_root} "
-            f"({len(unpaired)} of {len(images)} images have none); add it, remove the image, or, if images "
-            "without one show no defect, pass --data.missing-is-clean"
+            f"(images without one: {len(unpaired)} of {len(images)}); add it, remove the image, or, if "
+            "images without one show no defect, pass --data.missing-is-clean"
         )
     if unpaired := sorted(label_images.keys() - images.keys()):
         raise UserError(
-            f"{label_images[unpaired[0]]}: has no image {unpaired[0]} in {root} ({len(unpaired)} of "
-            f"{len(label_images)} label images have none); add it or remove the label image"
+            f"{label_images[unpaired[0]]}: has no image {unpaired[0]} in {root} (label images without one: "
+            f"{len(unpaired)} of {len(label_images)}); add it or remove the label image"
         )
 
 

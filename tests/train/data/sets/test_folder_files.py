@@ -78,11 +78,11 @@ def control_character(root):
         (empty_images, r"images: holds no images \(.*\); check --data.images"),
         (
             no_mask,
-            r"images/part 3.jpg: has no label image part 3 in .*masks \(1 of 8 images have none\); add it",
+            r"images/part 3.jpg: has no label image part 3 in .*masks \(images without one: 1 of 8\); add it",
         ),
         (
             no_image,
-            r"masks/part 3.png: has no image part 3 in .*images \(1 of 8 label images have none\); add it",
+            r"masks/part 3.png: has no image part 3 in .*images \(label images without one: 1 of 8\); add it",
         ),
         (same_name, r"part 3.(png|jpg): has the same name as part 3.(png|jpg); keep one or rename it"),
         (other_size, r"masks/part 3.png: is 16x11 pixels but its image part 3.jpg is 16x12; make both"),

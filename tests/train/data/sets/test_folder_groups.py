@@ -42,7 +42,7 @@ def test_a_changed_table_of_groups_changes_the_fingerprint(eight_images):
     ("head", "lines", "problem"),
     [
         ("name,item", [], r"groups\.csv: needs a first line with the columns name and group"),
-        ("name,group", ["part 0,1"], r"has no group for part 1 \(7 images have none\); names are as in"),
+        ("name,group", ["part 0,1"], r"has no group for part 1 \(images without one: 7\); names are as in"),
         ("name,group", ["part 0,1", "part 0,2"], r"has part 0 twice; an image is of one group"),
         ("name,group", [f"part {k}," for k in range(8)], r"has no group for part 0"),
     ],

@@ -1,0 +1,61 @@
+"""Test images of the quickstart, their labels, and what the same network predicts under three losses.
+
+    python -m docs.generate.quickstart
+
+writes the picture of the README, quickstart.jpg in docs. The predictions are those that
+`compare configs/quickstart.py --evidence tests/benchmarks/evidence/quickstart` kept.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from train.data.example import PARTS
+from train.data.sets import Generated
+from train.data.sets.surface import paint
+from train.display.pictures import enlarge, overlay
+
+_DOCS = Path(__file__).parents[1]
+_EVIDENCE = _DOCS.parent / "tests/benchmarks/evidence/quickstart"
+_DATA = Generated()
+"""That of configs/quickstart.py."""
+_IMAGES = (0, 26, 58)
+"""Positions in the test part: the first three of which the runs keep label maps."""
+_CELLS = {
+    "cross-entropy": "cross_entropy-seed_0",
+    "cross-entropy + Dice": "cross_entropy_dice-seed_0",
+    "balanced loss": "balanced-seed_0",
+}
+_SIDE, _GAP, _HEADING = 256, 6, 32
+
+
+def write(folder: Path) -> None:
+    """Write quickstart.jpg into a folder."""
+    rows = np.concatenate([_row(position) for position in _IMAGES])
+    picture = Image.new("RGB", (rows.shape[1], _HEADING + rows.shape[0]), "white")
+    picture.paste(Image.fromarray(rows), (0, _HEADING))
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(24)
+    for column, heading in enumerate(("image", "label", *_CELLS)):
+        draw.text((column * (_SIDE + _GAP) + 2, 3), heading, fill="black", font=font)
+    picture.save(folder / "quickstart.jpg", quality=88, optimize=True)
+
+
+def _row(position: int) -> np.ndarray:
+    """Return a test image, its label and the predictions side by side, uint8 [h, w, 3]."""
+    rng = np.random.default_rng((_DATA.seed, PARTS.index("test"), position))
+    image, label = paint(rng, _DATA.size)
+    maps = [np.zeros_like(label), label, *(_prediction(cell, position) for cell in _CELLS.values())]
+    pixels = enlarge(image[..., None], _SIDE)
+    gaps = ((0, _GAP), (0, _GAP), (0, 0))
+    cells = [np.pad(overlay(pixels, enlarge(x, _SIDE)), gaps, constant_values=255) for x in maps]
+    return np.concatenate(cells, axis=1)
+
+
+def _prediction(cell: str, position: int) -> np.ndarray:
+    with Image.open(_EVIDENCE / cell / "label_maps" / f"{position:05}.png") as image:
+        return np.array(image)
+
+
+if __name__ == "__main__":
+    write(_DOCS)

@@ -8,8 +8,8 @@ all else that decides the figures are installed into tests/benchmarks/compiled/.
 requirements.txt. Nothing is timed but the compilers: other times follow from bytes and operations. `--exact`
 writes the figures that tests/benchmarks/test_compiled.py holds.
 
-A program that the same versions have compiled before is not compiled again; to time the compilers anew, on an
-idle machine, delete tests/benchmarks/compiled/.venv/figures.
+A program that the same versions have compiled before is not compiled again; to time the compilers anew, delete
+tests/benchmarks/compiled/.venv/figures.
 """
 
 import os
@@ -79,8 +79,7 @@ def preamble() -> Iterator[str]:
     images, *side = STEP_SHAPE
     yield f"    python -m tests.benchmarks.compiled {shlex.join(sys.argv[1:])}"
     yield ""
-    load = os.getloadavg()[0]
-    yield f"{', '.join(pins)}; {platform.machine()}, {os.cpu_count()} cores, load at the end {load:.1f}."
+    yield f"{', '.join(pins)}; {platform.machine()}, {os.cpu_count()} cores."
     yield ""
     yield (
         f"Losses: value and gradient of the mean, {batch} images of {height}x{width}. Those of one label per "

@@ -36,7 +36,8 @@ class Figure:
     operations: dict[str, float] = field(default_factory=dict)
     """Operations in products, as `tests.benchmarks.compiled.operations` counts them."""
     seconds: float = 0
-    """Time to compile."""
+    """Processor time to compile, which other work on the machine does not change; several threads take less
+    time than this."""
     refusal: str = ""
     """What the compiler says where it makes no program, such as that memory does not suffice."""
 

@@ -14,7 +14,7 @@ OF_STEP = 0.05
 OF_FLOAT32 = 0.6
 """Largest share of the bytes of a step in float32, for the same step in bfloat16."""
 MAX_SECONDS = {21: 10, 200: 60}
-"""Longest time to compile, by the largest number of classes that it holds for."""
+"""Longest processor time to compile, by the largest number of classes that it holds for."""
 
 
 class Table:
@@ -44,7 +44,7 @@ def markdown(figures: list[Figure]) -> Iterator[str]:
         sections = {
             "losses, masks, metrics and augmentation": (moved(table), counted),
             "steps of the networks": (steps(table), counted),
-            "seconds to compile": (seconds(table), "Of the library alone, logits in float32."),
+            "seconds to compile": (seconds(table), "Processor time, of the library alone; logits in float32."),
         }
         for title, (lines, remark) in sections.items():
             if shown := list(lines):
@@ -129,7 +129,7 @@ def steps(table: Table) -> Iterator[str]:
     if not rows:
         return
     titles = "step, type, GiB, of float32, kernels, temporary GiB, donated GiB, TFLOP, ms, ms of products"
-    yield head(f"{titles}, products' share, s to compile, loops, missed")
+    yield head(f"{titles}, products' share, processor s to compile, loops, missed")
     for figure in rows:
         whole = table.of("steps", figure.name, figure.classes, "float32", "library")
         halved = figure.dtype == "bfloat16" and whole is not None
@@ -154,7 +154,7 @@ def steps(table: Table) -> Iterator[str]:
 
 
 def seconds(table: Table) -> Iterator[str]:
-    """Yield the table of the time to compile each loss, by number of classes."""
+    """Yield the table of the processor time to compile each loss, by number of classes."""
     rows = table.library("seconds")
     if not rows:
         return

@@ -8,8 +8,8 @@ all else that decides the figures are installed into tests/benchmarks/compiled/.
 requirements.txt. Nothing is timed but the compilers: other times follow from bytes and operations. `--exact`
 writes the figures that tests/benchmarks/test_compiled.py holds.
 
-A program that the same versions have compiled before is not compiled again; to time the compilers anew, delete
-tests/benchmarks/compiled/.venv/figures.
+A program that the same versions have compiled before is not compiled again; to time the compilers anew,
+delete tests/benchmarks/compiled/.venv/figures.
 """
 
 import os

@@ -44,7 +44,7 @@ def markdown(figures: list[Figure]) -> Iterator[str]:
         sections = {
             "losses, masks, metrics and augmentation": (moved(table), counted),
             "steps of the networks": (steps(table), counted),
-            "seconds to compile": (seconds(table), "Processor time, of the library alone; logits in float32."),
+            "seconds to compile": (seconds(table), "Processor time, of the library; logits in float32."),
         }
         for title, (lines, remark) in sections.items():
             if shown := list(lines):

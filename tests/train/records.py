@@ -9,11 +9,10 @@ from train.inspection.label_statistics import (
     InputStatistics,
     LabelStatistics,
     PartStatistics,
-    Recommendation,
-    Recommendations,
     SizeStatistics,
 )
 from train.inspection.muting import ClassMuting, Muting
+from train.inspection.recommendations import Recommendation, Recommendations
 from train.measures.records import (
     BoundaryFigures,
     Breakdown,
@@ -171,9 +170,11 @@ def label_statistics(names=CLASSES) -> LabelStatistics:
             classes=dict.fromkeys(names, weighting) | {absent: no_weighting},
         ),
         recommended=Recommendations(
-            beta=Recommendation(0.9, "a reason"),
-            window=Recommendation(3, "another reason"),
-            crop=Recommendation((32, 64), "a third reason"),
+            objective=Recommendation("paper", "a reason"),
+            beta=Recommendation(0.9, "another reason"),
+            window=Recommendation(3, "a third reason"),
+            crop=Recommendation((32, 64), "a fourth reason"),
+            inject=Recommendation(None, "a fifth reason"),
         ),
     )
 

@@ -102,10 +102,10 @@ def _recommendations_table(statistics: LabelStatistics) -> Table:
     table = Table(title="recommended")
     for column in ("option", "value", "reason"):
         table.add_column(column)
-    table.add_row("beta", str(recommended.beta.value), recommended.beta.reason)
-    window = recommended.window.value
-    table.add_row("window", "none" if window is None else str(window), recommended.window.reason)
-    table.add_row("crop", dimensions(recommended.crop.value), recommended.crop.reason)
+    for option, choice in vars(recommended).items():
+        value = choice.value
+        shown = "none" if value is None else dimensions(value) if isinstance(value, tuple) else str(value)
+        table.add_row(option, shown, choice.reason)
     return table
 
 

@@ -1,8 +1,8 @@
-"""Statistics of the labels of a data set, and the beta, window and crop that suit them."""
+"""Statistics of the labels of a data set, and the options that suit them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -18,21 +18,22 @@ from train.inspection.class_sums import (
     mean_over_images,
     rescale_confusion,
 )
-from train.inspection.muting import MUTED
+from train.inspection.recommendations import (
+    Recommendations,
+    recommend_beta,
+    recommend_crop,
+    recommend_injection,
+    recommend_objective,
+    recommend_window,
+)
 from train.measures.components import class_boxes, find_components
 from train.run.log import progress
 from train.training.objective import find_option
 
 _BETAS = (0.0, 0.5, 0.75, 0.9, 0.99, 0.999)
-_LARGEST_WEIGHT = 4.0
-"""Largest mean weight of a class under a recommended beta; a larger one would cost precision."""
 _WINDOWS = (3, 5, 7, 9, 15)
-_WHOLE_FRACTION = 0.95
-"""Fraction of the components that a recommended crop holds whole."""
-_CROP_STEP = 32
 _PERCENTILES = (5, 50, 95)
 
-Value = TypeVar("Value")
 Percentiles = tuple[float, float, float]
 """5th, 50th and 95th percentile."""
 
@@ -118,28 +119,6 @@ class InputStatistics:
     """Window of the config; None where the config has none."""
     classes: dict[str, ClassWeighting]
     """By class."""
-
-
-@dataclass(frozen=True)
-class Recommendation(Generic[Value]):
-    """A value for an option."""
-
-    value: Value
-    """The recommended value."""
-    reason: str
-    """Why, in one line."""
-
-
-@dataclass(frozen=True)
-class Recommendations:
-    """Options that suit the labels."""
-
-    beta: Recommendation[float]
-    """Strength of the class weights."""
-    window: Recommendation[int | None]
-    """Side of the window of the confusion mask; None for no mask."""
-    crop: Recommendation[Size]
-    """Height and width."""
 
 
 @dataclass(frozen=True)
@@ -288,56 +267,17 @@ def _at_input_size(data: Prepared, config: Config) -> tuple[InputStatistics, Rec
         },
     )
     return statistics, Recommendations(
-        beta=_recommend_beta({b: weight[b] for b in _BETAS}, data.classes),
-        window=_recommend_window({w: rescaled[w] for w in _WINDOWS}, data.classes),
-        crop=_recommend_crop(_joined(measured).extents.tolist(), size or data.canvas("train")),
+        objective=recommend_objective(pixels.sum(0) / max(pixels.sum(), 1), data.classes),
+        beta=recommend_beta({b: weight[b] for b in _BETAS}, data.classes),
+        window=recommend_window({w: rescaled[w] for w in _WINDOWS}, data.classes),
+        crop=recommend_crop(_joined(measured).extents.tolist(), size or data.canvas("train")),
+        inject=recommend_injection((pixels > 0).sum(0), data.classes),
     )
 
 
 def _configured(terms: Iterable[Term], name: str) -> Any:
     """Return the value of an option in the first term that has it."""
     return next((value for term in terms if (value := find_option(term, name)) is not None), None)
-
-
-def _recommend_beta(weight: Mapping[float, np.ndarray], classes: Sequence[str]) -> Recommendation[float]:
-    """Recommend the largest beta under which no defect has a mean weight above `_LARGEST_WEIGHT`."""
-    # Under a beta of 0.75 a class below one percent weighs exactly 4, up to rounding.
-    bound = _LARGEST_WEIGHT * (1 + 1e-6)
-    # Not empty: under a beta of 0 all classes weigh 1.
-    value = max(beta for beta, mean in weight.items() if not (mean[1:] > bound).any())
-    larger = [beta for beta in weight if beta > value]
-    if not larger:
-        reason = f"even under this beta no class weighs more than {_LARGEST_WEIGHT:g} on average"
-        return Recommendation(value, reason)
-    over = weight[larger[0]]
-    k = int(np.nanargmax(over[1:])) + 1
-    reason = f"under {larger[0]} {classes[k]} would weigh {over[k]:.1f} on average, above {_LARGEST_WEIGHT:g}"
-    return Recommendation(value, reason)
-
-
-def _recommend_window(
-    rescaled: Mapping[int, np.ndarray], classes: Sequence[str]
-) -> Recommendation[int | None]:
-    """Recommend the largest window below the smallest that mutes a defect; None where there is none."""
-    value = None
-    for window, mean in rescaled.items():
-        if (mean[1:] < MUTED).any():
-            k = int(np.nanargmin(mean[1:])) + 1
-            reason = f"window {window} leaves {classes[k]} a rescaled mask of {mean[k]:.2f}, below {MUTED}"
-            if value is None:
-                reason += "; take no confusion mask, or a larger input.size, or the mask's option minimum"
-            return Recommendation(value, reason)
-        value = window
-    return Recommendation(max(rescaled), f"even under this window no class has a rescaled mask below {MUTED}")
-
-
-def _recommend_crop(extents: Sequence[int], canvas: Size) -> Recommendation[Size]:
-    """Recommend the smallest square, in steps, that holds most components whole, cut to the image."""
-    extent = float(np.percentile(extents, 100 * _WHOLE_FRACTION)) if extents else 1.0
-    side = _CROP_STEP * int(np.ceil(extent / _CROP_STEP))
-    height, width = (min(side, length) for length in canvas)
-    reason = f"{_WHOLE_FRACTION:.0%} of the defects are at most {extent:.0f} pixels long or wide"
-    return Recommendation((height, width), reason)
 
 
 def _labels(data: Prepared, parts: Iterable[str], size: Size | None) -> Iterator[np.ndarray]:

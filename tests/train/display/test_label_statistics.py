@@ -31,9 +31,11 @@ def test_every_table_has_its_numbers():
         "scratch 1.00 3.50",
         "scratch 0.70 0.40",
         "pit - -",
-        "beta 0.9 a reason",
-        "window 3 another reason",
-        "crop 32x64 a third reason",
+        "objective paper a reason",
+        "beta 0.9 another reason",
+        "window 3 a third reason",
+        "crop 32x64 a fourth reason",
+        "inject none a fifth reason",
     ):
         assert words in text
 

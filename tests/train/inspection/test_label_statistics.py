@@ -159,6 +159,13 @@ def test_what_is_recommended_follows_from_weights_masks_and_extents(result):
     assert "window 3 leaves line" in recommended.window.reason
     assert "larger input.size" in recommended.window.reason
     assert recommended.crop.value == (32, 32)
+    assert recommended.objective.value == "slowly_closing_relaxing_no_window"
+    ratio = 60 / sum((label < 255).sum() for label in LABELS["train"].values())
+    assert recommended.objective.reason.startswith(f"line has {100 * ratio:.2g} % of the pixels")
+    assert (recommended.inject.value, recommended.inject.reason) == (
+        0.5,
+        "line is on 1 training images, fewer than 20",
+    )
 
 
 def test_a_class_below_one_percent_weighs_exactly_what_is_allowed_under_three_quarters(tmp_path):

@@ -21,8 +21,8 @@ from scipy import ndimage
 from balanced_jax.models import DeepLabV3, UNet
 from tests.tiny import NETWORKS, TINY, config
 from tests.train.commands import refusal
-from train.__main__ import main
 from tests.train.records import decision_figures, decision_rule
+from train.__main__ import main
 from train.commands import export as module
 from train.commands.export import (
     _TOLERANCE,

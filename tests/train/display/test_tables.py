@@ -8,7 +8,6 @@ from train.measures.records import Costs, IoUIntervals
 from train.run.decision import Decision
 from train.run.log import plain_console
 
-
 NOW = "2026-01-31T12:00:00+00:00"
 
 

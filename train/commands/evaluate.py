@@ -1,6 +1,7 @@
 """`python -m train evaluate`: the figures of a run, or of the mean of several, on one part of the data."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,22 +15,31 @@ from rich.table import Table
 
 from train import configfile
 from train.commands.command import RunCommand
+from train.commands.rule_choice import RuleChoice
 from train.data.cache import Batch
 from train.data.prepare import Part, Prepared
 from train.display.report.images import CostPicture, Picture
 from train.display.report.page import write_report
-from train.display.tables import evaluation_tables, members_table
+from train.display.tables import decision_table, evaluation_tables, members_table
 from train.errors import UserError
 from train.inference.trained import Trained, load_trained, make_mean
-from train.inference.viewers import ClassifiedImage, Classifier, classifier, cost_viewer, threshold_chooser
+from train.inference.viewers import Classifier, classifier, cost_viewer
 from train.measures.breakdown import BreakdownCounts
-from train.measures.components import without_small
-from train.measures.decision import area_counts, best_minimum_areas
+from train.measures.cost_search import least_cost_rule
+from train.measures.decision import automatic_rule, class_map, decision_counts, decision_figures
 from train.measures.figures import image_iou, stack
 from train.measures.ranking import image_level
 from train.measures.records import DecidedBreakdown, Evaluation
 from train.paths import AnyPath
 from train.run.checkpoints import Choice
+from train.run.decision import (
+    Decision,
+    current_rule,
+    mismatch,
+    read_decision,
+    remove_decision,
+    write_decision,
+)
 from train.run.directory import check_data, read_config_json, read_epochs, read_evaluation, read_muting
 from train.run.files import write_json
 from train.run.log import console
@@ -67,14 +77,26 @@ class Evaluate(RunCommand):
     """Folder of prepared data sets."""
     source: Path | None = None
     """Folder of the unpacked archive of the data set, for those that need one."""
+    thresholds: tuple[str, ...] = ()
+    """Choose decision thresholds by hand: VALUE of the only defect class, or NAME=VALUE of each; classes that
+    are left out keep theirs. Writes decision.json, which `predict --decide`, `export` and `evaluate` take for
+    this checkpoint from then on, and prints the figures of the validation part."""
+    minimum_areas: tuple[str, ...] = ()
+    """Choose minimum areas by hand, in pixels, in the same way."""
+    costs: tuple[float, float] | None = None
+    """Choose both for the lowest total cost on the validation part: cost of an image with a defect that is
+    passed, and of one without that is scrapped. Keeps the probabilities of the validation part in memory."""
+    automatic: bool = False
+    """Remove decision.json, which returns to the automatic choice, before the evaluation."""
 
     def run(self) -> None:
         """Evaluate.
 
         Raises:
-            UserError: there are several runs but no --out, the runs have no mean, or a directory or the data
-                cannot be used.
+            UserError: there are several runs but no --out, the runs have no mean, a directory or the data
+                cannot be used, or flags are wrong or exclude each other.
         """
+        choice = RuleChoice(self.thresholds, self.minimum_areas, self.costs, self.automatic)
         if self.out is not None:
             run_dir = self.out
             trained = make_mean(run_dir, (self.run_dir, *self.others), self.checkpoint)
@@ -86,10 +108,40 @@ class Evaluate(RunCommand):
         experiment, data = set_up(trained.experiment.config, data_dir=self.data_dir, source=self.source)
         check_data(run_dir, trained.experiment.facts, experiment.facts)
         trained = trained._replace(experiment=experiment)
-        if trained.members:
+        if self.automatic:
+            remove_decision(run_dir)
+        if choice.by_person:
+            _choose(choice, trained, data, run_dir)
+        elif trained.members:
             _evaluate_mean(trained, data, run_dir, part=self.part)
         else:
             evaluate(trained, data, run_dir, part=self.part, checkpoint=self.checkpoint)
+
+
+def _choose(choice: RuleChoice, trained: Trained, data: Prepared, run_dir: AnyPath) -> None:
+    """Write a person's decision, and print its figures on the validation part.
+
+    Raises:
+        UserError: the choice is of no class or number that there is, or it leaves out a class without a rule.
+    """
+    facts, defects = trained.experiment.facts, data.classes[1:]
+    classify = classifier(trained.experiment, data.canvas("validation"))
+    validation = functools.partial(classify, trained.state, data.parts["validation"])
+    if choice.costs:
+        rule = least_cost_rule(list(validation()), defects, choice.costs)
+    else:
+        rule = choice.rule(defects, lambda: current_rule(run_dir, trained.step, facts))
+    figures = decision_figures(
+        (decision_counts(x.probabilities, x.label, rule) for x in validation()), defects
+    )
+    decision = write_decision(
+        run_dir, rule, figures, step=trained.step, data=facts.fingerprint, costs=choice.costs
+    )
+    console.print(decision_table(decision))
+    console.print(
+        f"written to {run_dir / 'decision.json'}, for `predict --decide`, `export` and `evaluate`",
+        soft_wrap=True,
+    )
 
 
 def evaluate(trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, checkpoint: Choice) -> None:
@@ -109,7 +161,8 @@ def evaluate(trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, c
     """
     epochs = read_epochs(run_dir, data.classes)
     muting = read_muting(run_dir, data.classes)
-    measured = _measure(trained, data, run_dir, part=part, checkpoint=checkpoint)
+    decision = _decision_of(trained, run_dir)
+    measured = _measure(trained, data, run_dir, decision, part=part, checkpoint=checkpoint)
     experiment, closely = trained.experiment, measured.closely
     costs = cost_viewer(experiment, data.canvas(part))
     before, after = (costs(s, closely) for s in (first_state(experiment, run_dir), trained.state))
@@ -119,6 +172,7 @@ def evaluate(trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, c
         config=configfile.to_json(dataclasses.replace(experiment.config, model=experiment.model)),
         epochs=epochs,
         evaluation=measured.evaluation,
+        decision=decision,
         muting=muting,
         pictures=measured.pictures,
         cost_pictures=[
@@ -142,13 +196,15 @@ def _evaluate_mean(trained: Trained, data: Prepared, mean_dir: AnyPath, *, part:
         configs[member.run] = read_config_json(run_dir)["config"]
         evaluation = read_evaluation(run_dir, member.step, data.classes)
         members[member.run] = evaluation if evaluation and evaluation.part == part else None
-    measured = _measure(trained, data, mean_dir, part=part, checkpoint="best")
+    decision = _decision_of(trained, mean_dir)
+    measured = _measure(trained, data, mean_dir, decision, part=part, checkpoint="best")
     write_report(
         mean_dir / "report.html",
         title=mean_dir.name,
         config=configs,
         epochs=(),
         evaluation=measured.evaluation,
+        decision=decision,
         muting=None,
         pictures=measured.pictures,
         cost_pictures=(),
@@ -177,43 +233,51 @@ class _Measured(NamedTuple):
 
 
 def _measure(
-    trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, checkpoint: Choice
+    trained: Trained,
+    data: Prepared,
+    run_dir: AnyPath,
+    decision: Decision | None,
+    *,
+    part: str,
+    checkpoint: Choice,
 ) -> _Measured:
     """Evaluate a network on a part, and write all files of the evaluation but the report."""
     experiment, state = trained.experiment, trained.state
     examples, validation = data.parts[part], data.parts["validation"]
     canvas, validation_canvas = data.canvas(part), data.canvas("validation")
-    thresholds = threshold_chooser(experiment, validation_canvas)(state, validation)
     # One classifier for both parts where their canvases are equal, because it takes seconds to compile.
-    classifiers = {c: classifier(experiment, c, thresholds) for c in {canvas, validation_canvas}}
+    classifiers = {c: classifier(experiment, c) for c in {canvas, validation_canvas}}
     classify = classifiers[canvas]
-    minimum_areas = _best_areas(classifiers[validation_canvas](state, validation), len(data.classes))
+    defects = data.classes[1:]
+    automatic = automatic_rule(functools.partial(classifiers[validation_canvas], state, validation), defects)
+    rules = [automatic] if decision is None else [automatic, decision.rule]
 
-    most_probable, decided = BreakdownCounts(len(data.classes)), BreakdownCounts(len(data.classes))
+    most_probable, *decided = (BreakdownCounts(len(data.classes)) for _ in range(1 + len(rules)))
     scores = []
     kept = pictured(examples.present)
     remove_label_maps(run_dir)
     for position, image in enumerate(classify(state, examples)):
         most_probable.add(image.classes, image.label, image.boundary)
-        decided.add(without_small(image.decided, minimum_areas), image.label, image.boundary)
+        for counts, rule in zip(decided, rules, strict=True):
+            counts.add(class_map(image.probabilities, rule), image.label, image.boundary)
         scores.append(image.scores)
         if position in kept:
             write_label_map(run_dir, position, image.classes)
-    defects = data.classes[1:]
+    breakdowns = [
+        DecidedBreakdown(**vars(counts.breakdown(examples.groups, data.classes)), **vars(rule))
+        for counts, rule in zip(decided, rules, strict=True)
+    ]
     evaluation = Evaluation(
         **vars(most_probable.breakdown(examples.groups, data.classes)),
         part=part,
         checkpoint=checkpoint,
         step=trained.step,
         image_level=image_level(np.stack(scores), examples.present, examples.groups, data.classes),
-        decided=DecidedBreakdown(
-            **vars(decided.breakdown(examples.groups, data.classes)),
-            thresholds=dict(zip(defects, thresholds.tolist(), strict=True)),
-            minimum_areas=dict(zip(defects, minimum_areas, strict=True)),
-        ),
+        decided=breakdowns[0],
+        chosen=breakdowns[1] if decision else None,
     )
     counts = ImageCounts(
-        examples.names(), examples.groups, data.classes, stack(most_probable.counts), stack(decided.counts)
+        examples.names(), examples.groups, data.classes, stack(most_probable.counts), stack(decided[0].counts)
     )
     write_image_counts(run_dir, counts)
     write_json(run_dir / "evaluation.json", evaluation)
@@ -228,10 +292,17 @@ def _measure(
     )
 
 
-def _best_areas(images: Iterable[ClassifiedImage], num_classes: int) -> list[int]:
-    """Return the best minimum area of each defect class under the decision thresholds."""
-    counts = [area_counts(image.decided, image.label, num_classes) for image in images]
-    return best_minimum_areas(stack(counts)).tolist()
+def _decision_of(trained: Trained, run_dir: AnyPath) -> Decision | None:
+    """Return the decision of a person for this network; a warning and None if it is for another."""
+    facts = trained.experiment.facts
+    decision = read_decision(run_dir, facts)
+    if decision is not None and (other := mismatch(decision, trained.step, facts)):
+        console.print(
+            f"warning: {run_dir / 'decision.json'}: {other}; measured with the automatic choice alone",
+            soft_wrap=True,
+        )
+        return None
+    return decision
 
 
 def worst_and_best(ious: Sequence[float]) -> dict[str, list[int]]:

@@ -102,7 +102,7 @@ def test_class_maps_are_those_of_evaluation(kind, runs, folder, tmp_path):
     experiment = made(None if kind == "plain" else (48, 40))
     state = jax.device_get(experiment.random_state())
     examples = [{"image": pixels(name)[..., None]} for name in SIZES]
-    classified = classifier(experiment, (100, 70), np.full(3, 0.5))(state, examples)
+    classified = classifier(experiment, (100, 70))(state, examples)
     for name, expected in zip(SIZES, classified, strict=True):
         classes = array(out / f"{name}.png")
         assert len(np.unique(classes)) > 1

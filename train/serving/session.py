@@ -1,21 +1,18 @@
 """What the page shows and does, as plain functions of images and decision rules; no HTTP."""
 
 import functools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
-
 from train.data.facts import DataFacts
 from train.errors import UserError
 from train.measures.components import find_components, match_components
 from train.measures.decision import class_map
 from train.measures.records import DecisionFigures, DecisionRule
 from train.paths import AnyPath
-from train.run.decision import Decision, read_decision, remove_decision, write_decision
+from train.run.decision import Decision, mismatch, read_decision, remove_decision, write_decision
 from train.serving.handover import Handover, Verdict
 from train.serving.layers import image_tile, label_tile, prediction_tile
 from train.serving.parts import KeptPart, Walks
@@ -110,16 +107,16 @@ class Session:
 
     def figures(self, rule: DecisionRule) -> DecisionFigures:
         """Return the figures of the validation part under a rule."""
-        return self.parts["validation"].measure(_key(rule)).figures
+        return self.parts["validation"].measure(rule).figures
 
     def walks(self, rule: DecisionRule) -> dict[str, Walks]:
         """Return the orders of the images of each part under a rule."""
-        return {name: part.measure(_key(rule)).walks for name, part in self.parts.items()}
+        return {name: part.measure(rule).walks for name, part in self.parts.items()}
 
     def describe(self, address: str, rule: DecisionRule) -> Description:
         """Return what the page says about an image under a rule."""
         shown = self.shown(address)
-        components = self._components(shown, self._classes(address, _key(rule)))
+        components = self._components(shown, self._classes(address, rule))
         height, width = shown.image.shape[:2]
         return Description(
             shown.name,
@@ -141,7 +138,7 @@ class Session:
         if layer == "label" and shown.label is not None:
             return label_tile(shown.label, level, row, column)
         if layer == "prediction" and rule is not None:
-            return prediction_tile(self._classes(address, _key(rule)), level, row, column)
+            return prediction_tile(self._classes(address, rule), level, row, column)
         raise UserError(f"{layer}: there is no such layer of this image")
 
     def probabilities(self, address: str, row: int, column: int) -> dict[str, float]:
@@ -159,12 +156,12 @@ class Session:
         if verdict is None:
             self.handover.take_back(shown.name, shown.image)
         else:
-            self.handover.give(shown.name, shown.image, self._classes(address, _key(rule)), verdict)
+            self.handover.give(shown.name, shown.image, self._classes(address, rule), verdict)
 
     def decision(self) -> Decision | None:
         """Return the saved decision of a person, if it is for this checkpoint and these data."""
         decision = read_decision(self.run_dir, self.facts)
-        return decision if decision and decision.is_for(self.step, self.facts) else None
+        return decision if decision and not mismatch(decision, self.step, self.facts) else None
 
     def save(self, rule: DecisionRule) -> Decision:
         """Save a rule as the decision of a person."""
@@ -192,8 +189,8 @@ class Session:
         image = part.images[number]
         return Shown(part.names[number], part.examples[number]["image"], image.probabilities, image.label)
 
-    def _decided(self, address: str, rule: "_Key") -> np.ndarray:
-        return class_map(self.shown(address).probabilities, rule.rule)
+    def _decided(self, address: str, rule: DecisionRule) -> np.ndarray:
+        return class_map(self.shown(address).probabilities, rule)
 
     def _components(self, shown: Shown, classes: np.ndarray) -> list[ShownComponent]:
         """Return the components of an image, those that are missed first, then by area."""

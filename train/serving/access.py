@@ -7,13 +7,11 @@ the cookie, which a browser sends to no other site's requests.
 
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from train.errors import UserError
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ANY_ADDRESS = ("0.0.0.0", "::", "")
 _HEADERS = {
@@ -68,7 +66,7 @@ class Access:
         return f"http://{self.host}/?token={self.token}"
 
     @property
-    def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def middleware(self) -> Middleware:
         """Refuses requests from elsewhere and without the token; turns the token into a cookie."""
 
         @web.middleware

@@ -22,6 +22,8 @@ _OUTLINE = 2
 """Width of an outline in pixels of the tile."""
 _DASH = 6
 """Length of a dash of a label's outline."""
+_VOID_OPACITY = 128
+"""Tints are fainter than this, the stripes of void are not."""
 
 
 def image_tile(image: np.ndarray, level: int, row: int, column: int) -> bytes:
@@ -45,21 +47,16 @@ def prediction_tile(classes: np.ndarray, level: int, row: int, column: int) -> b
 def label_tile(label: np.ndarray, level: int, row: int, column: int) -> bytes:
     """Return a tile of a label, uint8 [h, w], as PNG: dashed outlines, stripes for void."""
     layer = _drawn(label, level, row, column)
-    y, x = np.indices(layer.shape[:2], sparse=True)
+    y, x = np.ogrid[: layer.shape[0], : layer.shape[1]]
     outline = layer[..., 3] == 255
     layer[outline & ((y + x) // _DASH % 2 == 1)] = 255
     layer[~outline & (layer[..., 3] < _VOID_OPACITY)] = 0
     return _png(Image.fromarray(layer))
 
 
-_VOID_OPACITY = 128
-"""Tints are fainter than this, the stripes of void are not."""
-
-
 def _drawn(classes: np.ndarray, level: int, row: int, column: int) -> np.ndarray:
     """Return a tile of class ids as a layer, uint8 [h, w, 4]."""
-    margin = _OUTLINE  # of tile pixels around the tile, whose outlines reach into it
-    rows, columns = (_with_margin(part, margin, level) for part in _box(level, row, column))
+    rows, columns = (_with_margin(part, level) for part in _box(level, row, column))
     scaled = _shrink(classes[rows, columns], level) if level > 0 else _enlarge(classes[rows, columns], level)
     layer = class_layer(scaled, _OUTLINE)
     top, left = (
@@ -75,8 +72,9 @@ def _box(level: int, row: int, column: int) -> tuple[slice, slice]:
     return slice(row * extent, (row + 1) * extent), slice(column * extent, (column + 1) * extent)
 
 
-def _with_margin(part: slice, margin: int, level: int) -> slice:
-    pixels = max(1, margin * 2**level) if level > 0 else -(-margin // 2**-level)
+def _with_margin(part: slice, level: int) -> slice:
+    """Return rows or columns with those around them whose outlines reach into the tile."""
+    pixels = _OUTLINE * 2**level if level > 0 else -(-_OUTLINE // 2**-level)
     return slice(max(0, part.start - pixels), part.stop + pixels)
 
 

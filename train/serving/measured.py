@@ -79,8 +79,9 @@ class LabeledImage:
             own = (numbers[pixels] - 1 - first).astype(np.int32)
             self._labeled.append(_Labeled(pixels, own, _highest(plane.ravel()[pixels], own, count)))
         self._classes = np.zeros(label.shape, np.uint8)
-        nothing = np.zeros(0, np.int64)
-        self._predicted = [_Predicted(*(nothing,) * 4, np.zeros((0, 2), np.int64))] * len(self._planes)
+        none = np.zeros(0, np.int64)
+        nothing = _Predicted(none, none, none, none, np.zeros((0, 2), np.int64))
+        self._predicted = [nothing] * len(self._planes)
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -104,11 +105,11 @@ class LabeledImage:
     def _find(self, inside: np.ndarray, k: int) -> _Predicted:
         """Return the predicted components of a class from the map of its pixels."""
         numbers = np.zeros(inside.shape, np.int32)
-        box = ndimage.find_objects(inside)
+        (box,) = ndimage.find_objects(inside.view(np.int8), 1)
         labeled, count = self._labeled[k - 1], 0
-        if box:
-            numbered: Any = ndimage.label(inside[box[0]], EIGHT_NEIGHBORS)
-            numbers[box[0]], count = numbered
+        if box is not None:
+            numbered: Any = ndimage.label(inside[box], EIGHT_NEIGHBORS)
+            numbers[box], count = numbered
         pixels = np.flatnonzero(inside)
         own, numbers = numbers.ravel()[pixels] - 1, numbers.ravel()
         areas = np.bincount(own, minlength=count)

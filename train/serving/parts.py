@@ -1,6 +1,5 @@
 """A part of the data with the probabilities of its images, which one pass at the start has made."""
 
-import functools
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -56,17 +55,18 @@ class KeptPart:
         self.images = [LabeledImage(each.probabilities, each.label) for each in classified]
         self._defects = defects
         self._pool = ThreadPoolExecutor(os.cpu_count())
-        self.measure = functools.lru_cache(maxsize=1)(self._measure)
+        self._last: tuple[DecisionRule, RuleFigures] | None = None
 
-    def _measure(self, rule: DecisionRule) -> RuleFigures:
+    def measure(self, rule: DecisionRule) -> RuleFigures:
         """Return the figures of the part under a rule, and the orders of its images."""
-        measured = list(self._pool.map(lambda image: image.measure(rule), self.images))
-        return RuleFigures(
-            decision_figures([each.counts for each in measured], self._defects), _walks(measured)
-        )
+        if self._last is None or self._last[0] != rule:
+            measured = list(self._pool.map(lambda image: image.measure(rule), self.images))
+            figures = decision_figures([each.counts for each in measured], self._defects)
+            self._last = rule, RuleFigures(figures, _walks(measured))
+        return self._last[1]
 
 
-def check_memory(parts: Sequence[Part], defects: int, gib: float) -> str:
+def check_parts_memory(parts: Sequence[Part], defects: int, gib: float) -> str:
     """Return how much memory the images of some parts take, in words.
 
     Args:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
 from train.data.facts import DataFacts
 from train.errors import UserError
-from train.measures.components import find_components, match_components
+from train.measures.components import Components, find_components, match_components
 from train.measures.decision import class_map
-from train.measures.records import DecisionFigures, DecisionRule
+from train.measures.records import Costs, DecisionFigures, DecisionRule
 from train.paths import AnyPath
 from train.run.decision import Decision, mismatch, read_decision, remove_decision, write_decision
 from train.serving.handover import Handover, Verdict
@@ -18,6 +19,8 @@ from train.serving.layers import image_tile, label_tile, prediction_tile
 from train.serving.parts import KeptPart, Walks
 from train.serving.uploads import Uploads
 
+_RECENT = 4
+"""Images that are kept decoded and decided."""
 _MOST_COMPONENTS = 200
 """Components of an image that the page lists, the largest first."""
 
@@ -95,12 +98,16 @@ class Session:
         self.run_dir, self.step, self.facts = run_dir, step, facts
         self.parts, self.automatic, self.uploads, self.handover = parts, automatic, uploads, handover
         self.defects = facts.classes[1:]
-        # Memory for a few large images; a walk asks for the same image again and again.
-        self.shown = functools.lru_cache(maxsize=4)(self._shown)
-        self._classes = functools.lru_cache(maxsize=4)(self._decided)
+        # The tiles of an image are asked for one by one. A few images, because one may be large.
+        self.shown = functools.lru_cache(maxsize=_RECENT)(self._shown)
+        self._class_maps: dict[str, tuple[DecisionRule, np.ndarray]] = {}
 
-    def check_rule(self, rule: DecisionRule) -> DecisionRule:
-        """Refuse a rule of other classes."""
+    def check(self, rule: DecisionRule) -> DecisionRule:
+        """Return a rule, unless it is of other classes.
+
+        Raises:
+            UserError: names both.
+        """
         if tuple(rule.thresholds) != self.defects:
             raise UserError(f"thresholds: are of {', '.join(rule.thresholds)}, not {', '.join(self.defects)}")
         return rule
@@ -163,10 +170,21 @@ class Session:
         decision = read_decision(self.run_dir, self.facts)
         return decision if decision and not mismatch(decision, self.step, self.facts) else None
 
-    def save(self, rule: DecisionRule) -> Decision:
-        """Save a rule as the decision of a person."""
+    def cheapest(self, costs: Costs) -> DecisionRule:
+        """Return the rule with the lowest costs on the validation part."""
+        from train.measures.decision import least_cost_rule  # pyright: ignore
+
+        return least_cost_rule(self.parts["validation"].images, self.defects, costs)
+
+    def save(self, rule: DecisionRule, costs: Costs | None) -> Decision:
+        """Save a rule as the decision of a person, with the costs that it makes lowest, if any."""
         return write_decision(
-            self.run_dir, rule, self.figures(rule), step=self.step, data=self.facts.fingerprint
+            self.run_dir,
+            rule,
+            self.figures(rule),
+            step=self.step,
+            data=self.facts.fingerprint,
+            costs=costs,
         )
 
     def reset(self) -> None:
@@ -189,8 +207,15 @@ class Session:
         image = part.images[number]
         return Shown(part.names[number], part.examples[number]["image"], image.probabilities, image.label)
 
-    def _decided(self, address: str, rule: DecisionRule) -> np.ndarray:
-        return class_map(self.shown(address).probabilities, rule)
+    def _classes(self, address: str, rule: DecisionRule) -> np.ndarray:
+        """Return the class map of an image, uint8 [h, w]; those of the last images are kept."""
+        kept, classes = self._class_maps.pop(address, (None, np.empty(0)))
+        if kept != rule:
+            classes = class_map(self.shown(address).probabilities, rule)
+        self._class_maps[address] = rule, classes
+        for oldest in list(self._class_maps)[:-_RECENT]:
+            del self._class_maps[oldest]
+        return classes
 
     def _components(self, shown: Shown, classes: np.ndarray) -> list[ShownComponent]:
         """Return the components of an image, those that are missed first, then by area."""
@@ -205,7 +230,9 @@ class Session:
             *self._listed(matches.predicted, states, shown.probabilities),
         ]
 
-    def _listed(self, components, states, probabilities) -> list[ShownComponent]:
+    def _listed(
+        self, components: Components, states: list[str], probabilities: np.ndarray
+    ) -> list[ShownComponent]:
         """Return those components that have a state, by area."""
         listed = []
         boxes = components.boxes()

@@ -1,5 +1,6 @@
 """Images that a person drops on the page: read within limits, predicted, and kept for a while."""
 
+import functools
 import itertools
 import tempfile
 from collections import OrderedDict
@@ -9,10 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from train.data.example import Decoding
+from train.data.example import Decoding, Size
 from train.data.formats.images import read_pixels, read_size
 from train.data.pixels import with_channels
 from train.errors import UserError
+from train.inference.tiles import Predictor, Tiling
+from train.inference.trained import Trained
 
 LARGEST_FILE = 2**26
 """Bytes of a file that is taken."""
@@ -22,6 +25,8 @@ _MOST_IMAGES = 100
 """Images that are kept; the oldest make room."""
 _MEMORY = 2**30
 """Bytes of their pixels and probabilities."""
+_SIZES = 8
+"""Sizes of images whose programs are kept."""
 _LONGEST_NAME = 200
 """Characters of a name that are kept."""
 
@@ -38,6 +43,21 @@ class Upload(NamedTuple):
     """uint8 [h, w, c]."""
     probabilities: np.ndarray
     """Of each defect class, float32 [h, w, defects]."""
+
+
+def predict_one_by_one(trained: Trained) -> Predict:
+    """Return the network for single images, as `predict` on one image has it: compiled for each size."""
+
+    @functools.lru_cache(maxsize=_SIZES)
+    def predictor(size: Size) -> Predictor:
+        return Predictor(trained.experiment, size, Tiling())
+
+    def predict(image: np.ndarray) -> np.ndarray:
+        height, width, _ = image.shape
+        ((_, probabilities),) = predictor((height, width))(trained.state, [{"image": image}])
+        return probabilities[..., 1:]
+
+    return predict
 
 
 class Uploads:
@@ -91,7 +111,7 @@ class Uploads:
                 height, width = read_size(path)
                 if height * width > MOST_PIXELS:
                     raise UserError(
-                        f"{path}: has {width}x{height} pixels; the page takes up to {MOST_PIXELS}, use `predict`"
+                        f"{path}: has {width}x{height} pixels, more than {MOST_PIXELS}; use `predict`"
                     )
                 pixels, _ = read_pixels(path, self._decoding)
             except UserError as error:

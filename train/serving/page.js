@@ -2,10 +2,12 @@
 import { Viewer } from "/viewer.js";
 
 const $ = id => document.getElementById(id);
-const WALKS = { worst: "worst first", missed: "with a missed defect", false_alarms: "with a false alarm" };
+const WALKS = { worst: "images, worst first", missed: "with a missed defect", false_alarms: "with a false alarm" };
 const [LOWEST, HIGHEST, MOST_AREA] = [-7, 7, 12]; // log odds of thresholds; log2 of minimum areas
 
-let start, viewer, rule, saved, costs = null; // `rule` is as the sliders stand, `saved` as the run has it
+let start, viewer;
+let rule, saved, costs = null; // `rule` is as the sliders stand, `saved` as the run has it
+let base; // the thresholds that the slider of all defects shifts
 let walks = {}, list = [], current = null, described = null;
 
 // ---- Requests
@@ -42,6 +44,7 @@ function latest(task) {
 // ---- Texts
 
 const odds = threshold => Math.log(threshold / (1 - threshold));
+const inverse = odds => rounded(1 / (1 + Math.exp(-odds)));
 const rounded = threshold => Math.min(Math.max(Number(threshold.toPrecision(4)), 0.0001), 0.9999);
 const percent = value => value === null ? "–" : `${(100 * value).toFixed(1)} %`;
 const short = value => value >= 0.9995 ? "> 0.999" : value < 0.0005 ? "< 0.001" : value.toFixed(3);
@@ -69,8 +72,13 @@ function buildSliders() {
     exact.setAttribute("aria-label", `${name}: threshold`);
     area.setAttribute("aria-label", `${name}: smallest size, as a power of two`);
     pixels.setAttribute("aria-label", `${name}: smallest size in pixels`);
-    const set = (field, value) => { rule[field][name] = value; costs = null; ruleChanged(); };
-    threshold.oninput = () => set("thresholds", rounded(1 / (1 + Math.exp(-threshold.value))));
+    const set = (field, value) => {
+      rule[field][name] = value;
+      costs = null;
+      if (field === "thresholds") rebase();
+      ruleChanged();
+    };
+    threshold.oninput = () => set("thresholds", inverse(Number(threshold.value)));
     exact.onchange = () => exact.value && set("thresholds", Math.min(Math.max(Number(exact.value), 0.0001), 0.9999));
     area.oninput = () => set("minimum_areas", Math.round(2 ** area.value));
     pixels.onchange = () => pixels.value && set("minimum_areas", Math.min(Math.max(Math.round(pixels.value), 1), 4096));
@@ -84,6 +92,24 @@ function buildSliders() {
     return row;
   });
   $("sliders").replaceChildren(...rows);
+  $("everything").hidden = start.defects.length < 2;
+  $("shift").oninput = () => {
+    const shift = Number($("shift").value);
+    for (const { name } of start.defects) rule.thresholds[name] = shift ? inverse(odds(base[name]) + shift) : base[name];
+    costs = null;
+    ruleChanged();
+  };
+}
+
+function rebase() {
+  base = { ...rule.thresholds };
+  $("shift").value = 0;
+}
+
+function setRule(other) {
+  rule = structuredClone(other);
+  rebase();
+  ruleChanged();
 }
 
 function showRule() {
@@ -137,10 +163,10 @@ function showFigures(figures) {
   const automatic = start.automatic.figures;
   const was = (id, value, before) => { $(id).textContent = value === before ? "" : `automatic: ${before}`; };
   $("passed").textContent = figures.wrongly_passed;
-  $("passed-of").textContent = `of ${figures.defective} with a defect`;
+  $("passed-of").textContent = `of ${figures.defective} bad ones`;
   was("passed-was", figures.wrongly_passed, automatic.wrongly_passed);
   $("scrapped").textContent = figures.wrongly_scrapped;
-  $("scrapped-of").textContent = `of ${figures.clean} without`;
+  $("scrapped-of").textContent = `of ${figures.clean} good ones`;
   was("scrapped-was", figures.wrongly_scrapped, automatic.wrongly_scrapped);
   const money = value => Number(value.toFixed(2)).toLocaleString("en");
   $("cost").textContent = money(total(figures));
@@ -285,16 +311,15 @@ function listen() {
   $("automatic").onclick = guarded(async () => {
     await ask("/decision", undefined, "DELETE");
     saved = null;
-    rule = structuredClone(start.automatic.rule);
-    ruleChanged();
+    setRule(start.automatic.rule);
   });
   $("cheapest").onclick = guarded(async () => {
     say("Looking for the cheapest thresholds…");
     const asked = { miss: Number($("cost-miss").value), false_alarm: Number($("cost-alarm").value) };
-    rule = (await ask("/cheapest", asked)).rule;
+    const found = (await ask("/cheapest", asked)).rule;
     costs = asked;
     say("");
-    ruleChanged();
+    setRule(found);
   });
   $("open").onclick = () => $("files").click();
   $("files").onchange = () => { upload([...$("files").files]); $("files").value = ""; };
@@ -332,6 +357,7 @@ guarded(async () => {
   if (!start.out) for (const element of document.querySelectorAll(".out")) element.remove();
   listen();
   buildSliders();
+  rebase();
   showRule();
   await updateFigures();
 })();

@@ -78,6 +78,7 @@ class LabeledImage:
             count = int((components.labels == k).sum())
             own = (numbers[pixels] - 1 - first).astype(np.int32)
             self._labeled.append(_Labeled(pixels, own, _highest(plane.ravel()[pixels], own, count)))
+        self._thresholds: dict[str, float] = {}
         self._classes = np.zeros(label.shape, np.uint8)
         none = np.zeros(0, np.int64)
         nothing = _Predicted(none, none, none, none, np.zeros((0, 2), np.int64))
@@ -90,7 +91,9 @@ class LabeledImage:
 
     def measure(self, rule: DecisionRule) -> Measured:
         """Return the counts under a rule."""
-        self._decide(np.array(list(rule.thresholds.values())))
+        if rule.thresholds != self._thresholds:
+            self._decide(np.array(list(rule.thresholds.values())))
+            self._thresholds = dict(rule.thresholds)
         return self._measured(list(rule.minimum_areas.values()))
 
     def _decide(self, thresholds: np.ndarray) -> None:
@@ -105,12 +108,11 @@ class LabeledImage:
     def _find(self, inside: np.ndarray, k: int) -> _Predicted:
         """Return the predicted components of a class from the map of its pixels."""
         numbers = np.zeros(inside.shape, np.int32)
-        (box,) = ndimage.find_objects(inside.view(np.int8), 1)
-        labeled, count = self._labeled[k - 1], 0
-        if box is not None:
+        pixels, box, count = np.flatnonzero(inside), _box(inside), 0
+        if pixels.size:
             numbered: Any = ndimage.label(inside[box], EIGHT_NEIGHBORS)
             numbers[box], count = numbered
-        pixels = np.flatnonzero(inside)
+        labeled = self._labeled[k - 1]
         own, numbers = numbers.ravel()[pixels] - 1, numbers.ravel()
         areas = np.bincount(own, minlength=count)
         valid = areas if self._void is None else np.bincount(own[~self._void[pixels]], minlength=count)
@@ -153,6 +155,14 @@ class LabeledImage:
             min(missed, default=None),
             max(false_alarm, default=None),
         )
+
+
+def _box(inside: np.ndarray) -> tuple[slice, ...]:
+    """Return rows and columns that hold all pixels of a map, bool [h, w]; any where there are none."""
+    return tuple(
+        slice(int(line.argmax()), line.size - int(line[::-1].argmax()))
+        for line in (inside.any(1), inside.any(0))
+    )
 
 
 def _highest(values: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:

@@ -54,16 +54,20 @@ class KeptPart:
         self.names = examples.names()
         self.images = [LabeledImage(each.probabilities, each.label) for each in classified]
         self._defects = defects
-        self._pool = ThreadPoolExecutor(os.cpu_count())
         self._last: tuple[DecisionRule, RuleFigures] | None = None
 
     def measure(self, rule: DecisionRule) -> RuleFigures:
         """Return the figures of the part under a rule, and the orders of its images."""
         if self._last is None or self._last[0] != rule:
-            measured = list(self._pool.map(lambda image: image.measure(rule), self.images))
-            figures = decision_figures([each.counts for each in measured], self._defects)
-            self._last = rule, RuleFigures(figures, _walks(measured))
+            self._last = rule, measure_all(self.images, rule, self._defects)
         return self._last[1]
+
+
+def measure_all(images: Sequence[LabeledImage], rule: DecisionRule, defects: Sequence[str]) -> RuleFigures:
+    """Return the figures of some images under a rule, and their orders."""
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        measured = list(threads.map(lambda image: image.measure(rule), images))
+    return RuleFigures(decision_figures([each.counts for each in measured], defects), _walks(measured))
 
 
 def check_parts_memory(parts: Sequence[Part], defects: int, gib: float) -> str:

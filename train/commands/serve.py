@@ -12,6 +12,10 @@ from train.inference.viewers import classifier
 from train.measures.decision import automatic_rule
 from train.run.directory import check_data, read_evaluation
 from train.run.log import console, progress
+from train.serving.handover import Handover
+from train.serving.parts import KeptPart, parts_memory
+from train.serving.session import Session
+from train.serving.uploads import Uploads, predict_one_by_one
 from train.setup import set_up
 
 
@@ -57,33 +61,9 @@ class Serve(RunCommand):
             raise UserError("serve: needs the package aiohttp; pip install '.[serve]'")
         from train.serving.access import Access, listen
         from train.serving.application import application, serve
-        from train.serving.handover import Handover
-        from train.serving.parts import KeptPart, check_parts_memory
-        from train.serving.session import Session
-        from train.serving.uploads import Uploads, predict_one_by_one
 
-        trained = load_trained(self.run_dir, self.checkpoint)
-        experiment, data = set_up(trained.experiment.config, data_dir=self.data_dir, source=self.source)
-        check_data(self.run_dir, trained.experiment.facts, experiment.facts)
-        trained = trained._replace(experiment=experiment)
-        defects = data.classes[1:]
-        names = dict.fromkeys(("validation", self.part))
-        console.print(check_parts_memory([data.parts[name] for name in names], len(defects), self.memory))
-        handover = None if self.out is None else Handover(self.out)
         listening = listen(self.host, self.port)
-        parts = {}
-        for name in names:
-            examples, classify = data.parts[name], classifier(experiment, data.canvas(name))
-            classified = progress(classify(trained.state, examples), f"predicting {name}", len(examples))
-            parts[name] = KeptPart(examples, classified, defects)
-        evaluation = read_evaluation(self.run_dir, trained.step, data.classes)
-        automatic = (
-            evaluation.decided.rule
-            if evaluation
-            else automatic_rule(lambda: parts["validation"].images, defects)
-        )
-        uploads = Uploads(experiment.config.data.decoding, data.channels, predict_one_by_one(trained))
-        session = Session(self.run_dir, trained.step, experiment.facts, parts, automatic, uploads, handover)
+        session = self.session()
         access = Access(self.host, listening.getsockname()[1])
         if self.host != "127.0.0.1":
             console.print(
@@ -93,3 +73,31 @@ class Serve(RunCommand):
             )
         console.print(f"open {access.address} (Ctrl-C ends it)", soft_wrap=True)
         serve(application(session, access), listening)
+
+    def session(self) -> Session:
+        """Return what the page shows, after one pass over the images of the parts.
+
+        Raises:
+            UserError: as `run`.
+        """
+        trained = load_trained(self.run_dir, self.checkpoint)
+        experiment, data = set_up(trained.experiment.config, data_dir=self.data_dir, source=self.source)
+        check_data(self.run_dir, trained.experiment.facts, experiment.facts)
+        trained = trained._replace(experiment=experiment)
+        defects = data.classes[1:]
+        names = dict.fromkeys(("validation", self.part))
+        needed = parts_memory([data.parts[name] for name in names], len(defects), self.memory)
+        console.print(needed, soft_wrap=True)
+        handover = None if self.out is None else Handover(self.out)
+        parts = {}
+        for name in names:
+            examples, classify = data.parts[name], classifier(experiment, data.canvas(name))
+            classified = progress(classify(trained.state, examples), f"predicting {name}", len(examples))
+            parts[name] = KeptPart(examples, classified, defects)
+        evaluation = read_evaluation(self.run_dir, trained.step, data.classes)
+        if evaluation is None:
+            automatic = automatic_rule(lambda: parts["validation"].images, defects)
+        else:
+            automatic = evaluation.decided.rule
+        uploads = Uploads(experiment.config.data.decoding, data.channels, predict_one_by_one(trained))
+        return Session(self.run_dir, trained.step, experiment.facts, parts, automatic, uploads, handover)

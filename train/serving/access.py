@@ -55,7 +55,8 @@ class Access:
     """The address of the page and the token that opens it."""
 
     def __init__(self, host: str, port: int):
-        self.host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        name = f"[{host}]" if ":" in host else host
+        self.host = name if port == 80 else f"{name}:{port}"
         """The Host that requests must name."""
         self.token = secrets.token_urlsafe(32)
         self._cookie = f"train-serve-{port}"  # browsers keep one jar for all ports of a host

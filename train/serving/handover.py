@@ -26,6 +26,8 @@ from train.run.files import read_json, reading, write_json
 Verdict = Literal["accepted", "no defect", "rejected"]
 """The label image is the prediction; the label image is background; there is none."""
 
+_NAME = re.compile("[A-Za-z0-9_-]+")
+"""Names of files."""
 _LONGEST_NAME = 60
 """Characters of a file name that come from the name of the image."""
 
@@ -58,6 +60,7 @@ class Handover:
             value = read_json(self._ledger)
             with reading(self._ledger):
                 self._entries = records.from_json(value, dict[str, _Entry])
+                _check_paths(self._entries)
 
     def verdict(self, name: str, image: np.ndarray) -> Verdict | None:
         """Return what was said of an image, uint8 [h, w, c]."""
@@ -124,6 +127,22 @@ class Handover:
             with writing(f"{self.out}", ANOTHER_OUT):
                 for path in entry.files:
                     (self.out / path).unlink(missing_ok=True)
+
+
+def _check_paths(entries: dict[str, _Entry]) -> None:
+    """Refuse a ledger with files that no verdict writes: they would be removed.
+
+    Raises:
+        ValueError: names the first.
+    """
+    for key, entry in entries.items():
+        for path in entry.files:
+            if not _NAME.fullmatch(key) or path not in (
+                f"images/{key}.png",
+                f"images/{key}.tif",
+                f"masks/{key}.png",
+            ):
+                raise ValueError(f"{key}: has the file {path}, which is none of its own")
 
 
 def _image_file(key: str, image: np.ndarray) -> dict[str, bytes]:

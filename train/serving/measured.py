@@ -168,5 +168,5 @@ def _box(inside: np.ndarray) -> tuple[slice, ...]:
 def _highest(values: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
     """Return the largest value of each number from 0 on, float32 [count]."""
     highest = np.zeros(count, np.float32)
-    np.maximum.at(highest, numbers, values)
+    np.fmax.at(highest, numbers, values)
     return highest

@@ -70,7 +70,7 @@ def measure_all(images: Sequence[LabeledImage], rule: DecisionRule, defects: Seq
     return RuleFigures(decision_figures([each.counts for each in measured], defects), _walks(measured))
 
 
-def check_parts_memory(parts: Sequence[Part], defects: int, gib: float) -> str:
+def parts_memory(parts: Sequence[Part], defects: int, gib: float) -> str:
     """Return how much memory the images of some parts take, in words.
 
     Args:

@@ -15,22 +15,31 @@ from rich.table import Table
 
 from train import configfile
 from train.commands.command import RunCommand
+from train.commands.rule_choice import RuleChoice
 from train.data.cache import Batch
 from train.data.prepare import Part, Prepared
 from train.display.report.images import CostPicture, Picture
 from train.display.report.page import write_report
-from train.display.tables import evaluation_tables, members_table
+from train.display.tables import decision_table, evaluation_tables, members_table
 from train.errors import UserError
 from train.inference.trained import Trained, load_trained, make_mean
 from train.inference.viewers import Classifier, classifier, cost_viewer
 from train.measures.breakdown import BreakdownCounts
-from train.measures.decision import automatic_rule, class_map
+from train.measures.cost_search import least_cost_rule
+from train.measures.decision import automatic_rule, class_map, decision_counts, decision_figures
 from train.measures.figures import image_iou, stack
 from train.measures.ranking import image_level
 from train.measures.records import DecidedBreakdown, Evaluation
 from train.paths import AnyPath
 from train.run.checkpoints import Choice
-from train.run.decision import Decision, mismatch, read_decision
+from train.run.decision import (
+    Decision,
+    current_rule,
+    mismatch,
+    read_decision,
+    remove_decision,
+    write_decision,
+)
 from train.run.directory import check_data, read_config_json, read_epochs, read_evaluation, read_muting
 from train.run.files import write_json
 from train.run.log import console
@@ -68,14 +77,26 @@ class Evaluate(RunCommand):
     """Folder of prepared data sets."""
     source: Path | None = None
     """Folder of the unpacked archive of the data set, for those that need one."""
+    thresholds: tuple[str, ...] = ()
+    """Choose decision thresholds by hand: VALUE of the only defect class, or NAME=VALUE of each; classes that
+    are left out keep theirs. Writes decision.json, which `predict --decide`, `export` and `evaluate` take from
+    then on for this checkpoint, and prints the figures of the validation part."""
+    minimum_areas: tuple[str, ...] = ()
+    """Choose minimum areas by hand, in pixels, in the same way."""
+    costs: tuple[float, float] | None = None
+    """Choose both for the lowest total cost on the validation part: cost of an image with a defect that is
+    passed, and of one without that is scrapped. Keeps the probabilities of the validation part in memory."""
+    automatic: bool = False
+    """Remove decision.json, which returns to the automatic choice, before the evaluation."""
 
     def run(self) -> None:
         """Evaluate.
 
         Raises:
-            UserError: there are several runs but no --out, the runs have no mean, or a directory or the data
-                cannot be used.
+            UserError: there are several runs but no --out, the runs have no mean, a directory or the data
+                cannot be used, or flags are wrong or exclude each other.
         """
+        choice = RuleChoice(self.thresholds, self.minimum_areas, self.costs, self.automatic)
         if self.out is not None:
             run_dir = self.out
             trained = make_mean(run_dir, (self.run_dir, *self.others), self.checkpoint)
@@ -87,10 +108,40 @@ class Evaluate(RunCommand):
         experiment, data = set_up(trained.experiment.config, data_dir=self.data_dir, source=self.source)
         check_data(run_dir, trained.experiment.facts, experiment.facts)
         trained = trained._replace(experiment=experiment)
-        if trained.members:
+        if self.automatic:
+            remove_decision(run_dir)
+        if choice.by_person:
+            _choose(choice, trained, data, run_dir)
+        elif trained.members:
             _evaluate_mean(trained, data, run_dir, part=self.part)
         else:
             evaluate(trained, data, run_dir, part=self.part, checkpoint=self.checkpoint)
+
+
+def _choose(choice: RuleChoice, trained: Trained, data: Prepared, run_dir: AnyPath) -> None:
+    """Write a person's decision, and print its figures on the validation part.
+
+    Raises:
+        UserError: the choice is of no class or number that there is, or it leaves out a class without a rule.
+    """
+    facts, defects = trained.experiment.facts, data.classes[1:]
+    classify = classifier(trained.experiment, data.canvas("validation"))
+    validation = functools.partial(classify, trained.state, data.parts["validation"])
+    if choice.costs:
+        rule = least_cost_rule(list(validation()), defects, choice.costs)
+    else:
+        rule = choice.rule(defects, lambda: current_rule(run_dir, trained.step, facts))
+    figures = decision_figures(
+        (decision_counts(x.probabilities, x.label, rule) for x in validation()), defects
+    )
+    decision = write_decision(
+        run_dir, rule, figures, step=trained.step, data=facts.fingerprint, costs=choice.costs
+    )
+    console.print(decision_table(decision))
+    console.print(
+        f"written to {run_dir / 'decision.json'}, for `predict --decide`, `export` and `evaluate`",
+        soft_wrap=True,
+    )
 
 
 def evaluate(trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, checkpoint: Choice) -> None:

@@ -77,6 +77,13 @@ def class_boxes(classes: np.ndarray, largest: int) -> list[tuple[slice, slice] |
     return ndimage.find_objects(classes.astype(np.int32), largest) if largest else []
 
 
+def nonzero_box(classes: np.ndarray) -> tuple[slice, slice]:
+    """Return the smallest box that holds all pixels but those of class 0, empty without any."""
+    sides = (np.flatnonzero(classes.any(axis)) for axis in (1, 0))
+    rows, columns = (slice(side[0], side[-1] + 1) if side.size else slice(0) for side in sides)
+    return rows, columns
+
+
 class ComponentMatches(NamedTuple):
     """Labeled and predicted components of the defect classes of an image, and where they meet."""
 
@@ -109,8 +116,9 @@ def without_small(classes: np.ndarray, minimum_areas: Sequence[int]) -> np.ndarr
         classes: class ids, [h, w].
         minimum_areas: in pixels, of each defect class; 1 keeps all components.
     """
-    components = find_components(classes, range(1, len(minimum_areas) + 1))
-    small = components.areas < np.array(minimum_areas, int)[components.labels - 1]
     kept = classes.copy()
-    kept[np.concatenate([[False], small])[components.numbers]] = 0
+    defects = kept[nonzero_box(classes)]
+    components = find_components(defects, range(1, len(minimum_areas) + 1))
+    small = components.areas < np.array(minimum_areas, int)[components.labels - 1]
+    defects[np.concatenate([[False], small])[components.numbers]] = 0
     return kept

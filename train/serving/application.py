@@ -6,6 +6,7 @@ network. What one of them is asked for is answered in turn.
 
 import asyncio
 import json
+import logging
 import math
 import socket
 from collections.abc import Callable
@@ -42,6 +43,10 @@ _LARGEST_REQUEST = 2**20
 """Bytes of a request that is no upload."""
 _SECONDS_TO_SEND = 120
 """Time in which a request must have arrived."""
+
+logging.getLogger("aiohttp.server").setLevel(
+    logging.CRITICAL
+)  # it logs a traceback for each malformed request
 
 
 @dataclass(frozen=True)
@@ -168,14 +173,27 @@ class _Page:
     async def tile(self, request: web.Request) -> web.Response:
         """Answer with a tile of a layer."""
         query = request.query
-        rule = None
-        if "rule" in query:
-            rule = self._session.check(_record(query["rule"], DecisionRule))
+        address, layer = query.get("image", ""), query.get("layer", "")
         level = _number(request, "level", LEVELS[0], LEVELS[-1])
         row, column = (_number(request, name, 0, 2**20) for name in ("row", "column"))
-        address, layer = query.get("image", ""), query.get("layer", "")
+        rule = self._rule(query["thresholds"], query.get("areas", "")) if "thresholds" in query else None
         tile = await _in(self._pictures, self._session.tile, address, layer, rule, level, row, column)
         return web.Response(body=tile, content_type="image/png")
+
+    def _rule(self, thresholds: str, areas: str) -> DecisionRule:
+        """Return the rule of an address, whose length is limited: numbers by class, without the names.
+
+        Raises:
+            UserError: a number is wrong, missing or too many.
+        """
+        try:
+            numbers = (
+                [float(text) for text in thresholds.split(",")],
+                [int(text) for text in areas.split(",")],
+            )
+            return DecisionRule(*(dict(zip(self._session.defects, each, strict=True)) for each in numbers))
+        except ValueError as error:
+            raise UserError(f"thresholds, areas: are wrong ({error})") from error
 
     async def probabilities(self, request: web.Request) -> web.Response:
         """Answer with the probabilities at a pixel."""
@@ -247,12 +265,9 @@ async def _read(request: web.Request, kind: type[Result]) -> Result:
     if (request.content_length or 0) > _LARGEST_REQUEST:
         raise UserError("The request is too large.")
     async with asyncio.timeout(_SECONDS_TO_SEND):
-        return _record(await request.text(), kind)
-
-
-def _record(text: str, kind: type[Result]) -> Result:
+        content = await request.read()
     try:
-        return records.from_json(json.loads(text), kind)
+        return records.from_json(json.loads(content), kind)
     except (ValueError, RecursionError) as error:
         raise UserError(f"The request is wrong: {error}") from error
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from balanced_jax.metrics import ConfusionCounts
-from train.measures.components import EIGHT_NEIGHBORS, find_components
+from train.measures.components import EIGHT_NEIGHBORS, find_components, nonzero_box
 from train.measures.decision import DecisionCounts, decide
 from train.measures.records import DecisionRule
 
@@ -108,7 +108,7 @@ class LabeledImage:
     def _find(self, inside: np.ndarray, k: int) -> _Predicted:
         """Return the predicted components of a class from the map of its pixels."""
         numbers = np.zeros(inside.shape, np.int32)
-        pixels, box, count = np.flatnonzero(inside), _box(inside), 0
+        pixels, box, count = np.flatnonzero(inside), nonzero_box(inside), 0
         if pixels.size:
             numbered: Any = ndimage.label(inside[box], EIGHT_NEIGHBORS)
             numbers[box], count = numbered
@@ -155,14 +155,6 @@ class LabeledImage:
             min(missed, default=None),
             max(false_alarm, default=None),
         )
-
-
-def _box(inside: np.ndarray) -> tuple[slice, ...]:
-    """Return rows and columns that hold all pixels of a map, bool [h, w]; any where there are none."""
-    return tuple(
-        slice(int(line.argmax()), line.size - int(line[::-1].argmax()))
-        for line in (inside.any(1), inside.any(0))
-    )
 
 
 def _highest(values: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:

@@ -138,7 +138,7 @@ function ruleChanged() {
   showRule();
   clearTimeout(ruleChanged.timer);
   ruleChanged.timer = setTimeout(() => {
-    viewer.setRule(JSON.stringify(rule));
+    viewer.setRule(rule);
     updateFigures();
     updateImage();
   }, 40);
@@ -352,7 +352,7 @@ guarded(async () => {
   saved = start.decision;
   rule = structuredClone(saved ? saved.rule : start.automatic.rule);
   viewer = new Viewer($("canvas"), start.tile, place => { pointed = place; updateReadout(); });
-  viewer.rule = JSON.stringify(rule);
+  viewer.setRule(rule);
   $("verdict").hidden = !start.out;
   if (!start.out) for (const element of document.querySelectorAll(".out")) element.remove();
   listen();

@@ -10,12 +10,13 @@ import numpy as np
 from train.data.facts import DataFacts
 from train.errors import UserError
 from train.measures.components import Components, find_components, match_components
+from train.measures.cost_search import least_cost_rule
 from train.measures.decision import class_map
 from train.measures.records import Costs, DecisionFigures, DecisionRule
 from train.paths import AnyPath
 from train.run.decision import Decision, mismatch, read_decision, remove_decision, write_decision
 from train.serving.handover import Handover, Verdict
-from train.serving.layers import image_tile, label_tile, prediction_tile
+from train.serving.layers import SIDE, image_tile, label_tile, prediction_tile
 from train.serving.parts import KeptPart, Walks
 from train.serving.uploads import Uploads
 
@@ -140,7 +141,10 @@ class Session:
     ) -> bytes:
         """Return a tile of a layer, "image", "label" or "prediction", as PNG."""
         shown = self.shown(address)
-        if layer == "image":
+        extent = SIDE * 2.0**level
+        if not (row * extent < shown.image.shape[0] and column * extent < shown.image.shape[1]):
+            raise UserError(f"{row}, {column}: is outside of the image")
+        if layer == "image" and level >= 0:
             return image_tile(shown.image, level, row, column)
         if layer == "label" and shown.label is not None:
             return label_tile(shown.label, level, row, column)
@@ -172,8 +176,6 @@ class Session:
 
     def cheapest(self, costs: Costs) -> DecisionRule:
         """Return the rule with the lowest costs on the validation part."""
-        from train.measures.decision import least_cost_rule  # pyright: ignore
-
         return least_cost_rule(self.parts["validation"].images, self.defects, costs)
 
     def save(self, rule: DecisionRule, costs: Costs | None) -> Decision:

@@ -28,7 +28,11 @@ export class Viewer {
     this.draw();
   }
 
-  setRule(rule) { this.rule = rule; this.draw(); }
+  // A rule is given as a query: numbers by class, because the length of an address is limited.
+  setRule({ thresholds, minimum_areas }) {
+    this.rule = `thresholds=${Object.values(thresholds)}&areas=${Object.values(minimum_areas)}`;
+    this.draw();
+  }
 
   toggle(layer) { this.layers[layer] = !this.layers[layer]; this.draw(); return this.layers[layer]; }
 
@@ -139,7 +143,7 @@ export class Viewer {
 
   paintTile(layer, level, row, column, extent) {
     const place = new URLSearchParams({ image: this.address, layer, level, row, column }).toString();
-    const rule = layer === "prediction" ? "&" + new URLSearchParams({ rule: this.rule }) : "";
+    const rule = layer === "prediction" ? `&${this.rule}` : "";
     let tile = this.load(`/tile?${place}${rule}`);
     if (rule && tile.complete && tile.naturalWidth) this.shown.set(place, tile);
     if (!(tile.complete && tile.naturalWidth)) tile = this.shown.get(place);

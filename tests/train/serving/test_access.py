@@ -5,7 +5,6 @@ import socket
 import pytest
 
 from tests.train.commands.refusal import refused
-
 from train.errors import UserError
 from train.serving.access import Access, listen
 

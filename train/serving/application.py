@@ -176,7 +176,9 @@ class _Page:
         address, layer = query.get("image", ""), query.get("layer", "")
         level = _number(request, "level", LEVELS[0], LEVELS[-1])
         row, column = (_number(request, name, 0, 2**20) for name in ("row", "column"))
-        rule = self._rule(query["thresholds"], query.get("areas", "")) if "thresholds" in query else None
+        rule = (
+            self._rule(query["thresholds"], query.get("minimum_areas", "")) if "thresholds" in query else None
+        )
         tile = await _in(self._pictures, self._session.tile, address, layer, rule, level, row, column)
         return web.Response(body=tile, content_type="image/png")
 
@@ -193,7 +195,7 @@ class _Page:
             )
             return DecisionRule(*(dict(zip(self._session.defects, each, strict=True)) for each in numbers))
         except ValueError as error:
-            raise UserError(f"thresholds, areas: are wrong ({error})") from error
+            raise UserError(f"thresholds, minimum_areas: are wrong ({error})") from error
 
     async def probabilities(self, request: web.Request) -> web.Response:
         """Answer with the probabilities at a pixel."""

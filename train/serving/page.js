@@ -12,13 +12,24 @@ let walks = {}, list = [], current = null, described = null;
 
 // ---- Requests
 
-async function ask(address, value, method = "POST") {
-  const body = value === undefined ? undefined : JSON.stringify(value);
-  const answer = await fetch(address, { method, body });
-  const result = await answer.json();
-  if (!answer.ok) throw new Error(result.error);
-  return result;
+let pending = 0; // requests, tiles and paintings that are waited for
+function busy(change) {
+  pending += change;
+  document.body.setAttribute("aria-busy", pending > 0);
 }
+
+async function send(address, options) {
+  busy(1);
+  try {
+    const answer = await fetch(address, options);
+    const result = await answer.json();
+    if (!answer.ok) throw new Error(result.error);
+    return result;
+  } finally { busy(-1); }
+}
+
+const ask = (address, value, method = "POST") =>
+  send(address, { method, body: value === undefined ? undefined : JSON.stringify(value) });
 
 function say(text) {
   $("message").textContent = text;
@@ -122,6 +133,10 @@ function showRule() {
   showState();
 }
 
+// A rule in an address, whose length is limited: numbers in the order of the classes.
+const query = rule => ["thresholds", "minimum_areas"].map(
+  field => `${field}=${start.defects.map(({ name }) => rule[field][name])}`).join("&");
+
 const equal = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 function showState() {
@@ -136,11 +151,15 @@ function showState() {
 
 function ruleChanged() {
   showRule();
-  clearTimeout(ruleChanged.timer);
-  ruleChanged.timer = setTimeout(() => {
-    viewer.setRule(rule);
+  if (ruleChanged.waits) return;
+  ruleChanged.waits = true;
+  busy(1);
+  setTimeout(() => {
+    ruleChanged.waits = false;
+    viewer.setRule(query(rule));
     updateFigures();
     updateImage();
+    busy(-1);
   }, 40);
 }
 
@@ -254,8 +273,8 @@ let pointed = null;
 const updateReadout = latest(async () => {
   if (pointed === null || current === null) { $("readout").hidden = true; return; }
   const [row, column] = pointed;
-  const query = new URLSearchParams({ image: current, row, column });
-  const values = await ask(`/probabilities?${query}`, undefined, "GET");
+  const place = new URLSearchParams({ image: current, row, column });
+  const values = await ask(`/probabilities?${place}`, undefined, "GET");
   $("readout").replaceChildren(...Object.entries(values).map(([name, value]) =>
     make("span", { className: value > rule.thresholds[name] ? "above" : "" }, swatch(name), `${name} ${short(value)}`)));
   $("readout").hidden = pointed === null;
@@ -269,10 +288,8 @@ async function upload(files) {
     say(`Predicting ${index + 1} of ${files.length}: ${file.name}`);
     try {
       if (file.size > start.largest_file) throw new Error(`has more than ${start.largest_file / 2 ** 20} MiB`);
-      const query = new URLSearchParams({ name: file.name });
-      const answer = await fetch(`/upload?${query}`, { method: "PUT", body: file });
-      const result = await answer.json();
-      if (!answer.ok) throw new Error(result.error);
+      const name = new URLSearchParams({ name: file.name });
+      const result = await send(`/upload?${name}`, { method: "PUT", body: file });
       start.uploads = result.uploads;
       showWalks();
       $("walk").value = "upload";
@@ -351,8 +368,8 @@ guarded(async () => {
   document.title = $("title").textContent = start.title;
   saved = start.decision;
   rule = structuredClone(saved ? saved.rule : start.automatic.rule);
-  viewer = new Viewer($("canvas"), start.tile, place => { pointed = place; updateReadout(); });
-  viewer.setRule(rule);
+  viewer = new Viewer($("canvas"), start.tile, place => { pointed = place; updateReadout(); }, busy);
+  viewer.setRule(query(rule));
   $("verdict").hidden = !start.out;
   if (!start.out) for (const element of document.querySelectorAll(".out")) element.remove();
   listen();

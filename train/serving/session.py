@@ -104,14 +104,15 @@ class Session:
         self._class_maps: dict[str, tuple[DecisionRule, np.ndarray]] = {}
 
     def check(self, rule: DecisionRule) -> DecisionRule:
-        """Return a rule, unless it is of other classes.
+        """Return a rule in the order of the classes, in which JavaScript does not keep names that are numbers.
 
         Raises:
-            UserError: names both.
+            UserError: the rule is of other classes.
         """
-        if tuple(rule.thresholds) != self.defects:
+        if set(rule.thresholds) != set(self.defects):
             raise UserError(f"thresholds: are of {', '.join(rule.thresholds)}, not {', '.join(self.defects)}")
-        return rule
+        by_class = ({name: each[name] for name in self.defects} for each in vars(rule).values())
+        return DecisionRule(*by_class)
 
     def figures(self, rule: DecisionRule) -> DecisionFigures:
         """Return the figures of the validation part under a rule."""

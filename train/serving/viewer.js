@@ -3,9 +3,10 @@
 const MOST_TILES = 600; // tiles that are kept; a tile takes about a mebibyte when it is decoded
 
 export class Viewer {
-  // `tile` is {side, levels: [smallest, largest]}; `onPoint(row, column)` is told where the pointer is, or null.
-  constructor(canvas, tile, onPoint) {
-    Object.assign(this, { canvas, tile, onPoint, scale: 1, x: 0, y: 0, width: 1, height: 1 });
+  // `tile` is {side, levels: [smallest, largest]}; `onPoint` is told the row and column of the pointer, or null;
+  // `busy` is told 1 where a tile or a painting is waited for, and -1 when it has come.
+  constructor(canvas, tile, onPoint, busy) {
+    Object.assign(this, { canvas, tile, onPoint, busy, scale: 1, x: 0, y: 0, width: 1, height: 1 });
     this.context = canvas.getContext("2d");
     this.layers = { image: true, prediction: true, label: true };
     this.tiles = new Map(); // by address; `shown` are the last complete predictions, drawn until new ones arrive
@@ -28,11 +29,8 @@ export class Viewer {
     this.draw();
   }
 
-  // A rule is given as a query: numbers by class, because the length of an address is limited.
-  setRule({ thresholds, minimum_areas }) {
-    this.rule = `thresholds=${Object.values(thresholds)}&areas=${Object.values(minimum_areas)}`;
-    this.draw();
-  }
+  // A rule is given as a query.
+  setRule(rule) { this.rule = rule; this.draw(); }
 
   toggle(layer) { this.layers[layer] = !this.layers[layer]; this.draw(); return this.layers[layer]; }
 
@@ -111,7 +109,9 @@ export class Viewer {
 
   draw() {
     if (this.waiting) return;
-    this.waiting = requestAnimationFrame(() => { this.waiting = null; this.paint(); });
+    this.waiting = true;
+    this.busy(1);
+    requestAnimationFrame(() => { this.waiting = false; this.paint(); this.busy(-1); });
   }
 
   paint() {
@@ -160,8 +160,9 @@ export class Viewer {
     if (tile) this.tiles.delete(address); // and again at the end: the first are the oldest
     else {
       tile = new Image();
-      tile.onload = () => this.draw();
+      tile.onload = tile.onerror = () => { this.draw(); this.busy(-1); };
       tile.src = address;
+      this.busy(1);
     }
     this.tiles.set(address, tile);
     for (const oldest of this.tiles.keys()) {

@@ -103,7 +103,7 @@ def test_an_image_is_described_with_its_components(page, session):
 
 
 def test_tiles_and_probabilities_of_all_layers(page, session, uploaded):
-    rule = {"thresholds": "0.25,0.25,0.25", "areas": "3,3,3"}
+    rule = {"thresholds": "0.25,0.25,0.25", "minimum_areas": "3,3,3"}
     for address, layers in (
         ("test/1", ("image", "label", "prediction")),
         (uploaded, ("image", "prediction")),
@@ -129,10 +129,6 @@ def test_tiles_and_probabilities_of_all_layers(page, session, uploaded):
         ("/tile", {"image": "test/1", "layer": "other", "level": 0, "row": 0, "column": 0}),
         ("/tile", {"image": "test/1", "layer": "prediction", "level": 0, "row": 0, "column": 0}),
         ("/tile", {"image": "test/1", "layer": "prediction", "level": 0, "row": 0, "column": 0, "rule": "{"}),
-        (
-            "/tile",
-            {"image": "test/1", "layer": "prediction", "level": 0, "row": 0, "column": 0, "rule": "[" * 9999},
-        ),
         ("/tile", {"image": "test/99", "layer": "image", "level": 0, "row": 0, "column": 0}),
         ("/tile", {"image": "../test/1", "layer": "image", "level": 0, "row": 0, "column": 0}),
         ("/tile", {"image": "upload/99999", "layer": "image", "level": 0, "row": 0, "column": 0}),

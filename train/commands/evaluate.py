@@ -79,8 +79,8 @@ class Evaluate(RunCommand):
     """Folder of the unpacked archive of the data set, for those that need one."""
     thresholds: tuple[str, ...] = ()
     """Choose decision thresholds by hand: VALUE of the only defect class, or NAME=VALUE of each; classes that
-    are left out keep theirs. Writes decision.json, which `predict --decide`, `export` and `evaluate` take from
-    then on for this checkpoint, and prints the figures of the validation part."""
+    are left out keep theirs. Writes decision.json, which `predict --decide`, `export` and `evaluate` take for
+    this checkpoint from then on, and prints the figures of the validation part."""
     minimum_areas: tuple[str, ...] = ()
     """Choose minimum areas by hand, in pixels, in the same way."""
     costs: tuple[float, float] | None = None
@@ -161,7 +161,8 @@ def evaluate(trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, c
     """
     epochs = read_epochs(run_dir, data.classes)
     muting = read_muting(run_dir, data.classes)
-    measured = _measure(trained, data, run_dir, part=part, checkpoint=checkpoint)
+    decision = _decision_of(trained, run_dir)
+    measured = _measure(trained, data, run_dir, decision, part=part, checkpoint=checkpoint)
     experiment, closely = trained.experiment, measured.closely
     costs = cost_viewer(experiment, data.canvas(part))
     before, after = (costs(s, closely) for s in (first_state(experiment, run_dir), trained.state))
@@ -171,6 +172,7 @@ def evaluate(trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, c
         config=configfile.to_json(dataclasses.replace(experiment.config, model=experiment.model)),
         epochs=epochs,
         evaluation=measured.evaluation,
+        decision=decision,
         muting=muting,
         pictures=measured.pictures,
         cost_pictures=[
@@ -194,13 +196,15 @@ def _evaluate_mean(trained: Trained, data: Prepared, mean_dir: AnyPath, *, part:
         configs[member.run] = read_config_json(run_dir)["config"]
         evaluation = read_evaluation(run_dir, member.step, data.classes)
         members[member.run] = evaluation if evaluation and evaluation.part == part else None
-    measured = _measure(trained, data, mean_dir, part=part, checkpoint="best")
+    decision = _decision_of(trained, mean_dir)
+    measured = _measure(trained, data, mean_dir, decision, part=part, checkpoint="best")
     write_report(
         mean_dir / "report.html",
         title=mean_dir.name,
         config=configs,
         epochs=(),
         evaluation=measured.evaluation,
+        decision=decision,
         muting=None,
         pictures=measured.pictures,
         cost_pictures=(),
@@ -229,11 +233,16 @@ class _Measured(NamedTuple):
 
 
 def _measure(
-    trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, checkpoint: Choice
+    trained: Trained,
+    data: Prepared,
+    run_dir: AnyPath,
+    decision: Decision | None,
+    *,
+    part: str,
+    checkpoint: Choice,
 ) -> _Measured:
     """Evaluate a network on a part, and write all files of the evaluation but the report."""
     experiment, state = trained.experiment, trained.state
-    decision = _decision_of(trained, run_dir)
     examples, validation = data.parts[part], data.parts["validation"]
     canvas, validation_canvas = data.canvas(part), data.canvas("validation")
     # One classifier for both parts where their canvases are equal, because it takes seconds to compile.

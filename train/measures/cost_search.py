@@ -29,10 +29,11 @@ _SWEEPS = 10
 def least_cost_rule(images: Sequence[Decidable], defects: Sequence[str], costs: Costs) -> DecisionRule:
     """Return a rule with the lowest total cost of wrongly passed and wrongly scrapped images that is found.
 
-    A coordinate search over all candidates from the automatic rule on. First the threshold and minimum area
-    of each class are chosen together, as if the class were predicted wherever its probability exceeds the
-    threshold; among equal totals by the data-set IoU of the class, then the smallest area. Under these
-    thresholds the minimum areas are chosen once more, among equal totals by the data-set IoU.
+    A coordinate search over all candidates, from the automatic rule and from the largest thresholds and
+    areas; the lower total is taken. The threshold and minimum area of a class are chosen together, as if the
+    class were predicted wherever its probability exceeds the threshold; among equal totals by the data-set
+    IoU of the class, then the smallest area. Under these thresholds the minimum areas are chosen once more,
+    among equal totals by the data-set IoU.
 
     Of one class the total is the lowest of all candidates. The automatic rule itself is returned unless
     another has a lower total.
@@ -49,19 +50,27 @@ def least_cost_rule(images: Sequence[Decidable], defects: Sequence[str], costs: 
 
     def total(scrapped: np.ndarray) -> np.ndarray:
         """Return the total cost [...] of which images are scrapped, bool [images, ...]."""
-        return costs.total((~scrapped)[defective].sum(0), scrapped[clean].sum(0))
+        passed = np.count_nonzero(defective) - scrapped[defective].sum(0)
+        return costs.total(passed, scrapped[clean].sum(0))
 
     ious = dataset_ious(stack([threshold_counts(x.probabilities, x.label) for x in images]))
     levels = np.stack([_levels(x.probabilities) for x in images])
-    start = np.searchsorted(CANDIDATES, list(automatic.thresholds.values()))
-    areas = np.searchsorted(AREAS, list(automatic.minimum_areas.values()))
-    chosen, areas = _search(levels, ious[:, None], total, start, areas)
+    starts = (
+        (
+            np.searchsorted(CANDIDATES, list(automatic.thresholds.values())),
+            np.searchsorted(AREAS, list(automatic.minimum_areas.values())),
+        ),
+        (np.full(len(defects), len(CANDIDATES) - 1), np.full(len(defects), len(AREAS) - 1)),
+    )
+    chosen, areas, _ = min(
+        (_search(levels, ious[:, None], total, *start) for start in starts), key=lambda found: found[-1]
+    )
 
     thresholds = CANDIDATES[chosen]
     maps = [(decide(x.probabilities, thresholds), x.label) for x in images]
     ious = dataset_ious(stack([area_counts(*pair, num_classes) for pair in maps]))
     levels = np.stack([_largest(decided, num_classes) for decided, _ in maps])[:, None]
-    _, areas = _search(levels, ious[None], total, np.zeros_like(chosen), areas)
+    _, areas, _ = _search(levels, ious[None], total, np.zeros_like(chosen), areas)
 
     found = DecisionRule(
         dict(zip(defects, thresholds.tolist(), strict=True)),
@@ -82,8 +91,8 @@ def _search(
     total: Callable[[np.ndarray], np.ndarray],
     thresholds: np.ndarray,
     areas: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return thresholds and areas, [defects] each, from which no change of one class lowers the total.
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return thresholds and areas, [defects] each, that no change of one class improves, and their total.
 
     Args:
         levels: how many candidate areas keep a component, [images, thresholds, defects].
@@ -95,14 +104,14 @@ def _search(
     for _ in range(_SWEEPS):
         before = [*thresholds, *areas]
         for k in defects:
-            remains = levels[:, thresholds, defects] > areas
-            others = np.delete(remains, k, axis=-1).any(axis=-1, keepdims=True)[..., None]
+            remains = np.greater(levels[:, thresholds, defects], areas)
+            others = np.any(np.delete(remains, k, axis=-1), axis=-1)[:, None, None]
             totals = total(others | (levels[..., k, None] > np.arange(len(AREAS))))
             best = np.where(totals == totals.min(), ious[..., k], -1).argmax()
             thresholds[k], areas[k] = np.unravel_index(best, totals.shape)
         if [*thresholds, *areas] == before:
             break
-    return thresholds, areas
+    return thresholds, areas, float(total(np.any(levels[:, thresholds, defects] > areas, axis=-1)))
 
 
 def _largest(decided: np.ndarray, num_classes: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from scipy import ndimage
 from balanced_jax.models import DeepLabV3, UNet
 from tests.tiny import NETWORKS, TINY, config
 from tests.train.commands import refusal
+from tests.train.records import decision_figures, decision_rule
 from train.__main__ import main
 from train.commands import export as module
 from train.commands.export import (
@@ -38,6 +39,9 @@ from train.errors import UserError
 from train.inference.ensemble import Ensemble
 from train.measures.components import without_small
 from train.measures.decision import decide
+from train.records import to_json
+from train.run.decision import remove_decision, write_decision
+from train.run.directory import read_facts
 from train.training.experiment import Experiment
 
 EXAMPLES = Path(__file__).parents[3] / "examples/deploy"
@@ -197,7 +201,7 @@ def test_the_example_decides_as_predict_does():
     rng = np.random.default_rng(0)
     probabilities = np.asarray(jax.nn.softmax(rng.normal(size=(40, 50, 4)).astype(np.float32)))
     thresholds, areas = np.array([0.3, 0.5, 0.4], np.float32), [4, 1, 16]
-    expected = without_small(np.asarray(decide(probabilities, thresholds)), areas)
+    expected = without_small(decide(probabilities[..., 1:], thresholds), areas)
     assert len(np.unique(expected)) > 2
     np.testing.assert_array_equal(scope["decide"](probabilities, thresholds, areas), expected)
 
@@ -210,6 +214,25 @@ def test_onnx_can_be_left_out(run, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "out").exists()
     assert main([*arguments, "--no-onnx"]) == 0
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"model.stablehlo", "model.json"}
+
+
+def test_a_decision_of_a_person_is_exported_with_its_figures(run, tmp_path, capsys):
+    facts = read_facts(run)
+    step = json.loads((run / "evaluation.json").read_text())["step"]
+    rule, figures = decision_rule(facts.classes), decision_figures(facts.classes)
+    try:
+        decision = write_decision(run, rule, figures, step=step, data=facts.fingerprint)
+        assert main(["export", str(run), "--out", str(tmp_path / "out"), "--no-onnx"]) == 0
+        write_decision(run, rule, figures, step=step + 1, data=facts.fingerprint)
+        error = refused([run, "--out", tmp_path / "other", "--no-onnx"], capsys)
+    finally:
+        remove_decision(run)
+    about = json.loads((tmp_path / "out" / "model.json").read_text())
+    assert about["thresholds"] == rule.thresholds
+    assert about["minimum_areas"] == rule.minimum_areas
+    assert about["decision"] == to_json(decision)
+    assert f"evaluate {run} --automatic, or choose anew" in error
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.fixture

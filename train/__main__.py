@@ -19,6 +19,7 @@ from train.commands.export import Export
 from train.commands.fit import Fit
 from train.commands.predict import Predict
 from train.commands.prepare import Prepare
+from train.commands.serve import Serve
 from train.commands.stats import Stats
 from train.errors import Interrupted, NonFinite, UserError, suggestion
 from train.paths import check_address
@@ -35,6 +36,7 @@ COMMANDS: dict[str, type[Command]] = {
     "curves": Curves,
     "evaluate": Evaluate,
     "predict": Predict,
+    "serve": Serve,
     "export": Export,
 }
 

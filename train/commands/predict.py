@@ -9,7 +9,6 @@ from typing import Annotated, Any, ClassVar
 import grain
 import numpy as np
 import tyro
-from PIL import Image
 from rich.progress import Progress
 
 from train.commands.command import RunCommand
@@ -17,6 +16,7 @@ from train.data.example import Size
 from train.data.facts import DataFacts
 from train.data.files import find_files, nfc
 from train.data.formats.images import SUFFIXES, read_head, read_pixels
+from train.data.pixels import with_channels
 from train.display.predictions import PredictionFiles, prediction_writer
 from train.errors import UserError
 from train.inference.tiles import FLIPS, Predictor, Tiling
@@ -96,10 +96,7 @@ class _ImageFiles:
 
     def __getitem__(self, index: Any) -> Any:
         pixels, _ = self.read(self.paths[index])
-        if pixels.shape[-1] != self.channels:  # gray among RGB images, or RGB among gray ones
-            image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-            pixels = np.asarray(image.convert("L" if self.channels == 1 else "RGB"))
-        return {"image": pixels.reshape(*pixels.shape[:2], self.channels), "name": self.names[index]}
+        return {"image": with_channels(pixels, self.channels), "name": self.names[index]}
 
 
 def _name_images(paths: Sequence[Path]) -> dict[str, Path]:

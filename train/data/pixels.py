@@ -29,3 +29,15 @@ def channels_to_display(pixels: np.ndarray) -> np.ndarray:
     """Return the displayed channels, [h, w, 1 or 3]: of two the first, of four and more the first three."""
     channels = pixels.shape[-1]
     return pixels if channels in (1, 3) else pixels[..., : 3 if channels > 3 else 1]
+
+
+def with_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Return an image [h, w, c] with so many channels: a gray one among RGB, an RGB one among gray.
+
+    Raises:
+        ValueError: neither number is 1 or 3.
+    """
+    if pixels.shape[-1] != channels:
+        image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], channels)

@@ -46,18 +46,19 @@ def class_colors(num_classes: int) -> np.ndarray:
     return np.round(purity * _PALETTE[color] + (1 - purity) * white_or_black).astype(np.uint8)
 
 
-def class_layer(label: np.ndarray) -> np.ndarray:
+def class_layer(label: np.ndarray, outline_width: int | None = None) -> np.ndarray:
     """Draw class ids as a layer over an image: a tint and an outline for each region, stripes for void.
 
     An outline lies on the side of the more common class of a boundary, so that it covers no small region.
 
     Args:
         label: class ids, uint8 [h, w]; 0 (the background) stays transparent, 255 is void.
+        outline_width: in pixels; None for one that stays visible when the whole picture is shown.
 
     Returns:
         Red, green, blue and opacity, uint8 [h, w, 4].
     """
-    width = _outline_width(label.shape)
+    width = outline_width or _outline_width(label.shape)
     layer = np.zeros((*label.shape, 4), np.uint8)
     void = label == VOID
     layer[void] = _stripes(*np.nonzero(void), width=3 * width)

@@ -5,6 +5,7 @@ fairly only when the thresholds and minimum areas of each are chosen, on the val
 NumPy on the host, from the probabilities of the defect classes, float32 [h, w, defects].
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -33,14 +34,16 @@ def decide(
         probabilities: of each defect class; a pixel of NaN is background.
         thresholds: of each defect class, in (0, 1).
     """
-    classes = np.zeros(probabilities.shape[:-1], np.uint8)
-    largest = np.ones(classes.shape, np.float32)
+    shape = probabilities.shape[:-1]
+    classes, largest = np.zeros(math.prod(shape), np.uint8), np.ones(math.prod(shape), np.float32)
     for k, threshold in enumerate(np.maximum(np.float32(thresholds), _SMALLEST)):
-        ratio = probabilities[..., k] / threshold
-        larger = ratio > largest
-        classes[larger] = k + 1
-        largest[larger] = ratio[larger]
-    return classes
+        plane = probabilities[..., k].ravel()
+        above = np.flatnonzero(plane > threshold)  # few pixels: the ratio is computed of no others
+        ratio = plane[above] / threshold
+        larger = ratio > largest[above]
+        classes[above[larger]] = k + 1
+        largest[above[larger]] = ratio[larger]
+    return classes.reshape(shape)
 
 
 def class_map(

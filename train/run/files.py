@@ -30,6 +30,7 @@ _REMEDIES = {
     "decision.json": "choose anew, or remove it by `evaluate --automatic` on the run",
     "image_counts.csv": _EVALUATE,
     "label_maps": _EVALUATE,
+    "verdicts.json": "bring it back from a copy, or give another --out",
     "members.json": "make the mean anew: evaluate RUN_DIR RUN_DIR ... --out DIR",
 }
 """By the name of the file, or of its folder."""

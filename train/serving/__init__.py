@@ -1,0 +1,1 @@
+"""The page of `python -m train serve`: a server for one person, and what it shows."""

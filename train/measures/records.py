@@ -3,7 +3,7 @@
 A figure is None where no image contributes to it. Dictionaries are keyed by class name.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LARGEST_MINIMUM_AREA = 4096
 """Largest minimum area that an evaluation chooses, in pixels."""
@@ -155,6 +155,26 @@ class ImageLevel:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """Probability of a defect class against the fraction of pixels labeled so, by bin of the probability.
+
+    The 20 bins are equally wide, from probability 0 to 1. Void pixels are left out, and so are those whose
+    probability is NaN.
+    """
+
+    pixels: list[int]
+    """Pixels in each bin."""
+    probability: list[float | None]
+    """Mean probability of the class in each bin; None in an empty one."""
+    fraction: list[float | None]
+    """Fraction of the pixels of each bin that are labeled as the class; None in an empty one."""
+    expected_error: float | None
+    """Expected calibration error: mean over the pixels of the distance of probability and fraction."""
+    average_error: float | None
+    """Average calibration error: mean of the distance over the bins of at least 100 pixels."""
+
+
+@dataclass(frozen=True)
 class Evaluation(Breakdown):
     """The evaluation of a checkpoint on one part; the inherited breakdown is of the most probable classes."""
 
@@ -168,6 +188,8 @@ class Evaluation(Breakdown):
     """Ranking of the images."""
     decided: DecidedBreakdown
     """The same under decision thresholds and minimum areas."""
+    calibration: dict[str, Calibration] = field(default_factory=dict)
+    """By defect class; empty in a file of a version that did not measure it."""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from tests.train.records import CLASSES, evaluation, muting
+from tests.train.records import CLASSES, calibration, evaluation, muting
 from train.display.tables import evaluation_tables, members_table, muting_table
-from train.measures.records import IoUIntervals
+from train.measures.records import Calibration, IoUIntervals
 from train.run.log import plain_console
 
 
@@ -19,7 +19,8 @@ def printed(*tables) -> list[str]:
 
 
 def test_every_number_of_an_evaluation_is_printed():
-    lines = printed(*evaluation_tables(evaluation()))
+    known = {"scratch": calibration(), "pit": Calibration([0] * 20, [None] * 20, [None] * 20, None, None)}
+    lines = printed(*evaluation_tables(evaluation(calibration=known)))
     for line in (
         "test part, 9 images",
         "mean data-set IoU of the defect classes 0.500 (95 % 0.41-0.59, 7 groups)",
@@ -27,6 +28,8 @@ def test_every_number_of_an_evaluation_is_printed():
         "scratch 0.600 0.550 0.500 0.700 0.620 0.630 0.640",
         "scratch 0.731 32 0.600 0.51-0.69 0.620 0.630 0.640",
         "pit 0.269 1 0.400 - 0.420 0.430 0.440",
+        "scratch 0.016 0.018",
+        "pit - -",
         "any defect 9 5 0.810 0.62-0.97",
         "pit 9 2 0.430 0.21-0.66",
         "scratch 0.51-0.69 12.5 0.250 0.750 -",

@@ -11,6 +11,7 @@ from tests.train.display.report.pictures import cost_picture, picture
 from tests.train.records import (
     CLASSES,
     NO_FIGURES,
+    calibration,
     epoch_record,
     evaluation,
     figures,
@@ -52,6 +53,13 @@ def test_the_breakdown_shows_a_dash_where_there_are_no_pixels(report):
     assert "scratch 12.5 0.250 0.750 -" in text
 
 
+def test_calibration_is_shown_where_it_was_measured(report):
+    text = words(report(evaluation=evaluation(calibration={"scratch": calibration()})))
+    assert "Ranges of fewer than 100 pixels are left out" in text
+    assert "class expected error average error scratch 0.016 0.018" in text
+    assert "Calibration" not in words(report())
+
+
 def test_one_group_of_images_has_no_interval(report):
     one_group = evaluation(
         intervals=IoUIntervals(1, None, dict.fromkeys(CLASSES)),
@@ -71,7 +79,8 @@ def test_the_page_loads_no_external_resource(report):
 
 
 def test_each_section_links_to_its_explanation(report):
-    assert_explained(report(epochs=[epoch_record(1)]))
+    measured = evaluation(calibration={"scratch": calibration()})
+    assert_explained(report(epochs=[epoch_record(1)], evaluation=measured))
 
 
 def test_names_are_escaped(report):

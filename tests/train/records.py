@@ -14,6 +14,13 @@ from train.inspection.label_statistics import (
     SizeStatistics,
 )
 from train.inspection.muting import ClassMuting, Muting
+from train.measures.loss_share_records import (
+    DensityRatio,
+    GroupShares,
+    HistogramShares,
+    LossShares,
+    LossThresholds,
+)
 from train.measures.records import (
     BoundaryFigures,
     Breakdown,
@@ -21,17 +28,12 @@ from train.measures.records import (
     ClassFigures,
     ComponentCounts,
     DecidedBreakdown,
-    DensityRatio,
     EpochRecord,
     Evaluation,
     Figures,
-    GroupShares,
-    HistogramShares,
     ImageLevel,
     IoUIntervals,
     IoUReadings,
-    LossShares,
-    LossThresholds,
     RankingFigures,
 )
 

@@ -1,6 +1,7 @@
 """`python -m train evaluate`: the figures of a run, or of the mean of several, on one part of the data."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,15 +22,16 @@ from train.display.report.page import write_report
 from train.display.tables import evaluation_tables, members_table
 from train.errors import UserError
 from train.inference.trained import Trained, load_trained, make_mean
-from train.inference.viewers import ClassifiedImage, Classifier, classifier, cost_viewer, threshold_chooser
+from train.inference.viewers import Classifier, classifier, cost_viewer
 from train.measures.breakdown import BreakdownCounts
-from train.measures.components import without_small
-from train.measures.decision import area_counts, best_minimum_areas
+from train.measures.calibration import calibration, calibration_sums
+from train.measures.decision import automatic_rule, class_map
 from train.measures.figures import image_iou, stack
 from train.measures.ranking import image_level
 from train.measures.records import DecidedBreakdown, Evaluation
 from train.paths import AnyPath
 from train.run.checkpoints import Choice
+from train.run.decision import Decision, mismatch, read_decision
 from train.run.directory import check_data, read_config_json, read_epochs, read_evaluation, read_muting
 from train.run.files import write_json
 from train.run.log import console
@@ -181,39 +183,44 @@ def _measure(
 ) -> _Measured:
     """Evaluate a network on a part, and write all files of the evaluation but the report."""
     experiment, state = trained.experiment, trained.state
+    decision = _decision_of(trained, run_dir)
     examples, validation = data.parts[part], data.parts["validation"]
     canvas, validation_canvas = data.canvas(part), data.canvas("validation")
-    thresholds = threshold_chooser(experiment, validation_canvas)(state, validation)
     # One classifier for both parts where their canvases are equal, because it takes seconds to compile.
-    classifiers = {c: classifier(experiment, c, thresholds) for c in {canvas, validation_canvas}}
+    classifiers = {c: classifier(experiment, c) for c in {canvas, validation_canvas}}
     classify = classifiers[canvas]
-    minimum_areas = _best_areas(classifiers[validation_canvas](state, validation), len(data.classes))
+    defects = data.classes[1:]
+    automatic = automatic_rule(functools.partial(classifiers[validation_canvas], state, validation), defects)
+    rules = [automatic] if decision is None else [automatic, decision.rule]
 
-    most_probable, decided = BreakdownCounts(len(data.classes)), BreakdownCounts(len(data.classes))
-    scores = []
+    most_probable, *decided = (BreakdownCounts(len(data.classes)) for _ in range(1 + len(rules)))
+    scores, calibrations = [], []
     kept = pictured(examples.present)
     remove_label_maps(run_dir)
     for position, image in enumerate(classify(state, examples)):
         most_probable.add(image.classes, image.label, image.boundary)
-        decided.add(without_small(image.decided, minimum_areas), image.label, image.boundary)
+        for counts, rule in zip(decided, rules, strict=True):
+            counts.add(class_map(image.probabilities, rule), image.label, image.boundary)
+        calibrations.append(calibration_sums(image.probabilities, image.label))
         scores.append(image.scores)
         if position in kept:
             write_label_map(run_dir, position, image.classes)
-    defects = data.classes[1:]
+    breakdowns = [
+        DecidedBreakdown(**vars(counts.breakdown(examples.groups, data.classes)), **vars(rule))
+        for counts, rule in zip(decided, rules, strict=True)
+    ]
     evaluation = Evaluation(
         **vars(most_probable.breakdown(examples.groups, data.classes)),
         part=part,
         checkpoint=checkpoint,
         step=trained.step,
         image_level=image_level(np.stack(scores), examples.present, examples.groups, data.classes),
-        decided=DecidedBreakdown(
-            **vars(decided.breakdown(examples.groups, data.classes)),
-            thresholds=dict(zip(defects, thresholds.tolist(), strict=True)),
-            minimum_areas=dict(zip(defects, minimum_areas, strict=True)),
-        ),
+        decided=breakdowns[0],
+        chosen=breakdowns[1] if decision else None,
+        calibration=calibration(calibrations, defects),
     )
     counts = ImageCounts(
-        examples.names(), examples.groups, data.classes, stack(most_probable.counts), stack(decided.counts)
+        examples.names(), examples.groups, data.classes, stack(most_probable.counts), stack(decided[0].counts)
     )
     write_image_counts(run_dir, counts)
     write_json(run_dir / "evaluation.json", evaluation)
@@ -228,10 +235,17 @@ def _measure(
     )
 
 
-def _best_areas(images: Iterable[ClassifiedImage], num_classes: int) -> list[int]:
-    """Return the best minimum area of each defect class under the decision thresholds."""
-    counts = [area_counts(image.decided, image.label, num_classes) for image in images]
-    return best_minimum_areas(stack(counts)).tolist()
+def _decision_of(trained: Trained, run_dir: AnyPath) -> Decision | None:
+    """Return the decision of a person for this network; a warning and None if it is for another."""
+    facts = trained.experiment.facts
+    decision = read_decision(run_dir, facts)
+    if decision is not None and (other := mismatch(decision, trained.step, facts)):
+        console.print(
+            f"warning: {run_dir / 'decision.json'}: {other}; measured with the automatic choice alone",
+            soft_wrap=True,
+        )
+        return None
+    return decision
 
 
 def worst_and_best(ious: Sequence[float]) -> dict[str, list[int]]:

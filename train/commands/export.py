@@ -31,7 +31,7 @@ from train.errors import ANOTHER_OUT, UserError, writing
 from train.inference.ensemble import Ensemble
 from train.inference.steps import probability_step
 from train.inference.trained import load_trained
-from train.run.directory import read_decision
+from train.run.decision import current_decision, current_rule
 from train.run.log import console
 from train.training.experiment import Experiment
 from train.training.state import State
@@ -79,10 +79,11 @@ class Export(RunCommand):
             size = _onnx_size(self.size, config.input.size)
         network = probability_network(experiment, state)
         origin = {"members": records.to_json(members)} if members else {"config": configfile.digest(config)}
-        decided = read_decision(self.run_dir, step, facts.classes)
+        rule = current_rule(self.run_dir, step, facts)
         about = _interface(experiment) | {
-            "thresholds": decided and decided.thresholds,
-            "minimum_areas": decided and decided.minimum_areas,
+            "thresholds": rule and rule.thresholds,
+            "minimum_areas": rule and rule.minimum_areas,
+            "decision": records.to_json(current_decision(self.run_dir, step, facts)),
             "run": {
                 "name": self.run_dir.resolve().name,
                 **origin,

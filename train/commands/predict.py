@@ -4,10 +4,9 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar
 
 import grain
-import jax.numpy as jnp
 import numpy as np
 import tyro
 from PIL import Image
@@ -15,24 +14,21 @@ from rich.progress import Progress
 
 from train.commands.command import RunCommand
 from train.data.example import Size
+from train.data.facts import DataFacts
 from train.data.files import find_files, nfc
 from train.data.formats.images import SUFFIXES, read_head, read_pixels
-from train.data.resize import padded
 from train.display.predictions import PredictionFiles, prediction_writer
 from train.errors import UserError
 from train.inference.tiles import FLIPS, Predictor, Tiling
 from train.inference.trained import load_trained
-from train.measures.components import without_small
-from train.measures.decision import decide
-from train.parallel import compile_for_cpu
+from train.measures.decision import class_map
+from train.measures.records import DecisionRule
 from train.run.checkpoints import Choice
-from train.run.directory import read_decision
+from train.run.decision import current_rule
 from train.run.log import console, progress
 
 _READ_AHEAD = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
 """Images decoded while the devices work; more would fill the memory with large images."""
-_BLOCK = 2**16
-"""Pixels that are classified at once."""
 
 Read = Callable[[Path], tuple[np.ndarray, bytes | None]]
 """Reads an image file, as `read_pixels` does."""
@@ -54,8 +50,8 @@ class Predict(RunCommand):
     flips: bool = False
     """Average over an image and its three mirrored forms: four times the time, often slightly better."""
     decide: bool = False
-    """Apply the thresholds and minimum areas that `evaluate` has chosen, instead of the most probable
-    class."""
+    """Apply the thresholds and minimum areas that you, or else `evaluate`, have chosen, instead of the most
+    probable class."""
     files: Annotated[PredictionFiles, tyro.conf.arg(name="")] = field(default_factory=PredictionFiles)
     tiling: Annotated[Tiling, tyro.conf.arg(name="")] = field(default_factory=Tiling)
 
@@ -73,17 +69,14 @@ class Predict(RunCommand):
         read = functools.partial(read_pixels, decoding=config.data.decoding)
         images = _ImageFiles(list(named.values()), list(named), facts.channels, read)
         canvas = largest_size(progress(images.paths, "reading sizes"), read)
-        if self.decide:
-            decision = _chosen_decision(self.run_dir, step, self.checkpoint, facts.classes)
-        else:
-            decision = _Decision(compile_for_cpu(functools.partial(jnp.argmax, axis=-1)), ())
+        rule = _chosen_rule(self.run_dir, step, self.checkpoint, facts) if self.decide else None
         predictor = Predictor(experiment, canvas, self.tiling, FLIPS if self.flips else FLIPS[:1])
         predictions = predictor(state, grain.MapDataset.source(images).to_iter_dataset(_READ_AHEAD))
         line = Progress(console=console, transient=True)
         task = line.add_task("predicting", total=len(images))
         with prediction_writer(self.out, facts.classes, self.files) as write, line:
             for image, probabilities in predictions:
-                write(image, _class_map(probabilities, decision), probabilities)
+                write(image, _class_map(probabilities, rule), probabilities)
                 line.advance(task)
         legend = ", ".join(f"{k} {name}" for k, name in enumerate(facts.classes))
         console.print(f"{len(images)} class maps ({legend}) and overlays: {self.out}", soft_wrap=True)
@@ -173,43 +166,26 @@ def largest_size(paths: Iterable[Path], read: Read) -> Size:
     return height, width
 
 
-class _Decision(NamedTuple):
-    """A rule that turns probabilities into classes."""
-
-    classify: Callable[[np.ndarray], np.ndarray]
-    """The classes [n] of pixels [n, classes]."""
-    minimum_areas: Sequence[int]
-    """Pixels below which a component of each defect class becomes background; empty for no limits."""
-
-
-def _chosen_decision(run_dir: Any, step: int, checkpoint: Choice, classes: Sequence[str]) -> _Decision:
-    """Return the decision that the last evaluation has chosen on the validation part.
+def _chosen_rule(run_dir: Any, step: int, checkpoint: Choice, facts: DataFacts) -> DecisionRule:
+    """Return the rule that a person, or else the last evaluation, has chosen on the validation part.
 
     Raises:
-        UserError: another checkpoint was evaluated last, or none.
+        UserError: a person has chosen for another checkpoint; or another one was evaluated last, or none.
     """
-    decided = read_decision(run_dir, step, classes)
-    if decided is None:
+    rule = current_rule(run_dir, step, facts)
+    if rule is None:
         raise UserError(
             f"{run_dir}: has no thresholds of this checkpoint; run python -m train evaluate {run_dir} "
             f"--checkpoint {checkpoint}, or leave --decide out"
         )
-    thresholds = np.array([decided.thresholds[name] for name in classes[1:]])
-    return _Decision(
-        compile_for_cpu(functools.partial(decide, thresholds=thresholds)),
-        [decided.minimum_areas[name] for name in classes[1:]],
-    )
+    return rule
 
 
-def _class_map(probabilities: np.ndarray, decision: _Decision) -> np.ndarray:
+def _class_map(probabilities: np.ndarray, rule: DecisionRule | None) -> np.ndarray:
     """Return the classes of an image, uint8 [h, w], from its probabilities, float32 [h, w, classes].
 
-    Pixels are classified in blocks of one size, so that the rule is compiled once for all images.
+    Without a rule they are the most probable ones.
     """
-    pixels = probabilities.reshape(-1, probabilities.shape[-1])
-    classes = np.empty(len(pixels), np.uint8)
-    for start in range(0, len(pixels), _BLOCK):
-        block = pixels[start : start + _BLOCK]
-        whole = padded(block, (_BLOCK, pixels.shape[-1]), 0)
-        classes[start : start + _BLOCK] = decision.classify(whole)[: len(block)]
-    return without_small(classes.reshape(probabilities.shape[:2]), decision.minimum_areas)
+    if rule is None:
+        return probabilities.argmax(-1).astype(np.uint8)
+    return class_map(probabilities[..., 1:], rule)

@@ -12,13 +12,11 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from balanced_jax.masks import boundary_mask, valid_mask
 from balanced_jax.metrics import ConfusionCounts, confusion_counts
 from train.config import Input, Term
 from train.data.example import Size
-from train.measures.decision import decide, one_against_all
 from train.measures.loss_shares import LossShareSums, loss_share_sums
 from train.measures.ranking import image_scores
 from train.training.objective import total_cost
@@ -55,21 +53,13 @@ def resize_step(batch: Batch, *, canvas: Size) -> jax.Array:
     return jax.nn.softmax(jax.vmap(resize, (0, None, 0, 0))(logits, extent, batch["size"], batch["corner"]))
 
 
-def threshold_step(
-    state: State, batch: Batch, *, model: nn.Module, input: Input, canvas: Size
-) -> ConfusionCounts:
-    """Return the counts of each class under each candidate threshold, int32 [b, candidates, classes]."""
-    logits = _at_image_size(logits_step(state, batch, model=model, input=input), batch, input, canvas)
-    return one_against_all(jax.nn.softmax(logits), batch["label"].astype(jnp.int32))
-
-
 class Classification(NamedTuple):
     """The predictions for each image of a batch; maps are meaningful within the image."""
 
     classes: jax.Array
     """Most probable class ids, uint8 [b, *canvas]."""
-    decided: jax.Array
-    """Class ids under the decision thresholds, uint8 [b, *canvas]."""
+    probabilities: jax.Array
+    """Probability of each defect class, float32 [b, *canvas, classes - 1]."""
     boundary: jax.Array
     """Which labeled pixels touch another class, bool [b, *canvas]."""
     scores: jax.Array
@@ -77,19 +67,14 @@ class Classification(NamedTuple):
 
 
 def classification_step(
-    state: State, batch: Batch, *, model: nn.Module, input: Input, canvas: Size, thresholds: np.ndarray
+    state: State, batch: Batch, *, model: nn.Module, input: Input, canvas: Size
 ) -> Classification:
-    """Return the predicted classes with and without decision thresholds, and the image scores.
-
-    Args:
-        state, batch, model, input, canvas: see the head of this module.
-        thresholds: of each defect class, see `train.measures.decision`.
-    """
+    """Return the most probable classes, the probabilities of the defect classes, and the image scores."""
     logits = _at_image_size(logits_step(state, batch, model=model, input=input), batch, input, canvas)
     num_classes, label = logits.shape[-1], batch["label"]
     return Classification(
         _most_probable(logits).astype(jnp.uint8),
-        decide(jax.nn.softmax(logits), thresholds).astype(jnp.uint8),
+        jax.nn.softmax(logits)[..., 1:],
         boundary_mask(label, num_classes),
         image_scores(logits, valid_mask(label, num_classes)),
     )

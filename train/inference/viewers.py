@@ -13,11 +13,11 @@ import numpy as np
 from train.data.cache import Batch, Examples, MaskFunction, Subset
 from train.data.example import Size
 from train.data.pipeline import evaluation_batches
-from train.inference.steps import classification_step, cost_step, threshold_step, validation_step
-from train.measures.decision import best_thresholds
+from train.inference.steps import classification_step, cost_step, validation_step
 from train.measures.figures import figures, stack
+from train.measures.loss_share_records import LossShares
 from train.measures.loss_shares import loss_shares
-from train.measures.records import Figures, LossShares
+from train.measures.records import Figures
 from train.parallel import (
     gather,
     local_batch_size,
@@ -33,16 +33,16 @@ from train.training.state import State, inference_state
 
 
 class ClassifiedImage(NamedTuple):
-    """The label of one image and the predictions for it; maps are uint8 [h, w] at the image's own size."""
+    """The label of one image and the predictions for it; maps are [h, w] at the image's own size."""
 
     label: np.ndarray
-    """Class ids; 255 is void."""
+    """Class ids, uint8; 255 is void."""
     classes: np.ndarray
-    """Most probable class ids."""
-    decided: np.ndarray
-    """Class ids under the decision thresholds."""
+    """Most probable class ids, uint8."""
+    probabilities: np.ndarray
+    """Probability of each defect class, float32 [h, w, classes - 1]."""
     boundary: np.ndarray
-    """1 where the label touches another class."""
+    """Where the label touches another class, bool."""
     scores: np.ndarray
     """Image scores of `train.measures.ranking`, float32 [classes]."""
 
@@ -54,22 +54,14 @@ Validate = Callable[[State, Examples, Callable[[], bool]], tuple[Figures, LossSh
 """
 
 
-def threshold_chooser(experiment: Experiment, canvas: Size) -> Callable[[State, Examples], np.ndarray]:
-    """Return a function that chooses the decision threshold of each defect class, float64 [classes - 1]."""
-    view = _viewer(experiment, functools.partial(threshold_step, canvas=canvas), canvas)
-    return lambda state, examples: best_thresholds(stack([counts for _, counts in view(state, examples)]))
-
-
-def classifier(experiment: Experiment, canvas: Size, thresholds: np.ndarray) -> Classifier:
-    """Return a function that yields the predictions for each image under these decision thresholds."""
-    step = functools.partial(classification_step, canvas=canvas, thresholds=thresholds)
-    view = _viewer(experiment, step, canvas)
+def classifier(experiment: Experiment, canvas: Size) -> Classifier:
+    """Return a function that yields the predictions for each image."""
+    view = _viewer(experiment, functools.partial(classification_step, canvas=canvas), canvas)
 
     def classify(state: State, examples: Examples) -> Iterator[ClassifiedImage]:
         for example, output in view(state, examples):
-            maps = (example["label"], output.classes, output.decided, output.boundary)
-            label, classes, decided, boundary = (_crop_to_image(x, example) for x in maps)
-            yield ClassifiedImage(label, classes, decided, boundary, output.scores)
+            maps = (example["label"], output.classes, output.probabilities, output.boundary)
+            yield ClassifiedImage(*(_crop_to_image(x, example) for x in maps), output.scores)
 
     return classify
 
@@ -143,6 +135,6 @@ def _viewer(
 
 
 def _crop_to_image(canvas: np.ndarray, example: Batch) -> np.ndarray:
-    """Cut the image out of a canvas."""
+    """Return a copy of the part of a canvas that is the image."""
     height, width = example["size"].astype(int)
-    return canvas[:height, :width].astype(np.uint8)
+    return canvas[:height, :width].copy()

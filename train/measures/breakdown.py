@@ -6,7 +6,7 @@ import numpy as np
 
 from balanced_jax.metrics import ConfusionCounts
 from train.measures.bootstrap import iou_intervals
-from train.measures.components import Components, find_components
+from train.measures.components import Components, match_components
 from train.measures.figures import figures, stack
 from train.measures.records import BoundaryFigures, Breakdown, ComponentCounts
 
@@ -39,18 +39,13 @@ class BreakdownCounts:
         """
         num_classes = self.confusion.shape[-1]
         confusion = confusion_matrices(predicted, label, boundary, num_classes)
-        pixels = confusion.sum(0)
-        self.counts.append(_counts_of(pixels))
+        self.counts.append(_counts_of(confusion.sum(0)))
         self.confusion += confusion
-        right, valid = predicted == label, label < num_classes
-        labeled = find_components(label, _nonzero_defects(pixels.sum(1)))
-        hits = labeled.pixels_in(right)
+        matches = match_components(predicted, label, num_classes)
+        labeled, hits = matches.labeled, matches.hits
         met = np.stack([np.ones_like(hits), hits > 0, 2 * hits >= labeled.areas], -1)
         np.add.at(self.components[..., :3], _row(labeled), met)
-        # A component that is predicted at void pixels alone is no false alarm.
-        found = find_components(predicted, _nonzero_defects(pixels.sum(0)))
-        false_alarms = (found.pixels_in(valid) > 0) & (found.pixels_in(right & valid) == 0)
-        np.add.at(self.components[..., 3], _row(found), false_alarms)
+        np.add.at(self.components[..., 3], _row(matches.predicted), matches.false_alarms)
 
     def breakdown(self, groups: Sequence[str], classes: Sequence[str]) -> Breakdown:
         """Return the breakdown of all images.
@@ -107,11 +102,6 @@ def _boundary_figures(counts: ConfusionCounts, classes: Sequence[str]) -> dict[s
         strict=True,
     )
     return {name: BoundaryFigures(*row) for name, row in zip(classes, columns, strict=True)}
-
-
-def _nonzero_defects(pixels: np.ndarray) -> list[int]:
-    """Return the ids of the defect classes that have any pixels."""
-    return (1 + np.flatnonzero(pixels[1:])).tolist()
 
 
 def _ratios(parts: np.ndarray, wholes: np.ndarray) -> list[float | None]:

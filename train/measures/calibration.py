@@ -4,12 +4,12 @@ Decision thresholds are probabilities: where a network is calibrated, at least t
 exceed a threshold of .3 are labeled as the class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from train.measures.figures import or_none
+from train.measures.figures import or_none, stack
 from train.measures.records import Calibration
 
 BINS = 20
@@ -21,7 +21,7 @@ _BLOCK = 2**20
 
 
 class CalibrationSums(NamedTuple):
-    """Sums of one or more images by defect class and bin of the probability, [defects, bins]."""
+    """Sums of one image by defect class and bin of the probability, [defects, bins]."""
 
     pixels: np.ndarray
     """Pixels in the bin, int64."""
@@ -55,13 +55,14 @@ def calibration_sums(probabilities: np.ndarray, label: np.ndarray) -> Calibratio
     return sums
 
 
-def calibration(sums: CalibrationSums, defects: Sequence[str]) -> dict[str, Calibration]:
+def calibration(images: Iterable[CalibrationSums], defects: Sequence[str]) -> dict[str, Calibration]:
     """Return the calibration of each defect class.
 
     Args:
-        sums: over all images.
+        images: sums of each image.
         defects: names of the defect classes.
     """
+    sums = (each.sum(0) for each in stack(list(images)))
     return {name: _of_class(*rows) for name, *rows in zip(defects, *sums, strict=True)}
 
 

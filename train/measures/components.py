@@ -47,16 +47,17 @@ def find_components(classes: np.ndarray, labels: Sequence[int]) -> Components:
     """
     numbers = np.zeros(classes.shape, np.int32)
     boxes = class_boxes(classes, max(labels, default=0))
-    counts: list[int] = []
+    areas: list[np.ndarray] = []
     for label in labels:
-        counts.append(0)
+        areas.append(np.zeros(0, int))
         if (box := boxes[label - 1]) is not None:
             inside = classes[box] == label
             numbered: Any = ndimage.label(inside, _EIGHT_NEIGHBORS)
-            numbers[box][inside] = numbered[0][inside] + sum(counts)
-            counts[-1] = numbered[1]
-    areas = _sums_by_number(numbers, sum(counts), numbers > 0).astype(int)
-    return Components(numbers, np.repeat(np.array(labels, int), counts), areas)
+            numbers[box][inside] = numbered[0][inside] + sum(map(len, areas))
+            areas[-1] = np.bincount(numbered[0].ravel())[1:]
+    counts = [len(each) for each in areas]
+    whole = np.concatenate([np.zeros(0, int), *areas])
+    return Components(numbers, np.repeat(np.array(labels, int), counts), whole)
 
 
 def _sums_by_number(numbers: np.ndarray, count: int, values: np.ndarray) -> np.ndarray:
@@ -74,6 +75,31 @@ def _sums_by_number(numbers: np.ndarray, count: int, values: np.ndarray) -> np.n
 def class_boxes(classes: np.ndarray, largest: int) -> list[tuple[slice, slice] | None]:
     """Return the box that holds all pixels of a class, for each class id from 1 to the largest."""
     return ndimage.find_objects(classes.astype(np.int32), largest) if largest else []
+
+
+class ComponentMatches(NamedTuple):
+    """Labeled and predicted components of the defect classes of an image, and where they meet."""
+
+    labeled: Components
+    hits: np.ndarray
+    """Pixels of each labeled component that are predicted as its class."""
+    predicted: Components
+    false_alarms: np.ndarray
+    """Which predicted components touch no pixel labeled as their class, bool; none at void pixels alone."""
+
+
+def match_components(predicted: np.ndarray, label: np.ndarray, num_classes: int) -> ComponentMatches:
+    """Return the components of a prediction and of a label image.
+
+    Args:
+        predicted: class ids, [h, w].
+        label: class ids, [h, w]; others are void.
+        num_classes: number of classes, the background first.
+    """
+    right, valid = predicted == label, label < num_classes
+    labeled, found = (find_components(classes, range(1, num_classes)) for classes in (label, predicted))
+    false_alarms = (found.pixels_in(valid) > 0) & (found.pixels_in(right) == 0)
+    return ComponentMatches(labeled, labeled.pixels_in(right), found, false_alarms)
 
 
 def without_small(classes: np.ndarray, minimum_areas: Sequence[int]) -> np.ndarray:

@@ -33,8 +33,8 @@ def figures(counts: ConfusionCounts, classes: Sequence[str]) -> Figures:
     ratios = [metric(counts, "dataset") for metric in (dice, precision, recall)]
     return Figures(
         images=np.shape(counts.true_positives)[0],
-        headline=_mean(dataset[1:]),
-        mean_with_background=_mean(dataset),
+        headline=mean_of_known(dataset[1:]),
+        mean_with_background=mean_of_known(dataset),
         classes={
             name: ClassFigures(
                 IoUReadings(*(or_none(values[k]) for values in (dataset, present, union, everywhere))),
@@ -79,6 +79,7 @@ def or_none(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _mean(values: np.ndarray) -> float | None:
+def mean_of_known(values: np.ndarray) -> float | None:
+    """Return the mean of the values that are not NaN; None without any."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else None

@@ -3,7 +3,10 @@
 A figure is None where no image contributes to it. Dictionaries are keyed by class name.
 """
 
+import math
 from dataclasses import dataclass, field
+
+from train.measures.loss_share_records import LossShares
 
 LARGEST_MINIMUM_AREA = 4096
 """Largest minimum area that an evaluation chooses, in pixels."""
@@ -109,8 +112,29 @@ class Breakdown(Figures):
 
 
 @dataclass(frozen=True)
+class DecisionRule:
+    """Decision thresholds and minimum areas, by defect class in the order of the class ids."""
+
+    thresholds: dict[str, float]
+    """Probability above which a pixel may be of the defect class."""
+    minimum_areas: dict[str, int]
+    """Pixels below which a connected component of the defect class becomes background."""
+
+    def __post_init__(self):
+        if list(self.minimum_areas) != list(self.thresholds):
+            names = (", ".join(chosen) for chosen in (self.minimum_areas, self.thresholds))
+            raise ValueError("minimum_areas: is of {}, takes {}".format(*names))
+        for name, threshold in self.thresholds.items():
+            if not 0 < threshold < 1:
+                raise ValueError(f"thresholds.{name}: is {threshold}, takes a number between 0 and 1")
+        for name, area in self.minimum_areas.items():
+            if not 1 <= area <= LARGEST_MINIMUM_AREA:
+                raise ValueError(f"minimum_areas.{name}: is {area}, takes 1 to {LARGEST_MINIMUM_AREA}")
+
+
+@dataclass(frozen=True)
 class DecidedBreakdown(Breakdown):
-    """The breakdown under decision thresholds and minimum areas chosen on the validation part."""
+    """The breakdown under decision thresholds and minimum areas."""
 
     thresholds: dict[str, float]
     """Probability above which a pixel may be of the defect class."""
@@ -122,12 +146,71 @@ class DecidedBreakdown(Breakdown):
         for name, chosen in (("thresholds", self.thresholds), ("minimum_areas", self.minimum_areas)):
             if set(chosen) != set(defects):
                 raise ValueError(f"{name}: is of {', '.join(chosen)}, takes {', '.join(defects)}")
-        for name, threshold in self.thresholds.items():
-            if not 0 < threshold < 1:
-                raise ValueError(f"thresholds.{name}: is {threshold}, takes a number between 0 and 1")
-        for name, area in self.minimum_areas.items():
-            if not 1 <= area <= LARGEST_MINIMUM_AREA:
-                raise ValueError(f"minimum_areas.{name}: is {area}, takes 1 to {LARGEST_MINIMUM_AREA}")
+        _ = self.rule  # which checks the numbers
+
+    @property
+    def rule(self) -> DecisionRule:
+        """The decision rule, in the order of the class ids."""
+        defects = list(self.classes)[1:]
+        return DecisionRule(
+            {name: self.thresholds[name] for name in defects},
+            {name: self.minimum_areas[name] for name in defects},
+        )
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What wrong decisions over whole images cost, in any unit; a rule may be chosen for the lowest total."""
+
+    miss: float
+    """Cost of an image that is wrongly passed."""
+    false_alarm: float
+    """Cost of an image that is wrongly scrapped."""
+
+    def __post_init__(self):
+        for name, cost in vars(self).items():
+            if not 0 < cost < math.inf:
+                raise ValueError(f"costs.{name}: is {cost}, takes a number above 0")
+
+
+@dataclass(frozen=True)
+class DefectFigures:
+    """Figures of one defect class under a decision rule; pixels over the data set."""
+
+    iou: float | None
+    """Data-set IoU."""
+    precision: float | None
+    """Fraction of the pixels predicted as the class that are labeled so."""
+    recall: float | None
+    """Fraction of the pixels labeled as the class that are predicted so."""
+    found: int
+    """Labeled components with at least one pixel predicted as the class."""
+    missed: int
+    """Labeled components without."""
+    false_alarms: int
+    """Predicted components that touch no pixel labeled as the class."""
+
+
+@dataclass(frozen=True)
+class DecisionFigures:
+    """Figures of one part under a decision rule, pixel by pixel, defect by defect and image by image.
+
+    An image is scrapped if a component of any defect class remains after the minimum areas. Images without
+    a labeled pixel count nowhere.
+    """
+
+    headline: float | None
+    """Data-set IoU, averaged over the defect classes."""
+    classes: dict[str, DefectFigures]
+    """By defect class."""
+    defective: int
+    """Images in which a defect is labeled."""
+    wrongly_passed: int
+    """Those of them that are not scrapped."""
+    clean: int
+    """Images in which no defect is labeled."""
+    wrongly_scrapped: int
+    """Those of them that are scrapped."""
 
 
 @dataclass(frozen=True)
@@ -187,75 +270,12 @@ class Evaluation(Breakdown):
     image_level: ImageLevel
     """Ranking of the images."""
     decided: DecidedBreakdown
-    """The same under decision thresholds and minimum areas."""
+    """The same under decision thresholds and minimum areas chosen for the largest IoU of the validation part.
+    """
+    chosen: DecidedBreakdown | None = None
+    """The same under the thresholds and minimum areas that a person has chosen; None without any."""
     calibration: dict[str, Calibration] = field(default_factory=dict)
     """By defect class; empty in a file of a version that did not measure it."""
-
-
-@dataclass(frozen=True)
-class LossThresholds:
-    """The errors that divide easy, critical and hard pixels."""
-
-    term: str | None
-    """The term of the objective that sets the thresholds; None for the thresholds of the paper."""
-    eps_inf: float
-    """Below this error a pixel is easy."""
-    eps_sup: float
-    """Above this error a pixel is hard."""
-
-
-@dataclass(frozen=True)
-class GroupShares:
-    """Share of one group of pixels; shares of all groups sum to 1."""
-
-    pixels: float | None
-    """Share of the pixels."""
-    loss: float | None
-    """Share of the objective."""
-    gradient: float | None
-    """Share of the L1 norm of the gradient at the logits."""
-
-
-@dataclass(frozen=True)
-class HistogramShares:
-    """Shares of equally wide ranges of the error, from error 0 to error 1."""
-
-    pixels: list[float | None]
-    """Share of the pixels in each range."""
-    loss: list[float | None]
-    """Share of the objective in each range."""
-    gradient: list[float | None]
-    """Share of the gradient in each range."""
-
-
-@dataclass(frozen=True)
-class DensityRatio:
-    """Mean loss and gradient of a boundary pixel over those of a pixel inside."""
-
-    loss: float | None
-    """Ratio of the mean losses."""
-    gradient: float | None
-    """Ratio of the mean gradients."""
-
-
-@dataclass(frozen=True)
-class LossShares:
-    """Shares of the objective and its gradient on the validation part, under four groupings of its pixels."""
-
-    thresholds: LossThresholds
-    """Thresholds at the end of the epoch."""
-    histogram: HistogramShares
-    """By range of the error."""
-    error: dict[str, GroupShares]
-    """Groups: easy, critical, hard."""
-    classes: dict[str, GroupShares]
-    """By class."""
-    boundary: dict[str, GroupShares]
-    """Groups: boundary, inside."""
-    boundary_to_inside: DensityRatio
-    """Ratio of a boundary pixel to one inside."""
-    mask: dict[str, dict[str, float | None]]
-    """By term that has a mask, then by class: the mean of the mask over the pixels of the class."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@
     initial/          variables before the first step, where they do not follow from the seed
     checkpoints/      the latest and the best state
     evaluation.json   the last evaluation
+    decision.json     thresholds and minimum areas that a person has chosen, see `train.run.decision`
     image_counts.csv  its confusion counts of each image
     label_maps/       its predictions on a few images
     report.html       the history and the evaluation as a page
@@ -32,7 +33,7 @@ from train.config import Config
 from train.data.facts import DataFacts
 from train.errors import UserError, writing
 from train.inspection.muting import Muting
-from train.measures.records import DecidedBreakdown, EpochRecord, Evaluation
+from train.measures.records import EpochRecord, Evaluation
 from train.parallel import is_first_host
 from train.paths import AnyPath
 from train.run.files import damaged, read_json, read_record, read_rows, reading, write_json, write_text
@@ -198,7 +199,7 @@ def read_epochs(run_dir: AnyPath, classes: Sequence[str]) -> list[EpochRecord]:
             raise damaged(file, f"has epoch {row.epoch} in place of epoch {number}")
         if row.terms.keys() != epochs[0].terms.keys():
             raise damaged(file, f"has other terms in epoch {number}")
-        _check_classes(file, row.validation.classes, classes)
+        check_classes(file, row.validation.classes, classes)
     return epochs
 
 
@@ -210,18 +211,8 @@ def read_muting(run_dir: AnyPath, classes: Sequence[str]) -> Muting:
     """
     file = run_dir / "muting.json"
     muting = read_record(file, Muting)
-    _check_classes(file, muting.classes, classes)
+    check_classes(file, muting.classes, classes)
     return muting
-
-
-def read_decision(run_dir: AnyPath, step: int, classes: Sequence[str]) -> DecidedBreakdown | None:
-    """Return the decision of the last evaluation; None unless it was of the checkpoint of this step.
-
-    Raises:
-        UserError: as `read_evaluation`.
-    """
-    evaluation = read_evaluation(run_dir, step, classes)
-    return None if evaluation is None else evaluation.decided
 
 
 def read_evaluation(run_dir: AnyPath, step: int, classes: Sequence[str]) -> Evaluation | None:
@@ -236,7 +227,7 @@ def read_evaluation(run_dir: AnyPath, step: int, classes: Sequence[str]) -> Eval
     evaluation = read_record(file, Evaluation)
     if evaluation.step != step:
         return None
-    _check_classes(file, evaluation.decided.classes, classes)
+    check_classes(file, evaluation.decided.classes, classes)
     return evaluation
 
 
@@ -284,7 +275,12 @@ def check_format(file: AnyPath, content: Mapping[str, Any], remedy: str) -> None
         )
 
 
-def _check_classes(file: AnyPath, found: Iterable[str], classes: Sequence[str]) -> None:
+def check_classes(file: AnyPath, found: Iterable[str], classes: Sequence[str]) -> None:
+    """Refuse a file that is of other classes.
+
+    Raises:
+        UserError: names the file and both.
+    """
     names, expected = list(found), list(classes)
     if names != expected:
         raise damaged(file, f"is of the classes {', '.join(names)}, the run of {', '.join(expected)}")

@@ -27,6 +27,7 @@ _REMEDIES = {
     "metrics.jsonl": _COPY_OR_ANEW,
     "muting.json": "run `fit` on the run directory, which writes it anew",
     "evaluation.json": _EVALUATE,
+    "decision.json": "choose anew, or remove it by `evaluate --automatic` on the run",
     "image_counts.csv": _EVALUATE,
     "label_maps": _EVALUATE,
     "members.json": "make the mean anew: evaluate RUN_DIR RUN_DIR ... --out DIR",

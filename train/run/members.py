@@ -1,7 +1,7 @@
 """The directory of the mean of several runs, and which runs these are.
 
 members.json      format number, and the members
-evaluation.json, image_counts.csv, label_maps/, report.html
+evaluation.json, decision.json, image_counts.csv, label_maps/, report.html
                   as in the directory of a run, of the mean
 """
 
@@ -14,6 +14,7 @@ from etils import epath
 from train import records
 from train.errors import ANOTHER_OUT, UserError, writing
 from train.paths import AnyPath, check_address
+from train.run.decision import remove_decision
 from train.run.directory import FORMAT, MEMBERS, check_format, is_mean
 from train.run.files import damaged, read_json, reading, write_json
 
@@ -44,7 +45,7 @@ class Member:
 
 
 def write_members(mean_dir: AnyPath, members: Sequence[Member]) -> None:
-    """Begin the directory of a mean; an evaluation of other members is removed.
+    """Begin the directory of a mean; an evaluation is removed, and a decision for other members.
 
     Raises:
         UserError: the directory holds something else than a mean, or cannot be written.
@@ -54,7 +55,17 @@ def write_members(mean_dir: AnyPath, members: Sequence[Member]) -> None:
     with writing(f"{mean_dir}", ANOTHER_OUT):
         mean_dir.mkdir(parents=True, exist_ok=True)
         (mean_dir / "evaluation.json").unlink(missing_ok=True)
+    if not _has_members(mean_dir, members):
+        remove_decision(mean_dir)
     write_json(mean_dir / MEMBERS, {"format": FORMAT, "members": members})
+
+
+def _has_members(mean_dir: AnyPath, members: Sequence[Member]) -> bool:
+    """Return whether a directory is that of the mean of these members."""
+    try:
+        return read_members(mean_dir) == list(members)
+    except UserError:  # it is new, or damaged
+        return False
 
 
 def read_members(mean_dir: AnyPath) -> list[Member]:

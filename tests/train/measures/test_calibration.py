@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from train.measures import calibration as module
-from train.measures.calibration import BINS, FEWEST_PIXELS, CalibrationSums, calibration, calibration_sums
+from train.measures.calibration import BINS, FEWEST_PIXELS, calibration, calibration_sums
 from train.measures.records import Calibration
 
 
@@ -23,8 +23,8 @@ def noise(seed: int, size=(20, 70), defects=3) -> tuple[np.ndarray, np.ndarray]:
 
 def measured(*images: tuple[np.ndarray, np.ndarray]) -> Calibration:
     """The calibration of the first defect class of some images."""
-    sums = [calibration_sums(*image) for image in images]
-    return calibration(CalibrationSums(*map(sum, zip(*sums, strict=True))), ("a", "b", "c"))["a"]
+    names = "abc"[: images[0][0].shape[-1]]
+    return calibration([calibration_sums(*image) for image in images], names)["a"]
 
 
 def test_the_figures_are_those_of_a_loop_over_pixels():
@@ -60,12 +60,12 @@ def test_labels_drawn_with_the_predicted_probability_are_calibrated():
     rng = np.random.default_rng(3)
     probabilities = rng.uniform(size=(500, 500, 1)).astype(np.float32)
     label = (rng.uniform(size=(500, 500)) < probabilities[..., 0]).astype(np.uint8)
-    result = calibration(calibration_sums(probabilities, label), ["a"])["a"]
+    result = measured((probabilities, label))
     # 12,500 pixels a bin: a standard deviation of at most .0045.
     assert result.expected_error is not None
     assert result.average_error is not None
     assert max(result.expected_error, result.average_error) < 0.01
-    squared = calibration(calibration_sums(np.sqrt(probabilities), label), ["a"])["a"]
+    squared = measured((np.sqrt(probabilities), label))
     # The integral of sqrt(p) - p over the squares of the bins: 2/3 - 1/2.
     assert squared.expected_error == pytest.approx(1 / 6, abs=0.005)
 
@@ -73,14 +73,14 @@ def test_labels_drawn_with_the_predicted_probability_are_calibrated():
 def test_a_rare_class_that_is_never_labeled_weighs_in_the_average_alone():
     probabilities = np.full((100, 101, 1), 0.001, np.float32)
     probabilities[:, -1] = 0.6
-    result = calibration(calibration_sums(probabilities, np.zeros((100, 101), np.uint8)), ["a"])["a"]
+    result = measured((probabilities, np.zeros((100, 101), np.uint8)))
     assert result.expected_error == pytest.approx((0.1 + 0.6) / 101, abs=1e-6)
     assert result.average_error == pytest.approx((0.001 + 0.6) / 2, abs=1e-6)
 
 
 def test_bins_of_few_pixels_enter_the_expected_error_alone():
     probabilities = np.full((1, FEWEST_PIXELS - 1, 1), 0.5, np.float32)
-    result = calibration(calibration_sums(probabilities, np.ones(probabilities.shape[:2], int)), ["a"])["a"]
+    result = measured((probabilities, np.ones(probabilities.shape[:2], int)))
     assert (result.expected_error, result.average_error) == (0.5, None)
     assert result.probability.count(None) == BINS - 1
 
@@ -89,5 +89,5 @@ def test_bins_of_few_pixels_enter_the_expected_error_alone():
 def test_without_a_pixel_that_counts_there_is_no_figure(image):
     value, label = image
     probabilities = np.full((20, 20, 1), value, np.float32)
-    result = calibration(calibration_sums(probabilities, np.full((20, 20), label, np.uint8)), ["a"])["a"]
+    result = measured((probabilities, np.full((20, 20), label, np.uint8)))
     assert result == Calibration([0] * BINS, [None] * BINS, [None] * BINS, None, None)

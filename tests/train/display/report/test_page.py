@@ -19,7 +19,8 @@ from tests.train.records import (
     muting,
 )
 from train.display.report.page import training_time
-from train.measures.records import ImageLevel, IoUIntervals, LossThresholds, RankingFigures
+from train.measures.loss_share_records import LossThresholds
+from train.measures.records import ImageLevel, IoUIntervals, RankingFigures
 
 DASH = "\N{EN DASH}"
 

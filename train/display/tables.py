@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 
 from train.display.breakdown_rows import component_rows, confusion_rows
-from train.display.formatting import figure, interval, percent
+from train.display.formatting import figure, interval, percent, significant
 from train.inspection.muting import Muting
 from train.measures.records import Breakdown, Calibration, DecidedBreakdown, Evaluation
 
@@ -94,7 +94,7 @@ def _calibration_table(calibration: Mapping[str, Calibration]) -> Table:
         "expected: mean over the pixels; average: mean over ranges of the probability",
     )
     for name, row in calibration.items():
-        table.add_row(name, figure(row.expected_error), figure(row.average_error))
+        table.add_row(name, significant(row.expected_error, 2), figure(row.average_error))
     return table
 
 

@@ -28,8 +28,8 @@ def _diagram(name: str, row: Calibration, color: str) -> Chart:
         "probability",
         probabilities,
         [
-            Line("fraction labeled so", labeled, color, points=True),
-            Line("as often as predicted", probabilities, dash=DASHES[1]),
+            Line("fraction labeled as the class", labeled, color, points=True),
+            Line("probability", probabilities, dash=DASHES[1]),
         ],
         top=1,
     )

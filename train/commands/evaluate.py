@@ -15,23 +15,32 @@ from rich.table import Table
 
 from train import configfile
 from train.commands.command import RunCommand
+from train.commands.rule_choice import RuleChoice
 from train.data.cache import Batch
 from train.data.prepare import Part, Prepared
 from train.display.report.images import CostPicture, Picture
 from train.display.report.page import write_report
-from train.display.tables import evaluation_tables, members_table
+from train.display.tables import decision_table, evaluation_tables, members_table
 from train.errors import UserError
 from train.inference.trained import Trained, load_trained, make_mean
 from train.inference.viewers import Classifier, classifier, cost_viewer
 from train.measures.breakdown import BreakdownCounts
 from train.measures.calibration import calibration, calibration_sums
-from train.measures.decision import automatic_rule, class_map
+from train.measures.cost_search import least_cost_rule
+from train.measures.decision import automatic_rule, class_map, decision_counts, decision_figures
 from train.measures.figures import image_iou, stack
 from train.measures.ranking import image_level
 from train.measures.records import DecidedBreakdown, Evaluation
 from train.paths import AnyPath
 from train.run.checkpoints import Choice
-from train.run.decision import Decision, mismatch, read_decision
+from train.run.decision import (
+    Decision,
+    current_rule,
+    mismatch,
+    read_decision,
+    remove_decision,
+    write_decision,
+)
 from train.run.directory import check_data, read_config_json, read_epochs, read_evaluation, read_muting
 from train.run.files import write_json
 from train.run.log import console
@@ -69,14 +78,26 @@ class Evaluate(RunCommand):
     """Folder of prepared data sets."""
     source: Path | None = None
     """Folder of the unpacked archive of the data set, for those that need one."""
+    thresholds: tuple[str, ...] = ()
+    """Choose decision thresholds by hand: VALUE of the only defect class, or NAME=VALUE of each; classes that
+    are left out keep theirs. Writes decision.json, which `predict --decide`, `export` and `evaluate` take for
+    this checkpoint from then on, and prints the figures of the validation part."""
+    minimum_areas: tuple[str, ...] = ()
+    """Choose minimum areas by hand, in pixels, in the same way."""
+    costs: tuple[float, float] | None = None
+    """Choose both for the lowest total cost on the validation part: cost of an image with a defect that is
+    passed, and of one without that is scrapped. Keeps the probabilities of the validation part in memory."""
+    automatic: bool = False
+    """Remove decision.json, which returns to the automatic choice, before the evaluation."""
 
     def run(self) -> None:
         """Evaluate.
 
         Raises:
-            UserError: there are several runs but no --out, the runs have no mean, or a directory or the data
-                cannot be used.
+            UserError: there are several runs but no --out, the runs have no mean, a directory or the data
+                cannot be used, or flags are wrong or exclude each other.
         """
+        choice = RuleChoice(self.thresholds, self.minimum_areas, self.costs, self.automatic)
         if self.out is not None:
             run_dir = self.out
             trained = make_mean(run_dir, (self.run_dir, *self.others), self.checkpoint)
@@ -88,10 +109,40 @@ class Evaluate(RunCommand):
         experiment, data = set_up(trained.experiment.config, data_dir=self.data_dir, source=self.source)
         check_data(run_dir, trained.experiment.facts, experiment.facts)
         trained = trained._replace(experiment=experiment)
-        if trained.members:
+        if self.automatic:
+            remove_decision(run_dir)
+        if choice.by_person:
+            _choose(choice, trained, data, run_dir)
+        elif trained.members:
             _evaluate_mean(trained, data, run_dir, part=self.part)
         else:
             evaluate(trained, data, run_dir, part=self.part, checkpoint=self.checkpoint)
+
+
+def _choose(choice: RuleChoice, trained: Trained, data: Prepared, run_dir: AnyPath) -> None:
+    """Write a person's decision, and print its figures on the validation part.
+
+    Raises:
+        UserError: the choice is of no class or number that there is, or it leaves out a class without a rule.
+    """
+    facts, defects = trained.experiment.facts, data.classes[1:]
+    classify = classifier(trained.experiment, data.canvas("validation"))
+    validation = functools.partial(classify, trained.state, data.parts["validation"])
+    if choice.costs:
+        rule = least_cost_rule(list(validation()), defects, choice.costs)
+    else:
+        rule = choice.rule(defects, lambda: current_rule(run_dir, trained.step, facts))
+    figures = decision_figures(
+        (decision_counts(x.probabilities, x.label, rule) for x in validation()), defects
+    )
+    decision = write_decision(
+        run_dir, rule, figures, step=trained.step, data=facts.fingerprint, costs=choice.costs
+    )
+    console.print(decision_table(decision))
+    console.print(
+        f"written to {run_dir / 'decision.json'}, for `predict --decide`, `export` and `evaluate`",
+        soft_wrap=True,
+    )
 
 
 def evaluate(trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, checkpoint: Choice) -> None:
@@ -111,7 +162,8 @@ def evaluate(trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, c
     """
     epochs = read_epochs(run_dir, data.classes)
     muting = read_muting(run_dir, data.classes)
-    measured = _measure(trained, data, run_dir, part=part, checkpoint=checkpoint)
+    decision = _decision_of(trained, run_dir)
+    measured = _measure(trained, data, run_dir, decision, part=part, checkpoint=checkpoint)
     experiment, closely = trained.experiment, measured.closely
     costs = cost_viewer(experiment, data.canvas(part))
     before, after = (costs(s, closely) for s in (first_state(experiment, run_dir), trained.state))
@@ -121,6 +173,7 @@ def evaluate(trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, c
         config=configfile.to_json(dataclasses.replace(experiment.config, model=experiment.model)),
         epochs=epochs,
         evaluation=measured.evaluation,
+        decision=decision,
         muting=muting,
         pictures=measured.pictures,
         cost_pictures=[
@@ -144,13 +197,15 @@ def _evaluate_mean(trained: Trained, data: Prepared, mean_dir: AnyPath, *, part:
         configs[member.run] = read_config_json(run_dir)["config"]
         evaluation = read_evaluation(run_dir, member.step, data.classes)
         members[member.run] = evaluation if evaluation and evaluation.part == part else None
-    measured = _measure(trained, data, mean_dir, part=part, checkpoint="best")
+    decision = _decision_of(trained, mean_dir)
+    measured = _measure(trained, data, mean_dir, decision, part=part, checkpoint="best")
     write_report(
         mean_dir / "report.html",
         title=mean_dir.name,
         config=configs,
         epochs=(),
         evaluation=measured.evaluation,
+        decision=decision,
         muting=None,
         pictures=measured.pictures,
         cost_pictures=(),
@@ -179,11 +234,16 @@ class _Measured(NamedTuple):
 
 
 def _measure(
-    trained: Trained, data: Prepared, run_dir: AnyPath, *, part: str, checkpoint: Choice
+    trained: Trained,
+    data: Prepared,
+    run_dir: AnyPath,
+    decision: Decision | None,
+    *,
+    part: str,
+    checkpoint: Choice,
 ) -> _Measured:
     """Evaluate a network on a part, and write all files of the evaluation but the report."""
     experiment, state = trained.experiment, trained.state
-    decision = _decision_of(trained, run_dir)
     examples, validation = data.parts[part], data.parts["validation"]
     canvas, validation_canvas = data.canvas(part), data.canvas("validation")
     # One classifier for both parts where their canvases are equal, because it takes seconds to compile.

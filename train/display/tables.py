@@ -9,19 +9,52 @@ from train.display.breakdown_rows import component_rows, confusion_rows
 from train.display.formatting import figure, interval, percent, significant
 from train.inspection.muting import Muting
 from train.measures.records import Breakdown, Calibration, DecidedBreakdown, Evaluation
+from train.run.decision import Decision
 
 
 def evaluation_tables(evaluation: Evaluation) -> list[Table]:
     """Return the tables of an evaluation; the breakdowns are those of the most probable classes."""
     return [
         _figures_table(evaluation),
-        _decided_table(evaluation.decided),
+        _decided_table(evaluation.decided, "chosen on the validation part"),
+        *([_decided_table(evaluation.chosen, "chosen by a person")] if evaluation.chosen else []),
         *([_calibration_table(evaluation.calibration)] if evaluation.calibration else []),
         _image_level_table(evaluation),
         _boundary_table(evaluation),
         _components_table(evaluation),
         _confusion_table(evaluation),
     ]
+
+
+def decision_table(decision: Decision) -> Table:
+    """Return the table of a person's decision and its figures on the validation part."""
+    rule, figures = decision.rule, decision.figures
+    caption = [
+        f"mean data-set IoU of the defect classes {figure(figures.headline)}",
+        f"{figures.wrongly_passed} of {figures.defective} images with a defect wrongly passed",
+        f"{figures.wrongly_scrapped} of {figures.clean} images without a defect wrongly scrapped",
+    ]
+    if decision.costs is not None:
+        total = decision.costs.total(figures.wrongly_passed, figures.wrongly_scrapped)
+        caption.append(
+            f"cost {total:g}: {decision.costs.miss:g} an image wrongly passed, "
+            f"{decision.costs.false_alarm:g} one wrongly scrapped"
+        )
+    table = _table(
+        "validation part, thresholds and minimum areas chosen by a person",
+        ["threshold", "area", "IoU", "precision", "recall", "defects\nfound", "false\nalarms"],
+        "\n".join(caption),
+    )
+    for name, row in figures.classes.items():
+        table.add_row(
+            name,
+            figure(rule.thresholds[name]),
+            str(rule.minimum_areas[name]),
+            *map(figure, (row.iou, row.precision, row.recall)),
+            f"{row.found} of {row.found + row.missed}",
+            str(row.false_alarms),
+        )
+    return table
 
 
 def members_table(members: Mapping[str, Evaluation | None], mean: Evaluation) -> Table:
@@ -68,9 +101,9 @@ def _figures_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def _decided_table(decided: DecidedBreakdown) -> Table:
+def _decided_table(decided: DecidedBreakdown, origin: str) -> Table:
     table = _table(
-        "with thresholds and minimum areas chosen on the validation part",
+        f"with thresholds and minimum areas {origin}",
         ["threshold", "area", "IoU", "95 %", "Dice", "precision", "recall"],
         _headline(decided),
     )

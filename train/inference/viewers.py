@@ -61,7 +61,8 @@ def classifier(experiment: Experiment, canvas: Size) -> Classifier:
     def classify(state: State, examples: Examples) -> Iterator[ClassifiedImage]:
         for example, output in view(state, examples):
             maps = (example["label"], output.classes, output.probabilities, output.boundary)
-            yield ClassifiedImage(*(_crop_to_image(x, example) for x in maps), output.scores)
+            label, classes, probabilities, boundary = (_crop_to_image(x, example) for x in maps)
+            yield ClassifiedImage(label, classes, probabilities, boundary, output.scores)
 
     return classify
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-_EIGHT_NEIGHBORS = np.ones((3, 3), bool)
+EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 """Pixels that touch at a corner are connected."""
 _BLOCK = 2**20
 """Pixels that are counted at a time."""
@@ -52,7 +52,7 @@ def find_components(classes: np.ndarray, labels: Sequence[int]) -> Components:
         areas.append(np.zeros(0, int))
         if (box := boxes[label - 1]) is not None:
             inside = classes[box] == label
-            numbered: Any = ndimage.label(inside, _EIGHT_NEIGHBORS)
+            numbered: Any = ndimage.label(inside, EIGHT_NEIGHBORS)
             numbers[box][inside] = numbered[0][inside] + sum(map(len, areas))
             areas[-1] = np.bincount(numbered[0].ravel())[1:]
     counts = [len(each) for each in areas]
@@ -75,6 +75,13 @@ def _sums_by_number(numbers: np.ndarray, count: int, values: np.ndarray) -> np.n
 def class_boxes(classes: np.ndarray, largest: int) -> list[tuple[slice, slice] | None]:
     """Return the box that holds all pixels of a class, for each class id from 1 to the largest."""
     return ndimage.find_objects(classes.astype(np.int32), largest) if largest else []
+
+
+def nonzero_box(classes: np.ndarray) -> tuple[slice, slice]:
+    """Return the smallest box that holds all pixels but those of class 0, empty without any."""
+    sides = (np.flatnonzero(classes.any(axis)) for axis in (1, 0))
+    rows, columns = (slice(side[0], side[-1] + 1) if side.size else slice(0) for side in sides)
+    return rows, columns
 
 
 class ComponentMatches(NamedTuple):
@@ -109,8 +116,9 @@ def without_small(classes: np.ndarray, minimum_areas: Sequence[int]) -> np.ndarr
         classes: class ids, [h, w].
         minimum_areas: in pixels, of each defect class; 1 keeps all components.
     """
-    components = find_components(classes, range(1, len(minimum_areas) + 1))
-    small = components.areas < np.array(minimum_areas, int)[components.labels - 1]
     kept = classes.copy()
-    kept[np.concatenate([[False], small])[components.numbers]] = 0
+    defects = kept[nonzero_box(classes)]
+    components = find_components(defects, range(1, len(minimum_areas) + 1))
+    small = components.areas < np.array(minimum_areas, int)[components.labels - 1]
+    defects[np.concatenate([[False], small])[components.numbers]] = 0
     return kept

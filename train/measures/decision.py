@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
 from balanced_jax.metrics import ConfusionCounts, iou, precision, recall
-from train.measures.components import find_components, match_components, without_small
+from train.measures.components import find_components, match_components, nonzero_box, without_small
 from train.measures.figures import mean_of_known, or_none, stack
 from train.measures.records import LARGEST_MINIMUM_AREA, DecisionFigures, DecisionRule, DefectFigures
 
@@ -80,7 +80,11 @@ def decision_counts(
         label: class ids; others are void.
         rule: of these defect classes.
     """
-    predicted, num_classes = class_map(probabilities, rule), 1 + len(rule.thresholds)
+    num_classes = 1 + len(rule.thresholds)
+    shows_labels = bool(label.min() < num_classes)
+    predicted = class_map(probabilities, rule)
+    box = nonzero_box(predicted | label)  # outside of it nothing is counted
+    predicted, label = predicted[box], label[box]
     valid = label < num_classes
 
     def per_class(classes: np.ndarray) -> np.ndarray:
@@ -95,7 +99,7 @@ def decision_counts(
         per_class(matches.labeled.labels[touched]),
         per_class(matches.labeled.labels[~touched]),
         per_class(matches.predicted.labels[matches.false_alarms]),
-        bool(valid.any()),
+        shows_labels,
         bool(labeled.any()),
         bool(predicted.any()),
     )
@@ -205,7 +209,7 @@ def best_thresholds(counts: ConfusionCounts) -> np.ndarray:
     Returns:
         float64 [defects].
     """
-    ious = _dataset_ious(counts)
+    ious = dataset_ious(counts)
     return np.where(ious.any(0), CANDIDATES[ious.argmax(0)], 0.5)
 
 
@@ -252,10 +256,10 @@ def best_minimum_areas(counts: ConfusionCounts) -> np.ndarray:
     Returns:
         int64 [defects] in pixels; 1 if no area finds the class.
     """
-    return AREAS[_dataset_ious(counts).argmax(0)]
+    return AREAS[dataset_ious(counts).argmax(0)]
 
 
-def _dataset_ious(counts: ConfusionCounts) -> np.ndarray:
+def dataset_ious(counts: ConfusionCounts) -> np.ndarray:
     """Data-set IoU [candidates, defects] of counts [images, candidates, defects]; 0 where undefined."""
     true_positives, false_positives, false_negatives = (np.sum(count, 0) for count in counts)
     union = true_positives + false_positives + false_negatives

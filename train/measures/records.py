@@ -172,6 +172,10 @@ class Costs:
             if not 0 < cost < math.inf:
                 raise ValueError(f"costs.{name}: is {cost}, takes a number above 0")
 
+    def total(self, wrongly_passed, wrongly_scrapped):
+        """Return the total cost of numbers of images, or of arrays of them."""
+        return self.miss * wrongly_passed + self.false_alarm * wrongly_scrapped
+
 
 @dataclass(frozen=True)
 class DefectFigures:

@@ -23,6 +23,7 @@ from train.measures.calibration import FEWEST_PIXELS
 from train.measures.figures import defect_means
 from train.measures.records import EpochRecord, Evaluation
 from train.paths import AnyPath
+from train.run.decision import Decision
 from train.run.files import write_text
 
 _HEAT_COLORS = 16
@@ -46,6 +47,7 @@ def write_report(
     config: Mapping[str, Any],
     epochs: Sequence[EpochRecord],
     evaluation: Evaluation,
+    decision: Decision | None,
     muting: Muting | None,
     pictures: Mapping[str, Sequence[Picture]],
     cost_pictures: Sequence[CostPicture],
@@ -60,6 +62,7 @@ def write_report(
         config: in the JSON form of `train.configfile`; of a mean, those of its runs by name.
         epochs: of the training; none of a mean.
         evaluation: of one part.
+        decision: of a person, that `evaluation.chosen` is of; None without one.
         muting: of the training labels; None of a mean.
         pictures: images of the evaluated part, in groups by their heading.
         cost_pictures: images of the evaluated part; none of a mean.
@@ -72,10 +75,12 @@ def write_report(
         Path(__file__).with_name("report.html.jinja"),
         title=title,
         evaluation=evaluation,
+        decision=decision,
         defects=list(evaluation.classes)[1:],
         colors=colors,
         means=defect_means(evaluation),
         decided_means=defect_means(evaluation.decided),
+        chosen_means=defect_means(evaluation.chosen) if evaluation.chosen else None,
         confusion=confusion_rows(evaluation),
         components=component_rows(evaluation),
         reliability=reliability_diagrams(evaluation.calibration, colors),

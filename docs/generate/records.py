@@ -10,12 +10,14 @@ from train.data.facts import DataFacts
 from train.inspection.label_statistics import LabelStatistics
 from train.inspection.muting import Muting
 from train.measures.records import EpochRecord, Evaluation
+from train.run.decision import Decision
 
 FILES: dict[str, type] = {
     "config": DataFacts,
     "metrics": EpochRecord,
     "muting": Muting,
     "evaluation": Evaluation,
+    "decision": Decision,
     "comparison": ComparisonRecord,
     "statistics": LabelStatistics,
 }

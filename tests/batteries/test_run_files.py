@@ -18,10 +18,12 @@ from PIL import Image
 from tests.batteries.answers import Accepted, Answer, answer, check_as_processes
 from tests.tiny import TINY
 from tests.tiny import config as tiny
+from tests.train.records import decision_figures, decision_rule
 from tests.train.run.test_damage import change
 from train import configfile, records
 from train.run import directory
 from train.run.checkpoints import Checkpoints
+from train.run.decision import write_decision
 from train.training.experiment import Experiment
 from train.training.initial import first_state
 
@@ -36,6 +38,7 @@ READ_BY = {
     "metrics.jsonl": ("evaluate", "fit", "compare"),
     "muting.json": ("evaluate", "fit"),
     "evaluation.json": ("predict", "export", "compare"),
+    "decision.json": ("evaluate", "predict", "export"),
     "image_counts.csv": ("compare",),
     "label_maps/*": ("evaluate", "fit", "compare"),
     "log.txt": ("fit",),
@@ -51,8 +54,11 @@ def place(run, prepared, tmp_path, monkeypatch):
     """A folder with a finished run, `run/seed_0`, and one that has only begun, from another's variables."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(run, "run/seed_0")
-    config = tiny.__class__(**{**vars(tiny), "init_from": str(run)})
     facts = directory.read_facts(run)
+    rule, figures = (make(facts.classes) for make in (decision_rule, decision_figures))
+    evaluation = json.loads(Path("run/seed_0/evaluation.json").read_text())
+    write_decision(Path("run/seed_0"), rule, figures, step=evaluation["step"], data=facts.fingerprint)
+    config = tiny.__class__(**{**vars(tiny), "init_from": str(run)})
     Path("begun").mkdir()
     directory.begin_or_resume(Path("begun"), config, TINY, facts)
     first_state(Experiment(config, facts), Path("begun"))
@@ -78,7 +84,7 @@ def seen(monkeypatch) -> list[str]:
 
         return spy
 
-    for name in ("fit.train", "evaluate.threshold_chooser", "predict.Predictor", "export.to_stablehlo"):
+    for name in ("fit.train", "evaluate.classifier", "predict.Predictor", "export.to_stablehlo"):
         monkeypatch.setattr(f"train.commands.{name}", accept)
     monkeypatch.setattr(records, "from_json", spied(records.from_json))
     monkeypatch.setattr(configfile, "from_json", spied(configfile.from_json))

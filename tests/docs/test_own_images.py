@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/start/own_images.md"
 PYTHON = ".venv/bin/python"
 ONNX = importlib.util.find_spec("jax2onnx") is not None
-WITH_ONNX = () if ONNX else ("model.onnx", "network's", "predict.py")
-OTHER = ("1 of 24 images", "all pairs:", "error:", "coil", "new_photographs/", *WITH_ONNX)
+ONNX_LINES = () if ONNX else ("model.onnx", "network's", "predict.py")
+OTHER = ("1 of 24 images", "all pairs:", "error:", "coil", "new_photographs/", *ONNX_LINES)
 """Beginnings of lines that are not compared: of folders beside the page's own, and rows of predictions."""
 TINY = {
     "fit": "--epochs 1 --batch-size 8 --model.width 4 --model.depth 1 --input.crop 32 32",

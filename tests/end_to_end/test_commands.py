@@ -131,7 +131,7 @@ def test_evaluation_keeps_no_map_beyond_its_image(run, prepared, monkeypatch):
 
     monkeypatch.setattr(train.commands.evaluate, "classifier", watched)
     assert main(["evaluate", str(run), "--data-dir", str(prepared)]) == 0
-    assert len(alive) == 4 + 8
+    assert len(alive) == 4 + 4 + 8
     assert max(alive) <= 4
 
 

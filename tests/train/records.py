@@ -28,6 +28,9 @@ from train.measures.records import (
     ClassFigures,
     ComponentCounts,
     DecidedBreakdown,
+    DecisionFigures,
+    DecisionRule,
+    DefectFigures,
     EpochRecord,
     Evaluation,
     Figures,
@@ -125,6 +128,29 @@ def evaluation(names=CLASSES, **changes) -> Evaluation:
         "calibration": {},  # without charts, whose drawing takes most of the time of a report
     }
     return Evaluation(**shared, **values | overrides)
+
+
+def decision_rule(names=CLASSES) -> DecisionRule:
+    """A rule with another threshold and area for the first defect class."""
+    defects = names[1:]
+    return DecisionRule(
+        dict(zip(defects, (0.321, *[0.456] * len(defects)), strict=False)),
+        dict(zip(defects, (64, *[2] * len(defects)), strict=False)),
+    )
+
+
+def decision_figures(names=CLASSES, **changes) -> DecisionFigures:
+    """Figures of a decision with equal numbers for each defect class."""
+    row = DefectFigures(iou=0.61, precision=0.72, recall=0.83, found=17, missed=4, false_alarms=6)
+    values: dict = {
+        "headline": 0.61,
+        "classes": dict.fromkeys(names[1:], row),
+        "defective": 11,
+        "wrongly_passed": 2,
+        "clean": 13,
+        "wrongly_scrapped": 3,
+    }
+    return DecisionFigures(**values | changes)
 
 
 def loss_shares(names=CLASSES, **changes) -> LossShares:

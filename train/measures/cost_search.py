@@ -29,11 +29,11 @@ _SWEEPS = 10
 def least_cost_rule(images: Sequence[Decidable], defects: Sequence[str], costs: Costs) -> DecisionRule:
     """Return a rule with the lowest total cost of wrongly passed and wrongly scrapped images that is found.
 
-    A coordinate search over all candidates, from the automatic rule and from the largest thresholds and areas;
-    the lower total is taken. The threshold and minimum area of a class are chosen together, as if the class
-    were predicted wherever its probability exceeds the threshold; among equal totals by the data-set IoU of
-    the class, then the smallest area. Under these thresholds the minimum areas are chosen once more, among
-    equal totals by the data-set IoU.
+    A coordinate search over all candidates, from the automatic rule and from the largest thresholds and
+    areas; the lower total is taken. The threshold and minimum area of a class are chosen together, as if the
+    class were predicted wherever its probability exceeds the threshold; among equal totals by the data-set
+    IoU of the class, then the smallest area. Under these thresholds the minimum areas are chosen once more,
+    among equal totals by the data-set IoU.
 
     Of one class the total is the lowest of all candidates. The automatic rule itself is returned unless
     another has a lower total.
@@ -92,7 +92,7 @@ def _search(
     thresholds: np.ndarray,
     areas: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return thresholds and areas, [defects] each, from which no change of one class lowers the total, and it.
+    """Return thresholds and areas, [defects] each, that no change of one class improves, and their total.
 
     Args:
         levels: how many candidate areas keep a component, [images, thresholds, defects].
@@ -104,14 +104,14 @@ def _search(
     for _ in range(_SWEEPS):
         before = [*thresholds, *areas]
         for k in defects:
-            remains = levels[:, thresholds, defects] > areas
-            others = np.delete(remains, k, axis=-1).any(axis=-1, keepdims=True)[..., None]
+            remains = np.greater(levels[:, thresholds, defects], areas)
+            others = np.any(np.delete(remains, k, axis=-1), axis=-1)[:, None, None]
             totals = total(others | (levels[..., k, None] > np.arange(len(AREAS))))
             best = np.where(totals == totals.min(), ious[..., k], -1).argmax()
             thresholds[k], areas[k] = np.unravel_index(best, totals.shape)
         if [*thresholds, *areas] == before:
             break
-    return thresholds, areas, float(total((levels[:, thresholds, defects] > areas).any(-1)))
+    return thresholds, areas, float(total(np.any(levels[:, thresholds, defects] > areas, axis=-1)))
 
 
 def _largest(decided: np.ndarray, num_classes: int) -> np.ndarray:

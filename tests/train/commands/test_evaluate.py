@@ -1,11 +1,8 @@
-"""Evaluation: which images the report shows, and the choice of minimum areas."""
+"""Evaluation: which images the report shows."""
 
 import math
 
-import numpy as np
-
-from train.commands.evaluate import _PICTURES, _best_areas, worst_and_best
-from train.inference.viewers import ClassifiedImage
+from train.commands.evaluate import _PICTURES, worst_and_best
 
 
 def test_the_worst_come_first_and_clean_ones_found_clean_never():
@@ -19,14 +16,3 @@ def test_the_worst_come_first_and_clean_ones_found_clean_never():
 def test_no_image_is_shown_twice():
     shown = worst_and_best([0.5] * (_PICTURES + 2))
     assert sorted(shown["Worst"] + shown["Best"]) == list(range(_PICTURES + 2))
-
-
-def test_minimum_areas_are_chosen_by_all_images_under_thresholds():
-    images = []
-    for false_alarm in (2, 7):
-        label, decided = np.zeros((2, 20, 20), np.uint8)
-        label[10:14, 10:14] = decided[10:14, 10:14] = 1
-        decided[0, :false_alarm] = 1
-        label[19], decided[19] = 2, 2
-        images.append(ClassifiedImage(label, 0 * label, decided, 0 * label, np.zeros(3)))
-    assert _best_areas(images, 3) == [8, 1]

@@ -19,6 +19,7 @@ from PIL import Image
 from balanced_jax.models import DeepLabV3, UNet
 from tests.tiny import NETWORKS, TINY, config
 from tests.train.commands import refusal
+from tests.train.records import decision_figures, decision_rule
 from train.__main__ import main
 from train.commands import export as module
 from train.commands.export import (
@@ -34,6 +35,9 @@ from train.config import Input
 from train.data.facts import DataFacts
 from train.errors import UserError
 from train.inference.ensemble import Ensemble
+from train.records import to_json
+from train.run.decision import remove_decision, write_decision
+from train.run.directory import read_facts
 from train.training.experiment import Experiment
 
 EXAMPLE = Path(__file__).parents[3] / "examples/deploy/call_stablehlo.py"
@@ -222,6 +226,25 @@ def test_onnx_can_be_left_out(run, tmp_path, monkeypatch, capsys):
     assert "size: is that of model.onnx, which --no-onnx leaves out" in capsys.readouterr().err
     assert main([*arguments, "--no-onnx"]) == 0
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"model.stablehlo", "model.json"}
+
+
+def test_a_decision_of_a_person_is_exported_with_its_figures(run, tmp_path, capsys):
+    facts = read_facts(run)
+    step = json.loads((run / "evaluation.json").read_text())["step"]
+    rule, figures = decision_rule(facts.classes), decision_figures(facts.classes)
+    try:
+        decision = write_decision(run, rule, figures, step=step, data=facts.fingerprint)
+        assert main(["export", str(run), "--out", str(tmp_path / "out"), "--no-onnx"]) == 0
+        write_decision(run, rule, figures, step=step + 1, data=facts.fingerprint)
+        error = refused([run, "--out", tmp_path / "other", "--no-onnx"], capsys)
+    finally:
+        remove_decision(run)
+    about = json.loads((tmp_path / "out" / "model.json").read_text())
+    assert about["thresholds"] == rule.thresholds
+    assert about["minimum_areas"] == rule.minimum_areas
+    assert about["decision"] == to_json(decision)
+    assert f"evaluate {run} --automatic, or choose anew" in error
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.fixture

@@ -27,10 +27,11 @@ from train.configfile import ConfigFile
 from train.errors import UserError
 from train.inference.tiles import Predictor, Tiling
 from train.inference.trained import load_trained, make_mean
-from train.measures.decision import best_thresholds, one_against_all
+from train.measures.decision import best_thresholds, threshold_counts
+from train.measures.figures import stack
 from train.paths import relative
 from train.run.checkpoints import Checkpoints
-from train.run.directory import read_decision, read_run
+from train.run.directory import read_evaluation, read_run
 from train.run.members import Member
 from train.setup import set_up
 from train.training.experiment import Experiment
@@ -93,11 +94,13 @@ def test_probabilities_are_the_mean_of_those_of_the_runs(place, mean):
 
 def test_thresholds_are_chosen_for_the_mean(place, data, mean):
     images, probability = mean
-    labels = np.stack([image["label"] for image in images]).astype(np.int32)
-    expected = best_thresholds(one_against_all(probability.astype(np.float32), labels))
-    decided = read_decision(place / "mean", 2, data.classes)
-    assert decided is not None
-    assert list(decided.thresholds.values()) == expected.tolist()
+    counts = [
+        threshold_counts(each[..., 1:].astype(np.float32), image["label"])
+        for each, image in zip(probability, images, strict=True)
+    ]
+    evaluation = read_evaluation(place / "mean", 2, data.classes)
+    assert evaluation is not None
+    assert list(evaluation.decided.thresholds.values()) == best_thresholds(stack(counts)).tolist()
 
 
 @pytest.fixture
@@ -196,10 +199,10 @@ def test_runs_that_differ_in_what_a_mean_needs_are_refused(field, value, message
 
 def test_a_mean_replaces_a_mean_and_no_other_folder(copied, capsys):
     runs, mean_dir = copied / "runs", copied / "mean"
-    assert read_decision(mean_dir, 2, CLASSES) is not None
+    assert read_evaluation(mean_dir, 2, CLASSES) is not None
     assert make_mean(mean_dir, [runs / "b"], "best").step == 1
     assert [member.run for member in load_trained(mean_dir, "best").members] == ["../runs/b"]
-    assert read_decision(mean_dir, 1, CLASSES) is None
+    assert read_evaluation(mean_dir, 1, CLASSES) is None
     for out in (runs, runs / "a", runs / "a" / "config.json"):
         assert "is there already, and no mean of runs" in refused([runs / "a", "--out", out], capsys)
 
@@ -257,9 +260,10 @@ def test_one_exported_file_holds_all_runs(place, mean, tmp_path):
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-5)
     about = json.loads((out / "model.json").read_text())
     assert [member["run"] for member in about["run"]["members"]] == ["../runs/a", "../runs/b"]
-    decided = read_decision(place / "mean", about["run"]["step"], CLASSES)
-    assert decided is not None
-    assert about["thresholds"] == decided.thresholds
+    evaluation = read_evaluation(place / "mean", about["run"]["step"], CLASSES)
+    assert evaluation is not None
+    assert about["thresholds"] == evaluation.decided.thresholds
+    assert about["decision"] is None
 
 
 NETWORK = """

@@ -2,10 +2,13 @@
 
 import dataclasses
 
-from tests.train.records import CLASSES, calibration, evaluation, muting
-from train.display.tables import evaluation_tables, members_table, muting_table
-from train.measures.records import Calibration, IoUIntervals
+from tests.train.records import CLASSES, calibration, decision_figures, decision_rule, evaluation, muting
+from train.display.tables import decision_table, evaluation_tables, members_table, muting_table
+from train.measures.records import Calibration, Costs, IoUIntervals
+from train.run.decision import Decision
 from train.run.log import plain_console
+
+NOW = "2026-01-31T12:00:00+00:00"
 
 
 def printed(*tables) -> list[str]:
@@ -40,6 +43,35 @@ def test_every_number_of_an_evaluation_is_printed():
         "pit - - -",
     ):
         assert line in lines
+
+
+def test_a_decision_is_printed_with_its_figures_and_costs():
+    decision = Decision(decision_rule(), Costs(10, 1), NOW, 60, "abc", decision_figures())
+    lines = printed(decision_table(decision))
+    for line in (
+        "scratch 0.321 64 0.610 0.720 0.830 17 of 21 6",
+        "pit 0.456 2 0.610 0.720 0.830 17 of 21 6",
+        "mean data-set IoU of the defect classes 0.610",
+        "2 of 11 images with a defect wrongly passed",
+        "3 of 13 images without a defect wrongly scrapped",
+        "cost 23: 10 an image wrongly passed, 1 one wrongly scrapped",
+    ):
+        assert line in lines
+    assert not any(
+        "cost" in line for line in printed(decision_table(dataclasses.replace(decision, costs=None)))
+    )
+
+
+def test_an_evaluation_under_a_decision_of_a_person_says_so():
+    automatic = evaluation()
+    chosen = dataclasses.replace(automatic.decided, thresholds={"scratch": 0.321, "pit": 0.456})
+    lines = printed(*evaluation_tables(dataclasses.replace(automatic, chosen=chosen)))
+    first, second = (
+        lines.index(f"with thresholds and minimum areas chosen {end}")
+        for end in ("on the validation part", "by a person")
+    )
+    assert first < lines.index("scratch 0.731 32 0.600 0.51-0.69 0.620 0.630 0.640") < second
+    assert second < lines.index("scratch 0.321 32 0.600 0.51-0.69 0.620 0.630 0.640")
 
 
 def test_without_intervals_the_headline_stands_alone():

@@ -23,13 +23,10 @@ from train.inference.steps import (
     cost_step,
     logits_step,
     resize_step,
-    threshold_step,
     validation_step,
 )
-from train.measures.decision import decide, one_against_all
 from train.measures.ranking import image_scores
 from train.parallel import map_inference, shard, unshard
-from train.training.state import initial_state
 
 
 @pytest.mark.parametrize("size", [(16, 16), (11, 20)])
@@ -51,14 +48,13 @@ def test_predictions_have_the_size_of_their_images(size):
     assert isinstance(logits, jax.Array)
     scores = jax.image.resize(logits, (8, height, width, 3), "linear", antialias=False)
     probabilities = jax.nn.softmax(scores)
-    thresholds = np.quantile(probabilities[..., 1:], 0.7, axis=(0, 1, 2))
-    judge = functools.partial(classification_step, thresholds=thresholds, **usual)
-    judged = unshard(map_inference(judge)(state, shard(share)))
+    judged = unshard(map_inference(functools.partial(classification_step, **usual))(state, shard(share)))
     # The same interpolation twice; where two classes tie to rounding, either may win.
     assert (judged.classes[:, :height, :width] == scores.argmax(-1)).mean() > 0.999
-    decided = decide(probabilities, thresholds)
-    assert set(np.unique(decided)) == {0, 1, 2}
-    assert (judged.decided[:, :height, :width] == decided).mean() > 0.999
+    assert judged.probabilities.dtype == np.float32
+    np.testing.assert_allclose(
+        judged.probabilities[:, :height, :width], probabilities[..., 1:], rtol=0, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (5, 20)])
@@ -103,7 +99,7 @@ def test_validation_counts_as_evaluation_does_and_measures_the_shares_of_the_obj
         return unshard(map_inference(step)(state, shard(given)))
 
     counts, result = on_devices(validation_step, canvas=(24, 24), **of_objective)
-    judged = on_devices(classification_step, canvas=(24, 24), thresholds=np.array([0.5, 0.5]))
+    judged = on_devices(classification_step, canvas=(24, 24))
     chex.assert_trees_all_equal(counts, confusion_counts(judged.classes, given["label"], 3))
     np.testing.assert_array_equal(judged.boundary, boundary_mask(given["label"], 3))
     logits = logits_step(state, jax.tree.map(jnp.asarray, given), model=MODEL, input=Input(size=(16, 16)))
@@ -125,18 +121,3 @@ def test_validation_counts_as_evaluation_does_and_measures_the_shares_of_the_obj
     sums = [np.asarray(mask)[i][labels[i] == k].sum() for i in range(16) for k in range(3)]
     np.testing.assert_allclose(result.masks["balanced"].ravel(), sums, rtol=1e-5)
     np.testing.assert_allclose(on_devices(cost_step, **of_objective), loss(logits, labels), atol=1e-5)
-
-
-@pytest.mark.slow
-def test_thresholds_are_counted_at_the_images_own_size():
-    given = evaluation_batch()
-    state = initial_state(MODEL, optax.sgd(1.0), (1, 16, 16, 1), seed=0)
-    usual = {"model": MODEL, "input": Input(size=(16, 16))}
-    counts = unshard(
-        map_inference(functools.partial(threshold_step, canvas=(24, 24), **usual))(state, shard(given))
-    )
-    logits = logits_step(state, jax.tree.map(jnp.asarray, given), **usual)
-    scores = jax.image.resize(logits, (16, 24, 20, 3), "linear", antialias=False)
-    expected = one_against_all(jax.nn.softmax(scores), given["label"][..., :20].astype(np.int32))
-    # Two compilations of one interpolation: a probability may fall on either side of a threshold.
-    chex.assert_trees_all_close(counts, expected, atol=3)

@@ -138,5 +138,5 @@ def test_a_million_components_are_counted_in_one_pass():
     result = broken_down((predicted, label)).components["crack"]["1-15"]
     assert result == ComponentCounts(labeled=10**6, touched=500_000, half=500_000, false_alarms=1000)
     counts = area_counts(predicted, label, 3)
-    assert counts.true_positives[:, 1].tolist() == [500_000] * 2 + [0] * (len(counts.true_positives) - 2)
+    assert counts.true_positives[:, 0].tolist() == [500_000] * 2 + [0] * (len(counts.true_positives) - 2)
     assert not without_small(label, (2, 1)).any()

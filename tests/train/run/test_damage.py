@@ -14,7 +14,7 @@ import pytest
 from balanced_jax.metrics import ConfusionCounts
 from tests.tiny import TINY
 from tests.tiny import config as tiny
-from tests.train.records import CLASSES, epoch_record, evaluation, muting
+from tests.train.records import CLASSES, decision_figures, decision_rule, epoch_record, evaluation, muting
 from train import records
 from train.comparison.collect import read_cell
 from train.comparison.definition import Cell
@@ -22,8 +22,9 @@ from train.config import Config
 from train.data.facts import DataFacts
 from train.errors import UserError
 from train.inspection.muting import Muting
-from train.measures.records import EpochRecord
+from train.measures.records import Costs, EpochRecord
 from train.run import directory
+from train.run.decision import current_rule, write_decision
 from train.run.files import read_rows, write_json, write_rows
 from train.run.log import LogFile
 from train.run.members import Member, read_members, write_members
@@ -51,6 +52,7 @@ def run(tmp_path):
     write_rows(path / "metrics.jsonl", EPOCHS)
     write_json(path / "muting.json", muting())
     write_json(path / "evaluation.json", dataclasses.replace(evaluation(), step=6))
+    write_decision(path, decision_rule(), decision_figures(), step=6, data="abc", costs=Costs(10, 1))
     counts = ConfusionCounts(*np.arange(18).reshape(3, 2, 3))
     write_image_counts(path, ImageCounts(("a", "b"), ("a", "b"), CLASSES, counts, counts))
     write_label_map(path, 1, np.ones((4, 4), np.uint8))
@@ -62,7 +64,8 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "config.json": directory.read_run,
     "metrics.jsonl": lambda run: _finished_epochs(Experiment(tiny, FACTS), run, 6),
     "muting.json": lambda run: directory.read_muting(run, CLASSES),
-    "evaluation.json": lambda run: directory.read_decision(run, 6, CLASSES),
+    "evaluation.json": lambda run: directory.read_evaluation(run, 6, CLASSES),
+    "decision.json": lambda run: current_rule(run, 6, FACTS),
     "image_counts.csv": read_image_counts,
     "label_maps/00001.png": read_label_maps,
     "mean/members.json": lambda run: read_members(run / "mean"),
@@ -91,7 +94,7 @@ def test_a_file_that_is_whole_is_read(name, run):
 @pytest.mark.parametrize("name", READERS)
 def test_a_file_that_is_empty_or_of_another_kind_is_refused_with_the_remedy(name, run):
     remedy = {"evaluation": "run `evaluate`", "image_counts": "run `evaluate`", "00001": "run `evaluate`",
-              "muting": "run `fit`", "members": "make the mean anew"}  # fmt: skip
+              "muting": "run `fit`", "members": "make the mean anew", "decision": "choose anew"}  # fmt: skip
     for content in (b"", b"\n", b"\xff\xfe\x00", b"[", b"[" * 10**5, b"3", b"[]", b"{}", b"null", bytes(64)):
         (run / name).write_bytes(content)
         message = refused(name, run)
@@ -113,7 +116,8 @@ def test_a_file_that_is_cut_off_is_refused_or_read_whole(name, run):
 
 
 @pytest.mark.parametrize(
-    "name", ["config.json", "metrics.jsonl", "muting.json", "evaluation.json", "mean/members.json"]
+    "name",
+    ["config.json", "metrics.jsonl", "muting.json", "evaluation.json", "decision.json", "mean/members.json"],
 )
 def test_an_edited_value_is_refused_in_one_line_or_is_of_its_type(name, run):
     file = run / name
@@ -170,9 +174,11 @@ def test_a_minimum_area_that_no_evaluation_chooses_is_refused(area, run):
     assert "minimum_areas" in message
 
 
-def test_a_decision_of_other_classes_is_refused(run):
+def test_records_of_other_classes_are_refused(run):
+    with pytest.raises(UserError, match=r"decision.json: is of the classes .*pit, the run of .*crack"):
+        current_rule(run, 6, dataclasses.replace(FACTS, classes=(*CLASSES[:-1], "crack")))
     with pytest.raises(UserError, match=r"evaluation.json: is of the classes .*pit, the run of .*crack"):
-        directory.read_decision(run, 6, (*CLASSES[:-1], "crack"))
+        directory.read_evaluation(run, 6, (*CLASSES[:-1], "crack"))
     with pytest.raises(UserError, match=r"muting.json: is of the classes .*run `fit`"):
         directory.read_muting(run, ("a", "b"))
 

@@ -140,9 +140,9 @@ def test_a_path_that_cannot_be_made_is_named(tmp_path):
         pass
 
 
-def test_a_decision_is_read_from_an_evaluation_of_the_same_checkpoint(tmp_path):
-    assert directory.read_decision(tmp_path, 6, CLASSES) is None
+def test_an_evaluation_is_read_for_the_same_checkpoint(tmp_path):
+    assert directory.read_evaluation(tmp_path, 6, CLASSES) is None
     written = dataclasses.replace(evaluation(), step=6)
     write_json(tmp_path / "evaluation.json", written)
-    assert directory.read_decision(tmp_path, 6, CLASSES) == written.decided
-    assert directory.read_decision(tmp_path, 8, CLASSES) is None
+    assert directory.read_evaluation(tmp_path, 6, CLASSES) == written
+    assert directory.read_evaluation(tmp_path, 8, CLASSES) is None

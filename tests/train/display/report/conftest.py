@@ -15,6 +15,7 @@ def report(tmp_path):
         "config": CONFIG,
         "epochs": [],  # without charts, whose drawing takes most of the time of a report
         "evaluation": evaluation(),
+        "decision": None,
         "muting": muting(),
         "pictures": {"Worst": [picture("one", 0.1)], "Best": [picture("two", 0.9)]},
         "cost_pictures": [cost_picture("one")],

@@ -1,5 +1,6 @@
 """The report: complete, self-contained, and safe against its own input."""
 
+import dataclasses
 import html
 import re
 
@@ -12,6 +13,8 @@ from tests.train.records import (
     CLASSES,
     NO_FIGURES,
     calibration,
+    decision_figures,
+    decision_rule,
     epoch_record,
     evaluation,
     figures,
@@ -20,7 +23,8 @@ from tests.train.records import (
 )
 from train.display.report.page import training_time
 from train.measures.loss_share_records import LossThresholds
-from train.measures.records import ImageLevel, IoUIntervals, RankingFigures
+from train.measures.records import Costs, ImageLevel, IoUIntervals, RankingFigures
+from train.run.decision import Decision
 
 DASH = "\N{EN DASH}"
 
@@ -44,6 +48,22 @@ def test_every_figure_of_every_class_is_shown(report):
     assert "is 0.633. Checkpoint: best, step 60" in text
     assert "95 % interval 0.41-0.59, from 7 groups of images" in text
     assert "123.4 images of the test part per second" in text
+
+
+def test_a_decision_of_a_person_is_named_with_its_time_and_figures(report):
+    measured = evaluation()
+    chosen = dataclasses.replace(measured.decided, thresholds={"scratch": 0.321, "pit": 0.456})
+    costs = Costs(10, 1)
+    decision = Decision(decision_rule(), costs, "2026-01-31T12:00:00+00:00", 60, "abc", decision_figures())
+    text = words(report(evaluation=dataclasses.replace(measured, chosen=chosen), decision=decision))
+    text = text.replace(DASH, "-")
+    assert "chosen by a person Chosen at 2026-01-31T12:00:00+00:00 on the validation part" in text
+    assert "for the lowest cost: 10 an image wrongly passed, 1 an image wrongly scrapped" in text
+    assert "2 of 11 images with a defect are wrongly passed, 3 of 13 images without a defect" in text
+    assert "scratch 0.610 0.720 0.830 17 of 21 6" in text
+    assert "scratch 0.321 32 0.600 0.51-0.69 0.620" in text
+    assert "scratch 0.731 32 0.600 0.51-0.69 0.620" in text
+    assert "by a person" not in words(report())
 
 
 def test_the_breakdown_shows_a_dash_where_there_are_no_pixels(report):

@@ -99,6 +99,10 @@ def test_a_run_leaves_all_it_should(run):
         low, high = result["intervals"]["headline"]
         assert low <= result["headline"] <= high
     assert list(evaluation["decided"]["minimum_areas"]) == ["scratch", "spot", "pit"]
+    for k, row in enumerate(evaluation["calibration"].values(), 1):
+        assert sum(row["pixels"]) == 8 * 32 * 32
+        labeled = [n * f for n, f in zip(row["pixels"], row["fraction"], strict=True) if n]
+        assert sum(labeled) == pytest.approx(sum(evaluation["confusion"][k]))
     assert "epoch 3/3" in (run / "log.txt").read_text()
 
 

@@ -13,26 +13,29 @@ from train.inspection.label_statistics import (
 )
 from train.inspection.muting import ClassMuting, Muting
 from train.inspection.recommendations import Recommendation, Recommendations
+from train.measures.loss_share_records import (
+    DensityRatio,
+    GroupShares,
+    HistogramShares,
+    LossShares,
+    LossThresholds,
+)
 from train.measures.records import (
     BoundaryFigures,
     Breakdown,
+    Calibration,
     ClassFigures,
     ComponentCounts,
     DecidedBreakdown,
     DecisionFigures,
     DecisionRule,
     DefectFigures,
-    DensityRatio,
     EpochRecord,
     Evaluation,
     Figures,
-    GroupShares,
-    HistogramShares,
     ImageLevel,
     IoUIntervals,
     IoUReadings,
-    LossShares,
-    LossThresholds,
     RankingFigures,
 )
 
@@ -87,11 +90,22 @@ def breakdown(names=CLASSES, **changes) -> Breakdown:
     return Breakdown(**values | changes)
 
 
+def calibration() -> Calibration:
+    """Calibration of a class that is predicted too seldom; the last bin has too few pixels, others none."""
+    return Calibration(
+        pixels=[9000, 500, *[0] * 17, 99],
+        probability=[0.01, 0.075, *[None] * 17, 0.96],
+        fraction=[0.02, 0.1, *[None] * 17, 0.5],
+        expected_error=0.0162,
+        average_error=0.0175,
+    )
+
+
 def evaluation(names=CLASSES, **changes) -> Evaluation:
     """An evaluation whose breakdown under the decision thresholds has the same numbers."""
     overrides = {
         field: changes.pop(field)
-        for field in ("part", "checkpoint", "step", "image_level")
+        for field in ("part", "checkpoint", "step", "image_level", "calibration")
         if field in changes
     }
     shared = vars(breakdown(names, **changes))
@@ -110,6 +124,7 @@ def evaluation(names=CLASSES, **changes) -> Evaluation:
             thresholds=dict(zip(names[1:], (0.731, *[0.269] * len(names)), strict=False)),
             minimum_areas=dict(zip(names[1:], (32, *[1] * len(names)), strict=False)),
         ),
+        "calibration": {},  # without charts, whose drawing takes most of the time of a report
     }
     return Evaluation(**shared, **values | overrides)
 

@@ -25,6 +25,7 @@ from train.errors import UserError
 from train.inference.trained import Trained, load_trained, make_mean
 from train.inference.viewers import Classifier, classifier, cost_viewer
 from train.measures.breakdown import BreakdownCounts
+from train.measures.calibration import calibration, calibration_sums
 from train.measures.cost_search import least_cost_rule
 from train.measures.decision import automatic_rule, class_map, decision_counts, decision_figures
 from train.measures.figures import image_iou, stack
@@ -253,13 +254,14 @@ def _measure(
     rules = [automatic] if decision is None else [automatic, decision.rule]
 
     most_probable, *decided = (BreakdownCounts(len(data.classes)) for _ in range(1 + len(rules)))
-    scores = []
+    scores, calibrations = [], []
     kept = pictured(examples.present)
     remove_label_maps(run_dir)
     for position, image in enumerate(classify(state, examples)):
         most_probable.add(image.classes, image.label, image.boundary)
         for counts, rule in zip(decided, rules, strict=True):
             counts.add(class_map(image.probabilities, rule), image.label, image.boundary)
+        calibrations.append(calibration_sums(image.probabilities, image.label))
         scores.append(image.scores)
         if position in kept:
             write_label_map(run_dir, position, image.classes)
@@ -275,6 +277,7 @@ def _measure(
         image_level=image_level(np.stack(scores), examples.present, examples.groups, data.classes),
         decided=breakdowns[0],
         chosen=breakdowns[1] if decision else None,
+        calibration=calibration(calibrations, defects),
     )
     counts = ImageCounts(
         examples.names(), examples.groups, data.classes, stack(most_probable.counts), stack(decided[0].counts)

@@ -3,6 +3,7 @@
     model.stablehlo   for JAX, on a CPU, GPU or TPU: any number of images of any size
     model.onnx        for onnxruntime and the like: any number of images of one size
     model.json        input, output and classes of both files, and the run they come from
+    predict.py        a program that runs model.onnx on images, see `train.commands.exported_predict`
 
 Both take images as files hold them and give probabilities. The metadata of model.onnx hold model.json as
 well.
@@ -45,6 +46,8 @@ _OPSET = 17
 """Version of ONNX's operators: of 2022, so that old runtimes read the file; nothing newer is needed."""
 _IR_VERSION = 8
 """Version of ONNX's file format that came with the opset."""
+_PROGRAM = Path(__file__).with_name("exported_predict.py")
+"""What becomes predict.py."""
 _TOLERANCE = 1e-4
 """Largest difference of a probability between model.onnx and the network; the networks here differ by
 1e-5."""
@@ -64,11 +67,11 @@ class Export(RunCommand):
     """Write model.onnx, too; it needs `pip install '.[export]'`."""
 
     def run(self) -> None:
-        """Write model.stablehlo, model.onnx and model.json.
+        """Write model.stablehlo and model.json, and model.onnx with predict.py.
 
         Raises:
-            UserError: the run has no checkpoint, there is no size, the folder is not empty or cannot be
-                written, a package is missing, or the network cannot be converted.
+            UserError: the run has no checkpoint, there is no size, or one without model.onnx, the folder is
+                not empty or cannot be written, a package is missing, or the network cannot be converted.
         """
         experiment, state, step, members = load_trained(self.run_dir, self.checkpoint)
         config, facts = experiment.config, experiment.facts
@@ -77,6 +80,8 @@ class Export(RunCommand):
         if self.onnx:
             _check_packages()
             size = _onnx_size(self.size, config.input.size)
+        elif self.size is not None:
+            raise UserError("size: is that of model.onnx, which --no-onnx leaves out; give one of the two")
         network = probability_network(experiment, state)
         origin = {"members": records.to_json(members)} if members else {"config": configfile.digest(config)}
         rule = current_rule(self.run_dir, step, facts)
@@ -108,6 +113,8 @@ class Export(RunCommand):
                 f"model.onnx: any number of images of {size[0]}x{size[1]}, opset {_OPSET}; its probabilities "
                 f"are the network's within {difference:.0e}"
             )
+            files["predict.py"] = _PROGRAM.read_bytes()
+            console.print("predict.py: runs model.onnx; needs onnxruntime, pillow and numpy")
         files["model.json"] = json.dumps(about, indent=1).encode()
         with writing(f"{self.out}", ANOTHER_OUT):
             self.out.mkdir(parents=True, exist_ok=True)
@@ -201,7 +208,8 @@ def _interface(experiment: Experiment) -> dict[str, Any]:
             "type": "uint8",
             "shape": ["batch", "height", "width", facts.channels],
             "channels": {1: "gray", 3: "red, green, blue"}.get(facts.channels, "as the images of the run"),
-            "values": "0 to 255, as image files have them",
+            "values": "0 to 255, as image files of 8 bits have them",
+            "levels": experiment.config.data.decoding.levels,
             "resize": resize,
         },
         "normalization": {

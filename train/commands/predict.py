@@ -1,7 +1,7 @@
 """`python -m train predict`: class maps, overlays and tables of a person's own images."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -17,7 +17,7 @@ from train.data.facts import DataFacts
 from train.data.files import find_files, nfc
 from train.data.formats.images import SUFFIXES, read_head, read_pixels
 from train.data.pixels import with_channels
-from train.display.predictions import PredictionFiles, prediction_writer
+from train.display.predictions import COCO, PredictionFiles, prediction_writer
 from train.errors import UserError
 from train.inference.tiles import FLIPS, Predictor, Tiling
 from train.inference.trained import load_trained
@@ -66,6 +66,7 @@ class Predict(RunCommand):
         config, facts = experiment.config, experiment.facts
         named = _name_images(self.paths)
         _check_results(named, self.out)
+        _check_annotations(named, self.out, self.files)
         read = functools.partial(read_pixels, decoding=config.data.decoding)
         images = _ImageFiles(list(named.values()), list(named), facts.channels, read)
         canvas = largest_size(progress(images.paths, "reading sizes"), read)
@@ -95,8 +96,13 @@ class _ImageFiles:
         return len(self.paths)
 
     def __getitem__(self, index: Any) -> Any:
-        pixels, _ = self.read(self.paths[index])
-        return {"image": with_channels(pixels, self.channels), "name": self.names[index]}
+        path = self.paths[index]
+        pixels, _ = self.read(path)
+        return {
+            "image": with_channels(pixels, self.channels),
+            "name": self.names[index],
+            "path": path,
+        }
 
 
 def _name_images(paths: Sequence[Path]) -> dict[str, Path]:
@@ -139,6 +145,21 @@ def _check_results(named: Mapping[str, Path], out: Path) -> None:
         for suffix in ("", "_overlay"):
             if lost := images.get(nfc(str((out / f"{name}{suffix}.png").resolve()))):
                 raise UserError(f"{lost}: would be replaced by a result; give another --out")
+
+
+def _check_annotations(names: Collection[str], out: Path, files: PredictionFiles) -> None:
+    """Refuse to replace label files, which a person may have drawn or corrected.
+
+    Raises:
+        UserError: names the file.
+    """
+    if files.coco and files.labelme and "coco" in names:
+        raise UserError(f"{COCO}: --coco and --labelme would both write it; leave one out")
+    written = [out / COCO] if files.coco else []
+    written += [out / f"{name}.json" for name in names if files.labelme]
+    for file in written:
+        if file.exists():
+            raise UserError(f"{file}: exists, and its labels would be lost; give another --out, or remove it")
 
 
 def largest_size(paths: Iterable[Path], read: Read) -> Size:

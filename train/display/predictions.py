@@ -4,6 +4,8 @@
     NAME_overlay.png         the image with its classes drawn over it
     images.csv               scores of each image: the probability that it shows a defect, and each class
     components.csv           if wanted, one line per connected defect; both tables as .jsonl, if wanted
+    coco.json                if wanted, all connected defects as polygons
+    NAME.json                if wanted, those of the image for LabelMe
     NAME_probabilities.npz   if wanted, the probability of each class
 
 The tables lie in the output folder itself, the other files in the subfolder of their image. An image is done
@@ -11,6 +13,7 @@ when its line is in images.csv; interruptions leave finished images as they are.
 """
 
 import contextlib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,15 +24,20 @@ import numpy as np
 from PIL import Image
 
 from train.csv_files import csv_writer
+from train.display.annotations import Defect, coco_file, write_labelme
 from train.display.columns import class_columns
 from train.display.pictures import overlay
 from train.errors import ANOTHER_OUT, writing
 from train.measures.components import find_components
+from train.measures.contours import trace_contours
 
 _IMAGE_COLUMNS = ("image", "score")
 """Columns of images.csv, before those of the defect classes."""
 _COMPONENT_COLUMNS = ("image", "class", "area", "top", "left", "height", "width", "probability")
 """Columns of components.csv."""
+COCO = "coco.json"
+"""Name of the COCO file."""
+_NO_CONTOUR = np.empty((0, 2), int)
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,14 @@ class PredictionFiles:
     """Write components.csv: class, area, box and mean probability of each connected defect."""
     json: bool = False
     """Write the tables as .jsonl, one object per line, in place of .csv."""
+    coco: bool = False
+    """Write coco.json: each connected defect as a polygon, for label tools."""
+    labelme: bool = False
+    """Write NAME.json: the connected defects of an image as polygons, for LabelMe."""
 
 
 Write = Callable[[Mapping[str, Any], np.ndarray, np.ndarray], None]
-"""Writes the files of an image (`image`, `name`): its classes uint8 [h, w], its probabilities [h, w,
+"""Writes the files of an image (`image`, `name`, `path`): its classes uint8 [h, w], its probabilities [h, w,
 classes]."""
 
 
@@ -63,7 +75,7 @@ def prediction_writer(out: Path, class_names: Sequence[str], files: PredictionFi
     """
 
     def write(image: Mapping[str, Any], classes: np.ndarray, probabilities: np.ndarray) -> None:
-        target = out / f"{image['name']}.png"
+        target, size = out / f"{image['name']}.png", (classes.shape[0], classes.shape[1])
         with writing(f"{out}", ANOTHER_OUT):
             target.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(classes).save(target)
@@ -77,10 +89,17 @@ def prediction_writer(out: Path, class_names: Sequence[str], files: PredictionFi
                     classes=np.array(class_names),
                 )
             if add_component is not None:
-                for row in _component_rows(classes, probabilities, class_names):
+                for defect in _find_defects(classes, probabilities, class_names, contours=False):
+                    row = (defect.class_name, defect.area, *defect.box, defect.probability)
                     add_component([image["name"], *row])
-            defects = probabilities[..., 1:].max((0, 1))
-            add_image([image["name"], 1 - probabilities[..., 0].min(), *defects])
+            if files.coco or files.labelme:
+                traced = list(_find_defects(classes, probabilities, class_names, contours=True))
+                if files.labelme:
+                    write_labelme(target.with_suffix(".json"), image["path"], size, traced)
+                if add_to_coco is not None:
+                    add_to_coco(f"{image['name']}{image['path'].suffix}", size, traced)
+            highest = probabilities[..., 1:].max((0, 1))
+            add_image([image["name"], 1 - probabilities[..., 0].min(), *highest])
 
     with contextlib.ExitStack() as tables:
         with writing(f"{out}", ANOTHER_OUT):
@@ -88,9 +107,11 @@ def prediction_writer(out: Path, class_names: Sequence[str], files: PredictionFi
             table = _json_lines if files.json else _csv_table
             columns = [*_IMAGE_COLUMNS, *class_columns(class_names[1:], _IMAGE_COLUMNS)]
             add_image = tables.enter_context(table(out / "images", columns))
-            add_component = None
+            add_component = add_to_coco = None
             if files.components:
                 add_component = tables.enter_context(table(out / "components", _COMPONENT_COLUMNS))
+            if files.coco:
+                add_to_coco = tables.enter_context(coco_file(out / COCO, class_names))
         yield write
 
 
@@ -117,13 +138,15 @@ def _json_lines(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequen
         yield add
 
 
-def _component_rows(
-    classes: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
-) -> Iterator[list[Any]]:
-    """Yield the class, area, box and mean probability of each connected defect of an image."""
+def _find_defects(
+    classes: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], *, contours: bool
+) -> Iterator[Defect]:
+    """Yield the connected defects of an image, with their contours if wanted."""
     for label, name in enumerate(class_names[1:], 1):  # one at a time, for the memory of many boxes
         components = find_components(classes, [label])
         means = (components.sums(probabilities[..., label]) / components.areas).astype(np.float32)
-        for area, (rows, columns), mean in zip(components.areas, components.boxes(), means, strict=True):
-            height, width = rows.stop - rows.start, columns.stop - columns.start
-            yield [name, int(area), rows.start, columns.start, height, width, mean]
+        polygons = trace_contours(components) if contours else itertools.repeat(_NO_CONTOUR)
+        rows = zip(components.areas.tolist(), components.boxes(), means, polygons, strict=False)
+        for area, (y, x), mean, polygon in rows:
+            box = (y.start, x.start, y.stop - y.start, x.stop - x.start)
+            yield Defect(label, name, area, box, mean, polygon)

@@ -6,9 +6,9 @@ from rich import box
 from rich.table import Table
 
 from train.display.breakdown_rows import component_rows, confusion_rows
-from train.display.formatting import figure, interval, percent
+from train.display.formatting import figure, interval, percent, significant
 from train.inspection.muting import Muting
-from train.measures.records import Breakdown, DecidedBreakdown, Evaluation
+from train.measures.records import Breakdown, Calibration, DecidedBreakdown, Evaluation
 from train.run.decision import Decision
 
 
@@ -18,6 +18,7 @@ def evaluation_tables(evaluation: Evaluation) -> list[Table]:
         _figures_table(evaluation),
         _decided_table(evaluation.decided, "chosen on the validation part"),
         *([_decided_table(evaluation.chosen, "chosen by a person")] if evaluation.chosen else []),
+        *([_calibration_table(evaluation.calibration)] if evaluation.calibration else []),
         _image_level_table(evaluation),
         _boundary_table(evaluation),
         _components_table(evaluation),
@@ -116,6 +117,17 @@ def _decided_table(decided: DecidedBreakdown, origin: str) -> Table:
             interval(decided.intervals.classes[name]),
             *map(figure, (row.dice, row.precision, row.recall)),
         )
+    return table
+
+
+def _calibration_table(calibration: Mapping[str, Calibration]) -> Table:
+    table = _table(
+        "probability of a class against the fraction of pixels labeled so (calibration)",
+        ["expected error", "average error"],
+        "expected: mean over the pixels; average: mean over ranges of the probability",
+    )
+    for name, row in calibration.items():
+        table.add_row(name, significant(row.expected_error, 2), figure(row.average_error))
     return table
 
 

@@ -15,8 +15,9 @@ from train.data.example import Size
 from train.data.pipeline import evaluation_batches
 from train.inference.steps import classification_step, cost_step, validation_step
 from train.measures.figures import figures, stack
+from train.measures.loss_share_records import LossShares
 from train.measures.loss_shares import loss_shares
-from train.measures.records import Figures, LossShares
+from train.measures.records import Figures
 from train.parallel import (
     gather,
     local_batch_size,

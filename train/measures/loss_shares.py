@@ -10,7 +10,13 @@ import numpy as np
 from balanced_jax.diagnostics import Diagnostics, GroupSums, densities, diagnose, group_sums, means, shares
 from train.config import Term
 from train.measures.figures import or_none
-from train.measures.records import DensityRatio, GroupShares, HistogramShares, LossShares, LossThresholds
+from train.measures.loss_share_records import (
+    DensityRatio,
+    GroupShares,
+    HistogramShares,
+    LossShares,
+    LossThresholds,
+)
 from train.training.objective import Masks, branch_thresholds, term_mask, total_cost
 
 _BRANCHES = ("easy", "critical", "hard")

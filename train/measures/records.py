@@ -4,8 +4,10 @@ A figure is None where no image contributes to it. Dictionaries are keyed by cla
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from train.measures.loss_share_records import LossShares
 
 LARGEST_MINIMUM_AREA = 4096
 """Largest minimum area that an evaluation chooses, in pixels."""
@@ -241,6 +243,26 @@ class ImageLevel:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """Probability of a defect class against the fraction of pixels labeled so, by bin of the probability.
+
+    The 20 bins are equally wide, from probability 0 to 1. Void pixels are left out, and so are those whose
+    probability is NaN.
+    """
+
+    pixels: list[int]
+    """Pixels in each bin."""
+    probability: list[float | None]
+    """Mean probability of the class in each bin; None in an empty one."""
+    fraction: list[float | None]
+    """Fraction of the pixels of each bin that are labeled as the class; None in an empty one."""
+    expected_error: float | None
+    """Expected calibration error: mean over the pixels of the distance of probability and fraction."""
+    average_error: float | None
+    """Average calibration error: mean of the distance over the bins of at least 100 pixels."""
+
+
+@dataclass(frozen=True)
 class Evaluation(Breakdown):
     """The evaluation of a checkpoint on one part; the inherited breakdown is of the most probable classes."""
 
@@ -257,72 +279,8 @@ class Evaluation(Breakdown):
     """
     chosen: DecidedBreakdown | None = None
     """The same under the thresholds and minimum areas that a person has chosen; None without any."""
-
-
-@dataclass(frozen=True)
-class LossThresholds:
-    """The errors that divide easy, critical and hard pixels."""
-
-    term: str | None
-    """The term of the objective that sets the thresholds; None for the thresholds of the paper."""
-    eps_inf: float
-    """Below this error a pixel is easy."""
-    eps_sup: float
-    """Above this error a pixel is hard."""
-
-
-@dataclass(frozen=True)
-class GroupShares:
-    """Share of one group of pixels; shares of all groups sum to 1."""
-
-    pixels: float | None
-    """Share of the pixels."""
-    loss: float | None
-    """Share of the objective."""
-    gradient: float | None
-    """Share of the L1 norm of the gradient at the logits."""
-
-
-@dataclass(frozen=True)
-class HistogramShares:
-    """Shares of equally wide ranges of the error, from error 0 to error 1."""
-
-    pixels: list[float | None]
-    """Share of the pixels in each range."""
-    loss: list[float | None]
-    """Share of the objective in each range."""
-    gradient: list[float | None]
-    """Share of the gradient in each range."""
-
-
-@dataclass(frozen=True)
-class DensityRatio:
-    """Mean loss and gradient of a boundary pixel over those of a pixel inside."""
-
-    loss: float | None
-    """Ratio of the mean losses."""
-    gradient: float | None
-    """Ratio of the mean gradients."""
-
-
-@dataclass(frozen=True)
-class LossShares:
-    """Shares of the objective and its gradient on the validation part, under four groupings of its pixels."""
-
-    thresholds: LossThresholds
-    """Thresholds at the end of the epoch."""
-    histogram: HistogramShares
-    """By range of the error."""
-    error: dict[str, GroupShares]
-    """Groups: easy, critical, hard."""
-    classes: dict[str, GroupShares]
-    """By class."""
-    boundary: dict[str, GroupShares]
-    """Groups: boundary, inside."""
-    boundary_to_inside: DensityRatio
-    """Ratio of a boundary pixel to one inside."""
-    mask: dict[str, dict[str, float | None]]
-    """By term that has a mask, then by class: the mean of the mask over the pixels of the class."""
+    calibration: dict[str, Calibration] = field(default_factory=dict)
+    """By defect class; empty in a file of a version that did not measure it."""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from tests.train.records import CLASSES, decision_figures, decision_rule, evaluation, muting
+from tests.train.records import CLASSES, calibration, decision_figures, decision_rule, evaluation, muting
 from train.display.tables import decision_table, evaluation_tables, members_table, muting_table
-from train.measures.records import Costs, IoUIntervals
+from train.measures.records import Calibration, Costs, IoUIntervals
 from train.run.decision import Decision
 from train.run.log import plain_console
 
@@ -22,7 +22,8 @@ def printed(*tables) -> list[str]:
 
 
 def test_every_number_of_an_evaluation_is_printed():
-    lines = printed(*evaluation_tables(evaluation()))
+    known = {"scratch": calibration(), "pit": Calibration([0] * 20, [None] * 20, [None] * 20, None, None)}
+    lines = printed(*evaluation_tables(evaluation(calibration=known)))
     for line in (
         "test part, 9 images",
         "mean data-set IoU of the defect classes 0.500 (95 % 0.41-0.59, 7 groups)",
@@ -30,6 +31,8 @@ def test_every_number_of_an_evaluation_is_printed():
         "scratch 0.600 0.550 0.500 0.700 0.620 0.630 0.640",
         "scratch 0.731 32 0.600 0.51-0.69 0.620 0.630 0.640",
         "pit 0.269 1 0.400 - 0.420 0.430 0.440",
+        "scratch 0.016 0.018",
+        "pit - -",
         "any defect 9 5 0.810 0.62-0.97",
         "pit 9 2 0.430 0.21-0.66",
         "scratch 0.51-0.69 12.5 0.250 0.750 -",

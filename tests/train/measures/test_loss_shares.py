@@ -10,8 +10,8 @@ import pytest
 from balanced_jax.losses import softmax_cross_entropy, softmax_truncated_cross_entropy
 from balanced_jax.masks import class_weight_mask
 from train.config import Ramp, Term
+from train.measures.loss_share_records import DensityRatio, GroupShares, LossShares, LossThresholds
 from train.measures.loss_shares import loss_share_sums, loss_shares
-from train.measures.records import DensityRatio, GroupShares, LossShares, LossThresholds
 from train.records import to_json
 
 approx: Any = pytest.approx  # accepted where a record holds a number

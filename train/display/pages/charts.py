@@ -29,6 +29,8 @@ class Line(NamedTuple):
     """As "#rrggbb"."""
     dash: str = ""
     """Lengths of strokes and gaps, as SVG writes them; empty for a solid line."""
+    points: bool = False
+    """Whether a point marks each value."""
 
 
 class Chart(NamedTuple):
@@ -79,7 +81,7 @@ def draw_chart(
             dashes = (0, tuple(map(float, line.dash.split()))) if line.dash else "solid"
             values = [math.nan if v is None or not math.isfinite(v) else v for v in line.values]
             (curve,) = axes.plot(positions, values, color=line.color, linestyle=dashes, linewidth=1.3)
-            if len(values) == 1:  # a line through one point is invisible
+            if line.points or len(values) == 1:  # a line through one point is invisible
                 curve.set(marker="o", markersize=3)
         lowest = min((v for line in lines for v in line.values if v is not None), default=0)
         axes.set_ylim(lowest if -math.inf < lowest < 0 else 0, top)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 from train.display.pages.charts import DASHES, INK, Chart, Line, draw_chart
 from train.measures.figures import defect_means
-from train.measures.records import ClassFigures, EpochRecord, GroupShares
+from train.measures.loss_share_records import GroupShares
+from train.measures.records import ClassFigures, EpochRecord
 
 _SOLID = ""
 

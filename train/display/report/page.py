@@ -16,8 +16,10 @@ from train.display.pictures import HEAT_TICKS, class_colors, heat_colors
 from train.display.report.config_tree import config_tree
 from train.display.report.curves import learning_curves, loss_share_curves
 from train.display.report.images import CostPicture, Picture, cost_frame, picture_frame
+from train.display.report.reliability import reliability_diagrams
 from train.inspection.muting import MUTED, Muting, muting_warnings
 from train.measures.bootstrap import RESAMPLES
+from train.measures.calibration import FEWEST_PIXELS
 from train.measures.figures import defect_means
 from train.measures.records import EpochRecord, Evaluation
 from train.paths import AnyPath
@@ -81,6 +83,8 @@ def write_report(
         chosen_means=defect_means(evaluation.chosen) if evaluation.chosen else None,
         confusion=confusion_rows(evaluation),
         components=component_rows(evaluation),
+        reliability=reliability_diagrams(evaluation.calibration, colors),
+        fewest_pixels=FEWEST_PIXELS,
         picture_groups={heading: list(map(picture_frame, group)) for heading, group in pictures.items()},
         has_void=any((picture.label == VOID).any() for group in pictures.values() for picture in group),
         learning_curves=learning_curves(epochs, colors),

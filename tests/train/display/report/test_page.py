@@ -12,6 +12,7 @@ from tests.train.display.report.pictures import cost_picture, picture
 from tests.train.records import (
     CLASSES,
     NO_FIGURES,
+    calibration,
     decision_figures,
     decision_rule,
     epoch_record,
@@ -21,7 +22,8 @@ from tests.train.records import (
     muting,
 )
 from train.display.report.page import training_time
-from train.measures.records import Costs, ImageLevel, IoUIntervals, LossThresholds, RankingFigures
+from train.measures.loss_share_records import LossThresholds
+from train.measures.records import Costs, ImageLevel, IoUIntervals, RankingFigures
 from train.run.decision import Decision
 
 DASH = "\N{EN DASH}"
@@ -72,6 +74,13 @@ def test_the_breakdown_shows_a_dash_where_there_are_no_pixels(report):
     assert "scratch 12.5 0.250 0.750 -" in text
 
 
+def test_calibration_is_shown_where_it_was_measured(report):
+    text = words(report(evaluation=evaluation(calibration={"scratch": calibration()})))
+    assert "Ranges of fewer than 100 pixels are left out" in text
+    assert "class expected error average error scratch 0.016 0.018" in text
+    assert "Calibration" not in words(report())
+
+
 def test_one_group_of_images_has_no_interval(report):
     one_group = evaluation(
         intervals=IoUIntervals(1, None, dict.fromkeys(CLASSES)),
@@ -91,7 +100,8 @@ def test_the_page_loads_no_external_resource(report):
 
 
 def test_each_section_links_to_its_explanation(report):
-    assert_explained(report(epochs=[epoch_record(1)]))
+    measured = evaluation(calibration={"scratch": calibration()})
+    assert_explained(report(epochs=[epoch_record(1)], evaluation=measured))
 
 
 def test_names_are_escaped(report):

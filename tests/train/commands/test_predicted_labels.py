@@ -1,0 +1,72 @@
+"""Label files that `predict` writes for label tools."""
+
+import dataclasses
+import functools
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from balanced_jax.models import UNet
+from tests.tiny import config as tiny
+from tests.train.commands import refusal
+from tests.untrained import gray_facts, make_run
+from train.__main__ import main
+from train.data.formats.polygons import Coco, read_labelme
+from train.training.experiment import Experiment
+
+CLASSES = ("background", "scratch", "spot", "pit")
+NAMES = ("one", "deep/two")
+refused = functools.partial(refusal.refused, "predict")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that has learnt nothing: classes all over the image."""
+    place = tmp_path_factory.mktemp("runs") / "run"
+    make_run(place, Experiment(dataclasses.replace(tiny, model=UNet(width=4, depth=1)), gray_facts(CLASSES)))
+    return place
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for seed, name in enumerate(NAMES):
+        path = tmp_path / "images" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (30 + seed, 40), np.uint8)
+        Image.fromarray(pixels).save(path)
+    return tmp_path / "images"
+
+
+def test_both_files_give_the_class_maps_again(run, folder, tmp_path):
+    out = tmp_path / "out"
+    assert main(["predict", str(run), str(folder), "--out", str(out), "--coco", "--labelme"]) == 0
+    coco = Coco(out / "coco.json")
+    for name in NAMES:
+        with Image.open(out / f"{name}.png") as image:
+            classes = np.asarray(image)
+        assert len(np.unique(classes)) > 1
+        np.testing.assert_array_equal(coco.label(f"{name}.png", CLASSES), classes)
+        file = out / f"{name}.json"
+        np.testing.assert_array_equal(read_labelme(file, CLASSES), classes)
+        image = file.parent / json.loads(file.read_text())["imagePath"]
+        assert image.resolve() == folder / f"{name}.png"
+
+
+@pytest.mark.parametrize(("flag", "name"), [("--coco", "coco.json"), ("--labelme", "deep/two.json")])
+def test_label_files_are_never_replaced(flag, name, run, folder, tmp_path, capsys):
+    file = tmp_path / "out" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("drawn by a person")
+    arguments = [run, folder, "--out", tmp_path / "out", flag]
+    assert f"{file}: exists, and its labels would be lost; give another --out" in refused(arguments, capsys)
+    assert file.read_text() == "drawn by a person"
+    assert not list((tmp_path / "out").rglob("*.png"))
+
+
+def test_two_files_of_one_name_are_refused(run, folder, tmp_path, capsys):
+    (folder / "one.png").rename(folder / "coco.png")
+    arguments = [run, folder, "--out", tmp_path / "out", "--coco", "--labelme"]
+    assert "coco.json: --coco and --labelme would both write it" in refused(arguments, capsys)
+    assert not (tmp_path / "out").exists()

@@ -62,17 +62,17 @@ class Serve(RunCommand):
         from train.serving.access import Access, listen
         from train.serving.application import application, serve
 
-        listening = listen(self.host, self.port)
-        session = self.session()
-        access = Access(self.host, listening.getsockname()[1])
-        if self.host != "127.0.0.1":
-            console.print(
-                f"warning: {self.host} is served without encryption; who can read the network can read the "
-                "page and its token",
-                soft_wrap=True,
-            )
-        console.print(f"open {access.address} (Ctrl-C ends it)", soft_wrap=True)
-        serve(application(session, access), listening)
+        with listen(self.host, self.port) as listening:
+            session = self.session()
+            access = Access(self.host, listening.getsockname()[1])
+            if self.host != "127.0.0.1":
+                console.print(
+                    f"warning: {self.host} is served without encryption; who can read the network can read the "
+                    "page and its token",
+                    soft_wrap=True,
+                )
+            console.print(f"open {access.address} (Ctrl-C ends it)", soft_wrap=True)
+            serve(application(session, access), listening)
 
     def session(self) -> Session:
         """Return what the page shows, after one pass over the images of the parts.
@@ -100,4 +100,6 @@ class Serve(RunCommand):
         else:
             automatic = evaluation.decided.rule
         uploads = Uploads(experiment.config.data.decoding, data.channels, predict_one_by_one(trained))
-        return Session(self.run_dir, trained.step, experiment.facts, parts, automatic, uploads, handover)
+        session = Session(self.run_dir, trained.step, experiment.facts, parts, automatic, uploads, handover)
+        session.decision()  # to refuse a damaged one
+        return session

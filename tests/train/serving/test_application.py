@@ -60,6 +60,17 @@ def test_figures_are_those_of_the_command_line(page, served_run, rule):
     assert page.get("/start").json["decision"] is None
 
 
+def test_a_decision_for_another_checkpoint_is_said_to_be_none(page, served_run):
+    page.give("PUT", "/decision", {"rule": RULE, "costs": None})
+    file = served_run[0] / "decision.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"step": 77}))
+    start = page.get("/start").json
+    assert start["decision"] is None
+    assert start["other"].startswith("was chosen for the checkpoint of step 77")
+    assert page.send("DELETE", "/decision").status == 200
+    assert page.get("/start").json["other"] is None
+
+
 def test_the_cheapest_rule_costs_no_more_than_the_automatic_one(page):
     start = page.get("/start").json
     costs = {"miss": 7, "false_alarm": 2}

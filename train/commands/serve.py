@@ -10,6 +10,7 @@ from train.errors import UserError
 from train.inference.trained import load_trained
 from train.inference.viewers import classifier
 from train.measures.decision import automatic_rule
+from train.run.decision import read_decision
 from train.run.directory import check_data, read_evaluation
 from train.run.log import console, progress
 from train.serving.handover import Handover
@@ -67,8 +68,8 @@ class Serve(RunCommand):
             access = Access(self.host, listening.getsockname()[1])
             if self.host != "127.0.0.1":
                 console.print(
-                    f"warning: {self.host} is served without encryption; who can read the network can read the "
-                    "page and its token",
+                    f"warning: {self.host} is served without encryption; who can read the network can read "
+                    "the page and its token",
                     soft_wrap=True,
                 )
             console.print(f"open {access.address} (Ctrl-C ends it)", soft_wrap=True)
@@ -81,6 +82,7 @@ class Serve(RunCommand):
             UserError: as `run`.
         """
         trained = load_trained(self.run_dir, self.checkpoint)
+        read_decision(self.run_dir, trained.experiment.facts)  # a damaged one is refused before the work
         experiment, data = set_up(trained.experiment.config, data_dir=self.data_dir, source=self.source)
         check_data(self.run_dir, trained.experiment.facts, experiment.facts)
         trained = trained._replace(experiment=experiment)
@@ -100,6 +102,4 @@ class Serve(RunCommand):
         else:
             automatic = evaluation.decided.rule
         uploads = Uploads(experiment.config.data.decoding, data.channels, predict_one_by_one(trained))
-        session = Session(self.run_dir, trained.step, experiment.facts, parts, automatic, uploads, handover)
-        session.decision()  # to refuse a damaged one
-        return session
+        return Session(self.run_dir, trained.step, experiment.facts, parts, automatic, uploads, handover)

@@ -190,12 +190,12 @@ class _Page:
         Raises:
             UserError: a number is wrong, missing or too many.
         """
+        defects = self._session.defects
         try:
-            numbers = (
-                [float(text) for text in thresholds.split(",")],
-                [int(text) for text in areas.split(",")],
+            return DecisionRule(
+                dict(zip(defects, map(float, thresholds.split(",")), strict=True)),
+                dict(zip(defects, map(int, areas.split(",")), strict=True)),
             )
-            return DecisionRule(*(dict(zip(self._session.defects, each, strict=True)) for each in numbers))
         except ValueError as error:
             raise UserError(f"thresholds, minimum_areas: are wrong ({error})") from error
 

@@ -104,7 +104,7 @@ class Session:
         self._class_maps: dict[str, tuple[DecisionRule, np.ndarray]] = {}
 
     def check(self, rule: DecisionRule) -> DecisionRule:
-        """Return a rule in the order of the classes, in which JavaScript does not keep names that are numbers.
+        """Return a rule in the order of the classes; JavaScript sorts names that are numbers.
 
         Raises:
             UserError: the rule is of other classes.

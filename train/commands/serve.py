@@ -10,6 +10,7 @@ from train.errors import UserError
 from train.inference.trained import load_trained
 from train.inference.viewers import classifier
 from train.measures.decision import automatic_rule
+from train.run.decision import read_decision
 from train.run.directory import check_data, read_evaluation
 from train.run.log import console, progress
 from train.serving.handover import Handover
@@ -62,17 +63,17 @@ class Serve(RunCommand):
         from train.serving.access import Access, listen
         from train.serving.application import application, serve
 
-        listening = listen(self.host, self.port)
-        session = self.session()
-        access = Access(self.host, listening.getsockname()[1])
-        if self.host != "127.0.0.1":
-            console.print(
-                f"warning: {self.host} is served without encryption; who can read the network can read the "
-                "page and its token",
-                soft_wrap=True,
-            )
-        console.print(f"open {access.address} (Ctrl-C ends it)", soft_wrap=True)
-        serve(application(session, access), listening)
+        with listen(self.host, self.port) as listening:
+            session = self.session()
+            access = Access(self.host, listening.getsockname()[1])
+            if self.host != "127.0.0.1":
+                console.print(
+                    f"warning: {self.host} is served without encryption; who can read the network can read "
+                    "the page and its token",
+                    soft_wrap=True,
+                )
+            console.print(f"open {access.address} (Ctrl-C ends it)", soft_wrap=True)
+            serve(application(session, access), listening)
 
     def session(self) -> Session:
         """Return what the page shows, after one pass over the images of the parts.
@@ -81,6 +82,7 @@ class Serve(RunCommand):
             UserError: as `run`.
         """
         trained = load_trained(self.run_dir, self.checkpoint)
+        read_decision(self.run_dir, trained.experiment.facts)  # a damaged one is refused before the work
         experiment, data = set_up(trained.experiment.config, data_dir=self.data_dir, source=self.source)
         check_data(self.run_dir, trained.experiment.facts, experiment.facts)
         trained = trained._replace(experiment=experiment)

@@ -32,11 +32,11 @@ from train.serving.uploads import LARGEST_FILE
 
 Result = TypeVar("Result")
 
+_SCRIPTS = ("page.js", "elements.js", "sliders.js", "viewer.js")
 _FILES = {
     "/": ("page.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/viewer.js": ("viewer.js", "text/javascript"),
     "/page.css": ("page.css", "text/css"),
+    **{f"/{name}": (name, "text/javascript") for name in _SCRIPTS},
 }
 """The files of the page, and their kinds, by address."""
 _LARGEST_REQUEST = 2**20
@@ -140,6 +140,7 @@ class _Page:
         session = self._session
         colors = hex_colors(class_colors(len(session.facts.classes)))
         figures = await _in(self._figures, session.figures, session.automatic)
+        decision, other = session.decision()
         return _json(
             {
                 "title": session.run_dir.resolve().name,
@@ -150,7 +151,8 @@ class _Page:
                 "parts": {name: len(part.images) for name, part in session.parts.items()},
                 "uploads": session.uploads.numbers(),
                 "automatic": {"rule": session.automatic, "figures": figures},
-                "decision": session.decision(),
+                "decision": decision,
+                "other": other,
                 "tile": {"side": SIDE, "levels": [LEVELS[0], LEVELS[-1]]},
                 "largest_file": LARGEST_FILE,
                 "out": session.handover and f"{session.handover.out}",
@@ -188,12 +190,12 @@ class _Page:
         Raises:
             UserError: a number is wrong, missing or too many.
         """
+        defects = self._session.defects
         try:
-            numbers = (
-                [float(text) for text in thresholds.split(",")],
-                [int(text) for text in areas.split(",")],
+            return DecisionRule(
+                dict(zip(defects, map(float, thresholds.split(",")), strict=True)),
+                dict(zip(defects, map(int, areas.split(",")), strict=True)),
             )
-            return DecisionRule(*(dict(zip(self._session.defects, each, strict=True)) for each in numbers))
         except ValueError as error:
             raise UserError(f"thresholds, minimum_areas: are wrong ({error})") from error
 

@@ -1,14 +1,13 @@
 // The page: images to walk through, thresholds with what they cost, verdicts. All figures come from the server.
+import { $, make, probability, swatch } from "/elements.js";
+import { Sliders } from "/sliders.js";
 import { Viewer } from "/viewer.js";
 
-const $ = id => document.getElementById(id);
 const WALKS = { worst: "images, worst first", missed: "with a missed defect", false_alarms: "with a false alarm" };
-const [LOWEST, HIGHEST, MOST_AREA] = [-7, 7, 12]; // log odds of thresholds; log2 of minimum areas
 
-let start, viewer;
-let rule, saved, costs = null; // `rule` is as the sliders stand, `saved` as the run has it
-let base; // the thresholds that the slider of all defects shifts
-let walks = {}, list = [], current = null, described = null;
+let start, viewer, sliders;
+let saved, costs = null; // the decision of the run, and the costs that the sliders make lowest
+let walks = {}, list = [], current = null;
 
 // ---- Requests
 
@@ -21,7 +20,9 @@ function busy(change) {
 async function send(address, options) {
   busy(1);
   try {
-    const answer = await fetch(address, options);
+    const answer = await fetch(address, options).catch(() => {
+      throw new Error("There is no answer: is the command still running?");
+    });
     const result = await answer.json();
     if (!answer.ok) throw new Error(result.error);
     return result;
@@ -44,119 +45,42 @@ const guarded = handler => async (...values) => {
 // Return a function that runs a task at once, and while it runs keeps only the last call for afterwards.
 function latest(task) {
   let running = false, again = false;
-  return guarded(async function run() {
-    if (running) { again = true; return; }
+  return async () => {
+    again = true;
+    if (running) return;
     running = true;
-    try { await task(); } finally { running = false; }
-    if (again) { again = false; await run(); }
-  });
-}
-
-// ---- Texts
-
-const odds = threshold => Math.log(threshold / (1 - threshold));
-const inverse = odds => rounded(1 / (1 + Math.exp(-odds)));
-const rounded = threshold => Math.min(Math.max(Number(threshold.toPrecision(4)), 0.0001), 0.9999);
-const percent = value => value === null ? "–" : `${(100 * value).toFixed(1)} %`;
-const short = value => value >= 0.9995 ? "> 0.999" : value < 0.0005 ? "< 0.001" : value.toFixed(3);
-const make = (tag, properties = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-};
-const swatch = name => {
-  const mark = make("span", { className: "swatch" });
-  mark.style.background = start.defects.find(defect => defect.name === name).color;
-  return mark;
-};
-
-// ---- Thresholds
-
-function buildSliders() {
-  const rows = start.defects.map(({ name }, k) => {
-    const row = make("fieldset", { className: "class" });
-    const threshold = make("input", { type: "range", min: LOWEST, max: HIGHEST, step: 0.05, id: `threshold-${k}` });
-    const exact = make("input", { type: "number", min: 0.0001, max: 0.9999, step: "any", id: `exact-${k}` });
-    const area = make("input", { type: "range", min: 0, max: MOST_AREA, step: 0.25, id: `area-${k}` });
-    const pixels = make("input", { type: "number", min: 1, max: 4096, step: 1, id: `pixels-${k}` });
-    threshold.setAttribute("aria-label", `${name}: threshold, in log odds`);
-    exact.setAttribute("aria-label", `${name}: threshold`);
-    area.setAttribute("aria-label", `${name}: smallest size, as a power of two`);
-    pixels.setAttribute("aria-label", `${name}: smallest size in pixels`);
-    const set = (field, value) => {
-      rule[field][name] = value;
-      costs = null;
-      if (field === "thresholds") rebase();
-      ruleChanged();
-    };
-    threshold.oninput = () => set("thresholds", inverse(Number(threshold.value)));
-    exact.onchange = () => exact.value && set("thresholds", Math.min(Math.max(Number(exact.value), 0.0001), 0.9999));
-    area.oninput = () => set("minimum_areas", Math.round(2 ** area.value));
-    pixels.onchange = () => pixels.value && set("minimum_areas", Math.min(Math.max(Math.round(pixels.value), 1), 4096));
-    row.append(
-      make("legend", {}, swatch(name), name),
-      make("div", { className: "ends" }, make("span", {}, "← fewer misses"), make("span", {}, "fewer false alarms →")),
-      make("div", { className: "slider" }, threshold, exact),
-      make("div", { className: "slider small" }, make("span", {}, "ignore below"), area, pixels, make("span", {}, "px")),
-      make("p", { className: "figures", id: `figures-${k}` }),
-    );
-    return row;
-  });
-  $("sliders").replaceChildren(...rows);
-  $("everything").hidden = start.defects.length < 2;
-  $("shift").oninput = () => {
-    const shift = Number($("shift").value);
-    for (const { name } of start.defects) rule.thresholds[name] = shift ? inverse(odds(base[name]) + shift) : base[name];
-    costs = null;
-    ruleChanged();
+    while (again) {
+      again = false;
+      await guarded(task)();
+    }
+    running = false;
   };
 }
 
-function rebase() {
-  base = { ...rule.thresholds };
-  $("shift").value = 0;
-}
-
-function setRule(other) {
-  rule = structuredClone(other);
-  rebase();
-  ruleChanged();
-}
-
-function showRule() {
-  start.defects.forEach(({ name }, k) => {
-    $(`threshold-${k}`).value = odds(rule.thresholds[name]);
-    if (document.activeElement !== $(`exact-${k}`)) $(`exact-${k}`).value = rounded(rule.thresholds[name]);
-    $(`area-${k}`).value = Math.log2(rule.minimum_areas[name]);
-    if (document.activeElement !== $(`pixels-${k}`)) $(`pixels-${k}`).value = rule.minimum_areas[name];
-  });
-  showState();
-}
-
-// A rule in an address, whose length is limited: numbers in the order of the classes.
-const query = rule => ["thresholds", "minimum_areas"].map(
-  field => `${field}=${start.defects.map(({ name }) => rule[field][name])}`).join("&");
+// ---- Thresholds
 
 const equal = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 function showState() {
   const kept = saved ? saved.rule : start.automatic.rule;
-  const changed = !equal(rule, kept);
+  const changed = !equal(sliders.rule, kept);
   $("save").disabled = !changed;
-  $("automatic").disabled = !saved && !changed;
+  $("automatic").disabled = !saved && !changed && !start.other;
   const since = saved && new Date(saved.chosen).toLocaleString();
   $("state").textContent = (changed ? "Not saved. " : "") +
-    (saved ? `In use: chosen by a person, ${since}.` : "In use: the automatic choice.");
+    (saved ? `In use: chosen by a person, ${since}.`
+      : start.other ? `In use: none. The saved decision ${start.other}; save another, or go back to automatic.`
+        : "In use: the automatic choice.");
 }
 
 function ruleChanged() {
-  showRule();
+  showState();
   if (ruleChanged.waits) return;
   ruleChanged.waits = true;
   busy(1);
   setTimeout(() => {
     ruleChanged.waits = false;
-    viewer.setRule(query(rule));
+    viewer.setRule(sliders.query);
     updateFigures();
     updateImage();
     busy(-1);
@@ -165,9 +89,8 @@ function ruleChanged() {
 
 const updateFigures = latest(async () => {
   document.body.classList.add("busy");
-  const asked = structuredClone(rule);
   try {
-    const answer = await ask("/figures", { rule: asked });
+    const answer = await ask("/figures", { rule: sliders.rule });
     showFigures(answer.figures);
     walks = answer.walks;
     showWalks();
@@ -190,11 +113,7 @@ function showFigures(figures) {
   const money = value => Number(value.toFixed(2)).toLocaleString("en");
   $("cost").textContent = money(total(figures));
   was("cost-was", money(total(figures)), money(total(automatic)));
-  start.defects.forEach(({ name }, k) => {
-    const one = figures.classes[name];
-    $(`figures-${k}`).textContent = `${one.found} defects found, ${one.missed} missed, ${one.false_alarms} false alarms · ` +
-      `IoU ${percent(one.iou)}, precision ${percent(one.precision)}, recall ${percent(one.recall)}`;
-  });
+  sliders.showFigures(figures.classes);
 }
 
 // ---- Walk
@@ -241,22 +160,23 @@ function go(address) {
 const updateImage = latest(async () => {
   if (current === null) return;
   const address = current;
-  const answer = await ask("/image", { image: address, rule: structuredClone(rule) });
+  const answer = await ask("/image", { image: address, rule: sliders.rule });
   if (address === current) showImage(address, answer);
 });
 
+const color = name => start.defects.find(defect => defect.name === name).color;
+
 function showImage(address, answer) {
-  described = answer;
   viewer.show(address, answer.width, answer.height, answer.labeled);
   $("name").textContent = $("name").title = answer.name;
   $("canvas").setAttribute("aria-label", `Image ${answer.name}`);
   $("toggle-label").disabled = !answer.labeled;
   const rows = answer.components.map(each => {
     const row = make("tr", { tabIndex: 0, className: each.state.replace(" ", "-") },
-      make("td", {}, swatch(each.name), each.name), make("td", {}, String(each.area)),
-      make("td", {}, short(each.probability)), make("td", {}, each.state));
-    row.onclick = () => viewer.focus(each);
-    row.onkeydown = event => { if (event.key === "Enter") viewer.focus(each); };
+      make("td", {}, swatch(color(each.name)), each.name), make("td", {}, String(each.area)),
+      make("td", {}, probability(each.probability)), make("td", {}, each.state));
+    row.onclick = () => { viewer.focus(each); $("stage").scrollIntoView({ block: "nearest" }); };
+    row.onkeydown = event => { if (event.key === "Enter") row.click(); };
     return row;
   });
   $("components").tBodies[0].replaceChildren(...rows);
@@ -276,7 +196,8 @@ const updateReadout = latest(async () => {
   const place = new URLSearchParams({ image: current, row, column });
   const values = await ask(`/probabilities?${place}`, undefined, "GET");
   $("readout").replaceChildren(...Object.entries(values).map(([name, value]) =>
-    make("span", { className: value > rule.thresholds[name] ? "above" : "" }, swatch(name), `${name} ${short(value)}`)));
+    make("span", { className: value > sliders.rule.thresholds[name] ? "above" : "" },
+      swatch(color(name)), `${name} ${probability(value)}`)));
   $("readout").hidden = pointed === null;
 });
 
@@ -305,7 +226,7 @@ async function upload(files) {
 const give = guarded(async verdict => {
   if (!start.out || current === null) return;
   const address = current;
-  const answer = await ask("/verdict", { image: address, rule, verdict });
+  const answer = await ask("/verdict", { image: address, rule: sliders.rule, verdict });
   say(verdict ? "" : "Taken back.");
   if (address === current) showImage(address, answer);
   if (verdict) step(1);
@@ -324,19 +245,25 @@ function listen() {
     $(`toggle-${layer}`).onclick = () => $(`toggle-${layer}`).setAttribute("aria-pressed", viewer.toggle(layer));
   for (const id of ["cost-miss", "cost-alarm"])
     $(id).oninput = () => { costs = null; showFigures(showFigures.last); };
-  $("save").onclick = guarded(async () => { saved = await ask("/decision", { rule, costs }, "PUT"); showState(); });
+  $("save").onclick = guarded(async () => { 
+    saved = await ask("/decision", { rule: sliders.rule, costs }, "PUT");
+    start.other = null;
+    showState();
+  });
   $("automatic").onclick = guarded(async () => {
     await ask("/decision", undefined, "DELETE");
     saved = null;
-    setRule(start.automatic.rule);
+    costs = start.other = null;
+    sliders.set(start.automatic.rule);
+    ruleChanged();
   });
   $("cheapest").onclick = guarded(async () => {
     say("Looking for the cheapest thresholds…");
     const asked = { miss: Number($("cost-miss").value), false_alarm: Number($("cost-alarm").value) };
-    const found = (await ask("/cheapest", asked)).rule;
+    sliders.set((await ask("/cheapest", asked)).rule);
     costs = asked;
     say("");
-    setRule(found);
+    ruleChanged();
   });
   $("open").onclick = () => $("files").click();
   $("files").onchange = () => { upload([...$("files").files]); $("files").value = ""; };
@@ -367,14 +294,13 @@ guarded(async () => {
   start = await ask("/start", undefined, "GET");
   document.title = $("title").textContent = start.title;
   saved = start.decision;
-  rule = structuredClone(saved ? saved.rule : start.automatic.rule);
   viewer = new Viewer($("canvas"), start.tile, place => { pointed = place; updateReadout(); }, busy);
-  viewer.setRule(query(rule));
+  sliders = new Sliders(start.defects, () => { costs = null; ruleChanged(); });
+  sliders.set(saved ? saved.rule : start.automatic.rule);
+  viewer.setRule(sliders.query);
+  showState();
   $("verdict").hidden = !start.out;
   if (!start.out) for (const element of document.querySelectorAll(".out")) element.remove();
   listen();
-  buildSliders();
-  rebase();
-  showRule();
   await updateFigures();
 })();

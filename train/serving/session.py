@@ -104,7 +104,7 @@ class Session:
         self._class_maps: dict[str, tuple[DecisionRule, np.ndarray]] = {}
 
     def check(self, rule: DecisionRule) -> DecisionRule:
-        """Return a rule in the order of the classes, in which JavaScript does not keep names that are numbers.
+        """Return a rule in the order of the classes; JavaScript sorts names that are numbers.
 
         Raises:
             UserError: the rule is of other classes.
@@ -170,10 +170,15 @@ class Session:
         else:
             self.handover.give(shown.name, shown.image, self._classes(address, rule), verdict)
 
-    def decision(self) -> Decision | None:
-        """Return the saved decision of a person, if it is for this checkpoint and these data."""
+    def decision(self) -> tuple[Decision | None, str | None]:
+        """Return the saved decision of a person, or in words what else it is for.
+
+        Raises:
+            UserError: decision.json is damaged.
+        """
         decision = read_decision(self.run_dir, self.facts)
-        return decision if decision and not mismatch(decision, self.step, self.facts) else None
+        other = mismatch(decision, self.step, self.facts) if decision else None
+        return (None, other) if other else (decision, None)
 
     def cheapest(self, costs: Costs) -> DecisionRule:
         """Return the rule with the lowest costs on the validation part."""

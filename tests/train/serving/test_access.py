@@ -104,6 +104,22 @@ def test_a_port_in_use_is_refused(served_run, capsys):
         assert "give another --port" in refused("serve", [served_run[0], "--port", port], capsys)
 
 
+def test_a_damaged_decision_is_refused_before_anything_is_served(served_run, capsys):
+    run_dir, data_dir = served_run
+    (run_dir / "decision.json").write_text("{")
+    try:
+        assert "decision.json" in refused("serve", [run_dir, "--data-dir", data_dir], capsys)
+    finally:
+        (run_dir / "decision.json").unlink()
+
+
+def test_probabilities_beyond_the_memory_are_refused(served_run, capsys):
+    run_dir, data_dir = served_run
+    error = refused("serve", [run_dir, "--data-dir", data_dir, "--memory", 0.0001], capsys)
+    assert "12 images with the probabilities of 3 defect classes take 0.00036 GiB" in error
+    assert "more than --memory 0.0001; give a larger --memory" in error
+
+
 def test_flags_out_of_range_are_refused(served_run, capsys):
     assert "--port" in refused("serve", [served_run[0], "--port", 70000], capsys)
     assert "--memory" in refused("serve", [served_run[0], "--memory", -1], capsys)

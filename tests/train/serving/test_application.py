@@ -60,6 +60,17 @@ def test_figures_are_those_of_the_command_line(page, served_run, rule):
     assert page.get("/start").json["decision"] is None
 
 
+def test_a_decision_for_another_checkpoint_is_said_to_be_none(page, served_run):
+    page.give("PUT", "/decision", {"rule": RULE, "costs": None})
+    file = served_run[0] / "decision.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"step": 77}))
+    start = page.get("/start").json
+    assert start["decision"] is None
+    assert start["other"].startswith("was chosen for the checkpoint of step 77")
+    assert page.send("DELETE", "/decision").status == 200
+    assert page.get("/start").json["other"] is None
+
+
 def test_the_cheapest_rule_costs_no_more_than_the_automatic_one(page):
     start = page.get("/start").json
     costs = {"miss": 7, "false_alarm": 2}
@@ -282,14 +293,14 @@ def test_a_bug_is_said_and_the_page_goes_on(page, session, monkeypatch):
 
 
 def test_large_images_are_drawn_tile_by_tile(page):
-    number = page.upload("large.png", png((1200, 1300))).json["number"]
+    number = page.upload("large.png", png((600, 700))).json["number"]
     place = {"image": f"upload/{number}", "layer": "image"}
     sizes = []
-    for level, row, column in ((0, 0, 0), (0, 2, 2), (2, 0, 0)):
+    for level, row, column in ((0, 0, 0), (0, 1, 1), (2, 0, 0)):
         tile = page.get("/tile", **place, level=level, row=row, column=column)
         with Image.open(io.BytesIO(tile.body)) as picture:
             sizes.append(picture.size)
-    assert sizes == [(SIDE, SIDE), (1300 - 2 * SIDE, 1200 - 2 * SIDE), (325, 300)]
+    assert sizes == [(SIDE, SIDE), (700 - SIDE, 600 - SIDE), (175, 150)]
 
 
 def test_the_oldest_uploads_make_room(page: Client, session, monkeypatch):

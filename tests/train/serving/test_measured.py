@@ -1,5 +1,7 @@
 """The counts of an image under one rule after another: those of the plain functions, whatever came before."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -79,7 +81,8 @@ def test_the_most_certain_miss_and_false_alarm_are_those_of_a_search():
                 (label == k, predicted == k, missed),
                 (predicted == k, label == k, alarms),
             ):
-                numbers, count = ndimage.label(where, EIGHT)
+                labeled: Any = ndimage.label(where, EIGHT)
+                numbers, count = labeled
                 for number in range(1, count + 1):
                     if not other[numbers == number].any():
                         kept.append(plane[numbers == number].max())

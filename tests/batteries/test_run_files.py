@@ -55,7 +55,7 @@ def place(run, prepared, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(run, "run/seed_0")
     facts = directory.read_facts(run)
-    rule, figures = (make(facts.classes) for make in (decision_rule, decision_figures))
+    rule, figures = decision_rule(facts.classes), decision_figures(facts.classes)
     evaluation = json.loads(Path("run/seed_0/evaluation.json").read_text())
     write_decision(Path("run/seed_0"), rule, figures, step=evaluation["step"], data=facts.fingerprint)
     config = tiny.__class__(**{**vars(tiny), "init_from": str(run)})

@@ -116,7 +116,7 @@ def test_predict_applies_the_decision_and_refuses_that_of_another_checkpoint(dec
         predict = ["predict", str(run), str(tmp_path / "image.png"), "--decide", "--out"]
         assert main([*predict, str(out)]) == 0
         with Image.open(out / "image.png") as image:
-            shown[threshold] = np.count_nonzero(image)
+            shown[threshold] = np.count_nonzero(np.asarray(image))
     assert shown[0.001] > shown[0.999] == 0
     file = run / "decision.json"
     file.write_text(json.dumps(content(file) | {"step": 9999}))

@@ -45,19 +45,16 @@ def main(benchmark: Benchmark) -> None:
 
     for name, make in (("usual", usual), ("dense", dense)):
         rng = np.random.default_rng(0)
-        pairs = [make(rng, benchmark) for _ in range(benchmark.images)]
-        begin = time.process_time()
-        images = [LabeledImage(*pair) for pair in pairs]
-        prepare = time.process_time() - begin
-        row = [f"{prepare:.1f} s"]
+        images = [LabeledImage(*make(rng, benchmark)) for _ in range(benchmark.images)]
+        row = []
         measure_all(images, rule(), defects)
         for changed in (rule(0.01), rule(0.01, first=0.01), rule(0.01, area=16, first=0.01)):
             row.append(seconds(images, changed, defects))
-        few = pairs[:20]
+        memory = largest_resident() / 2**20
         begin = time.process_time()
-        decision_figures([decision_counts(*pair, rule()) for pair in few], defects)
-        plain = (time.process_time() - begin) * len(pairs) / len(few)
-        print(f"| {name} | {' | '.join(row)} | {plain:.1f} s | {largest_resident() / 2**20:.0f} MiB |")
+        decision_figures((decision_counts(x.probabilities, x.label, rule()) for x in images), defects)
+        plain = time.process_time() - begin
+        print(f"| {name} | {' | '.join(row)} | ({plain:.1f} s) | {memory:.0f} MiB |")
 
 
 def usual(rng: np.random.Generator, benchmark: Benchmark) -> tuple[np.ndarray, np.ndarray]:

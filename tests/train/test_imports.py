@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
     [
         ("train.config", {"tensorflow_datasets", "PIL", "grain", "orbax", "tyro"}),
         ("train.training.step", {"tensorflow_datasets", "PIL", "grain", "orbax", "tyro"}),
-        ("train.__main__", {"tensorflow", "torch"}),
+        ("train.__main__", {"tensorflow", "torch", "aiohttp"}),
     ],
 )
 def test_an_import_stays_light(module, unwanted):

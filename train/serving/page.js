@@ -3,7 +3,10 @@ import { $, make, probability, swatch } from "/elements.js";
 import { Sliders } from "/sliders.js";
 import { Viewer } from "/viewer.js";
 
-const WALKS = { worst: "images, worst first", missed: "with a missed defect", false_alarms: "with a false alarm" };
+const WALKS = {
+  worst: "images, worst first", missed: "with a missed defect", false_alarms: "with a false alarm",
+  passed: "wrongly passed", scrapped: "wrongly scrapped",
+};
 
 let start, viewer, sliders;
 let saved, costs = null; // the decision of the run, and the costs that the sliders make lowest
@@ -107,7 +110,9 @@ function showFigures(figures) {
   $("passed").textContent = figures.wrongly_passed;
   $("passed-of").textContent = `of ${figures.defective} bad ones`;
   was("passed-was", figures.wrongly_passed, automatic.wrongly_passed);
+  $("show-passed").disabled = !figures.wrongly_passed;
   $("scrapped").textContent = figures.wrongly_scrapped;
+  $("show-scrapped").disabled = !figures.wrongly_scrapped;
   $("scrapped-of").textContent = `of ${figures.clean} good ones`;
   was("scrapped-was", figures.wrongly_scrapped, automatic.wrongly_scrapped);
   const money = value => Number(value.toFixed(2)).toLocaleString("en");
@@ -136,6 +141,12 @@ function makeList() {
   const [part, walk] = $("walk").value.split(" ");
   list = part === "upload" ? start.uploads.map(number => `upload/${number}`) : walks[part][walk].map(i => `${part}/${i}`);
   showPosition();
+}
+
+function walk(chosen) {
+  $("walk").value = chosen;
+  makeList();
+  if (list.length) go(list[0]);
 }
 
 function showPosition() {
@@ -185,6 +196,8 @@ function showImage(address, answer) {
     : answer.others ? `and ${answer.others} smaller ones` : "";
   $("said").textContent = answer.verdict ?? "";
   $("undo").disabled = !answer.verdict;
+  const given = Object.entries(answer.handed ?? {}).filter(([, number]) => number);
+  $("handed").textContent = given.length ? `${start.out}: ${given.map(([what, n]) => `${n} ${what}`).join(", ")}` : "";
 }
 
 // ---- Pointer
@@ -237,7 +250,8 @@ const give = guarded(async verdict => {
 function listen() {
   $("previous").onclick = () => step(-1);
   $("next").onclick = () => step(1);
-  $("walk").onchange = () => { makeList(); if (list.length) go(list[0]); };
+  $("walk").onchange = () => { $("walk").blur(); walk($("walk").value); }; // the keys are those of the page again
+  for (const each of ["passed", "scrapped"]) $(`show-${each}`).onclick = () => walk(`validation ${each}`);
   $("fit").onclick = () => viewer.fit();
   $("zoom-in").onclick = () => viewer.zoom(1.5);
   $("zoom-out").onclick = () => viewer.zoom(1 / 1.5);
@@ -282,7 +296,8 @@ function listen() {
   const keys = { ArrowLeft: "previous", ArrowRight: "next", p: "toggle-prediction", l: "toggle-label", "+": "zoom-in",
     "=": "zoom-in", "-": "zoom-out", 0: "fit", "?": "help", a: "accept", n: "none", r: "reject", u: "undo" };
   addEventListener("keydown", event => {
-    const typing = event.target.closest("input, select, textarea, dialog");
+    const moving = event.target.type === "range" && event.key.length === 1; // letters do not move a slider
+    const typing = event.target.closest("input, select, dialog") && !moving;
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
     event.preventDefault();
     $(keys[event.key]).click();

@@ -29,6 +29,10 @@ class Walks:
     """Images with a missed defect, the one that the network is most certain to be none first."""
     false_alarms: list[int]
     """Images with a false alarm, the one that the network is most certain of first."""
+    passed: list[int]
+    """Images that are wrongly passed, in the order of `missed`."""
+    scrapped: list[int]
+    """Images that are wrongly scrapped, in the order of `false_alarms`."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,15 @@ def _walks(measured: Sequence[Measured]) -> Walks:
     ious = [_mean_iou(each) for each in measured]
     missed = {i: each.missed for i, each in enumerate(measured) if each.missed is not None}
     alarms = {i: -each.false_alarm for i, each in enumerate(measured) if each.false_alarm is not None}
+    counts = [each.counts for each in measured]
+    passed = [i for i, each in enumerate(counts) if each.defective and not each.scrapped]
+    scrapped = [i for i, each in enumerate(counts) if each.labeled and not each.defective and each.scrapped]
     return Walks(
-        sorted(range(len(ious)), key=lambda i: ious[i]),
-        sorted(missed, key=missed.__getitem__),
-        sorted(alarms, key=alarms.__getitem__),
+        worst=sorted(range(len(ious)), key=ious.__getitem__),
+        missed=sorted(missed, key=missed.__getitem__),
+        false_alarms=sorted(alarms, key=alarms.__getitem__),
+        passed=sorted(passed, key=missed.__getitem__),
+        scrapped=sorted(scrapped, key=lambda i: alarms.get(i, 0)),  # what remains may be void, and no alarm
     )
 
 

@@ -70,6 +70,8 @@ class Description:
     """Number of the components that are not listed."""
     verdict: Verdict | None
     """What was said of the prediction."""
+    handed: dict[str, int] | None
+    """How often each verdict was given so far."""
 
 
 class Session:
@@ -135,6 +137,7 @@ class Session:
             components[:_MOST_COMPONENTS],
             max(0, len(components) - _MOST_COMPONENTS),
             self.handover and self.handover.verdict(shown.name, shown.image),
+            self.handover and self.handover.counts(),
         )
 
     def tile(

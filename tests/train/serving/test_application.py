@@ -91,6 +91,12 @@ def test_walks_hold_the_images_of_each_part(page):
     assert sorted(walks["test"]["worst"]) == list(range(4))
 
 
+def test_the_order_of_the_classes_does_not_matter(page):
+    backwards = {field: dict(reversed(list(numbers.items()))) for field, numbers in changed(pit=0.7).items()}
+    answers = [page.give("POST", "/figures", {"rule": rule}).json for rule in (changed(pit=0.7), backwards)]
+    assert answers[0] == answers[1]
+
+
 def test_an_image_is_described_with_its_components(page, session):
     part = session.parts["validation"]
     for i in range(4):

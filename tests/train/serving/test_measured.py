@@ -34,6 +34,21 @@ def made(seed, *, defects, shape=(40, 33), void=False, sigma=1.0):
     return probabilities, label
 
 
+@pytest.mark.parametrize("void", [False, True])
+def test_walks_hold_as_many_images_as_the_figures_say(void):
+    images = [LabeledImage(*made(seed, defects=2, shape=(12, 9), void=void)) for seed in range(30)]
+    for k in range(10):
+        images.append(LabeledImage(images[k].probabilities, np.zeros((12, 9), np.uint8)))
+        half = np.zeros((12, 9), np.uint8)
+        half[:6] = 255
+        images.append(LabeledImage(images[k].probabilities, half))
+    images.append(LabeledImage(images[0].probabilities, np.full((12, 9), 255, np.uint8)))
+    for threshold in (0.5, 0.8, 0.9, 0.97):
+        measured = measure_all(images, rule([threshold, threshold], [2, 3]), ["d0", "d1"])
+        assert len(measured.walks.passed) == measured.figures.wrongly_passed
+        assert len(measured.walks.scrapped) == measured.figures.wrongly_scrapped
+
+
 def assert_equal(counts, expected):
     for name, value in expected._asdict().items():
         np.testing.assert_array_equal(np.array(getattr(counts, name)), np.array(value), err_msg=name)
@@ -114,3 +129,5 @@ def test_walks_begin_with_the_worst_the_surest_miss_and_the_surest_false_alarm()
     assert walks.worst == [1, 2, 4, 3, 5, 0]  # an image with neither a label nor a prediction has no IoU
     assert walks.missed == [4, 2]
     assert walks.false_alarms == [3, 4, 1]
+    assert walks.passed == [2]  # in 4 something remains, if at the wrong place
+    assert walks.scrapped == [1]

@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from train.__main__ import main
 from train.run.directory import read_facts
@@ -99,3 +101,30 @@ def test_a_decision_for_another_checkpoint_is_left_aside_with_a_warning(decided)
     assert "decision.json: was chosen for the checkpoint of step 9999, this one is of step" in printed
     assert "warning: " in printed
     assert content(run / "evaluation.json") == automatic
+
+
+def test_predict_applies_the_decision_and_refuses_that_of_another_checkpoint(decided, tmp_path, capsys):
+    run, evaluate = decided
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    shown = {}
+    for threshold in (0.001, 0.999):
+        names = ("scratch", "spot", "pit")
+        numbers = [f"{name}={threshold}" for name in names]
+        evaluate("--thresholds", *numbers, "--minimum-areas", *(f"{name}=1" for name in names))
+        out = tmp_path / f"{threshold}"
+        predict = ["predict", str(run), str(tmp_path / "image.png"), "--decide", "--out"]
+        assert main([*predict, str(out)]) == 0
+        with Image.open(out / "image.png") as image:
+            shown[threshold] = np.count_nonzero(image)
+    assert shown[0.001] > shown[0.999] == 0
+    file = run / "decision.json"
+    file.write_text(json.dumps(content(file) | {"step": 9999}))
+    capsys.readouterr()
+    assert main([*predict, str(tmp_path / "other")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(
+        f"error: {file}: was chosen for the checkpoint of step 9999, this one is of step "
+    )
+    assert error.count("\n") == 1
+    assert not (tmp_path / "other").exists()

@@ -5,6 +5,7 @@ A figure is None where no image contributes to it. Dictionaries are keyed by cla
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from train.measures.loss_share_records import LossShares
 
@@ -172,7 +173,7 @@ class Costs:
             if not 0 < cost < math.inf:
                 raise ValueError(f"costs.{name}: is {cost}, takes a number above 0")
 
-    def total(self, wrongly_passed, wrongly_scrapped):
+    def total(self, wrongly_passed: Any, wrongly_scrapped: Any) -> Any:
         """Return the total cost of numbers of images, or of arrays of them."""
         return self.miss * wrongly_passed + self.false_alarm * wrongly_scrapped
 

@@ -31,7 +31,8 @@ from train.measures.decision import best_thresholds, threshold_counts
 from train.measures.figures import stack
 from train.paths import relative
 from train.run.checkpoints import Checkpoints
-from train.run.directory import read_evaluation, read_run
+from train.run.decision import current_decision
+from train.run.directory import read_evaluation, read_facts, read_run
 from train.run.members import Member
 from train.setup import set_up
 from train.training.experiment import Experiment
@@ -239,6 +240,28 @@ def test_predict_takes_a_mean_and_its_decision(place, mean, tmp_path):
     for number, probability in enumerate(expected):
         with np.load(tmp_path / "out" / f"{number}_probabilities.npz") as file:
             np.testing.assert_allclose(file["probabilities"], probability, rtol=0, atol=1e-3)
+
+
+def test_a_decision_of_a_person_for_a_mean(copied, place, capsys):
+    mean_dir, runs = copied / "mean", [str(copied / "runs" / name) for name in "ab"]
+    data_dir = ["--data-dir", str(place)]
+    numbers = [f"{name}={{}}" for name in CLASSES[1:]]
+    flags = ["--thresholds", *(each.format(0.3) for each in numbers)]
+    flags += ["--minimum-areas", *(each.format(2) for each in numbers)]
+    assert main(["evaluate", str(mean_dir), *data_dir, *flags]) == 0
+    facts = read_facts(copied / "runs" / "a")
+    decision = current_decision(mean_dir, 2, facts)
+    assert decision is not None
+    assert set(decision.rule.thresholds.values()) == {0.3}
+    assert main(["evaluate", *runs, "--out", str(mean_dir), *data_dir]) == 0  # of the same runs
+    assert current_decision(mean_dir, 2, facts) == decision
+    evaluation = read_evaluation(mean_dir, 2, CLASSES)
+    assert evaluation is not None
+    assert evaluation.chosen is not None
+    assert evaluation.chosen.rule == decision.rule
+    assert "chosen by a person" in (mean_dir / "report.html").read_text()
+    assert main(["evaluate", runs[1], "--out", str(mean_dir), *data_dir]) == 0
+    assert current_decision(mean_dir, 1, facts) is None
 
 
 @pytest.fixture

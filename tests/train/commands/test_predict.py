@@ -16,7 +16,7 @@ from scipy import ndimage
 from balanced_jax.models import UNet
 from tests.tiny import config as tiny
 from tests.train.commands import refusal
-from tests.train.records import decision_figures, evaluation
+from tests.train.records import evaluation
 from tests.untrained import gray_facts, make_run
 from train.__main__ import main
 from train.commands.predict import largest_size
@@ -24,8 +24,6 @@ from train.config import Input
 from train.data.formats.images import read_head, read_image
 from train.errors import UserError
 from train.inference.viewers import classifier
-from train.measures.records import DecisionRule
-from train.run.decision import remove_decision, write_decision
 from train.run.files import write_json
 from train.training.experiment import Experiment
 
@@ -237,23 +235,6 @@ def test_decisions_of_another_checkpoint_are_refused(run, folder, tmp_path, eval
     evaluated(2, [0.5] * 3, [1] * 3)
     assert expected in refused(arguments, capsys)
     assert not (tmp_path / "out").exists()
-
-
-def test_a_decision_of_a_person_stands_above_the_evaluation(run, folder, tmp_path, evaluated, capsys):
-    evaluated(1, [0.999] * 3, [1000] * 3)
-    automatic = predicted(run, folder, tmp_path / "automatic", "--decide")
-    rule = DecisionRule(dict.fromkeys(CLASSES[1:], 0.25), dict.fromkeys(CLASSES[1:], 1))
-    data = gray_facts(CLASSES).fingerprint
-    try:
-        write_decision(run, rule, decision_figures(CLASSES), step=1, data=data)
-        chosen = predicted(run, folder, tmp_path / "chosen", "--decide")
-        assert not any(array(automatic / f"{name}.png").any() for name in SIZES)
-        assert all(array(chosen / f"{name}.png").any() for name in SIZES)
-        write_decision(run, rule, decision_figures(CLASSES), step=2, data=data)
-        error = refused([run, folder, "--out", tmp_path / "out", "--decide"], capsys)
-        assert "decision.json: was chosen for the checkpoint of step 2, this one is of step 1" in error
-    finally:
-        remove_decision(run)
 
 
 def test_what_is_done_stays_when_a_damaged_image_ends_the_rest(run, tmp_path, capsys):

@@ -9,7 +9,9 @@ from train.measures.records import LARGEST_MINIMUM_AREA, Costs, DecisionRule
 CURRENT = DecisionRule({"scratch": 0.3, "pit": 0.4}, {"scratch": 8, "pit": 16})
 
 
-def chosen(thresholds=(), minimum_areas=(), defects=("scratch", "pit"), current=CURRENT) -> DecisionRule:
+def chosen(
+    thresholds=(), minimum_areas=(), defects=("scratch", "pit"), current: DecisionRule | None = CURRENT
+) -> DecisionRule:
     return RuleChoice(thresholds, minimum_areas, None, False).rule(defects, lambda: current)
 
 

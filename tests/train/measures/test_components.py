@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from train.measures.components import find_components, without_small
+from train.measures.components import find_components, match_components, nonzero_box, without_small
 
 CLASSES = np.array(
     [
@@ -46,3 +46,23 @@ def test_what_is_smaller_than_its_class_allows_is_background():
     np.testing.assert_array_equal(without_small(CLASSES, (2, 3)), expected)
     np.testing.assert_array_equal(without_small(CLASSES, (1, 1)), CLASSES)
     assert CLASSES[2, 3] == 1  # the map given is as it was
+
+
+def test_the_box_of_what_is_not_background():
+    assert nonzero_box(np.zeros((4, 5), np.uint8)) == (slice(0), slice(0))
+    classes = np.zeros((6, 7), np.uint8)
+    classes[2, 6], classes[4, 3] = 1, 255
+    assert nonzero_box(classes) == (slice(2, 5), slice(3, 7))
+
+
+def test_components_meet_where_class_and_pixel_agree():
+    label, predicted = np.zeros((2, 6, 9), np.uint8)
+    label[0, :4] = 1
+    predicted[0, 2:6] = 1
+    predicted[3, :3], label[3, :2] = 2, 1  # of another class
+    label[5], predicted[5, :2] = 255, 1  # void alone
+    matches = match_components(predicted, label, 3)
+    assert matches.labeled.labels.tolist() == [1, 1]
+    assert matches.hits.tolist() == [2, 0]
+    assert matches.predicted.labels.tolist() == [1, 1, 2]
+    assert matches.false_alarms.tolist() == [False, False, True]

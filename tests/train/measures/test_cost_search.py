@@ -1,6 +1,6 @@
 """The choice by costs, against trying all candidates."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -46,7 +46,8 @@ def test_levels_are_those_of_every_candidate(seed):
     levels = _levels(probabilities)
     for j, candidate in enumerate(CANDIDATES):
         for k in range(2):
-            numbers, count = ndimage.label(probabilities[..., k] > np.float32(candidate), np.ones((3, 3)))
+            labeled: Any = ndimage.label(probabilities[..., k] > np.float32(candidate), np.ones((3, 3)))
+            numbers, count = labeled
             largest = max((np.sum(numbers == number) for number in range(1, count + 1)), default=0)
             assert levels[j, k] == sum(int(area) <= largest for area in AREAS)
     assert len(np.unique(levels)) > 4

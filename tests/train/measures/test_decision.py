@@ -198,9 +198,9 @@ def test_figures_of_a_decision_counted_by_hand():
         drawn({255: [np.s_[:, :]]}, {1: [SQUARE]}),  # void alone
     )
     assert result == DecisionFigures(
-        headline=pytest.approx((1 / 25 + 0) / 2),
+        headline=1 / 50,
         classes={
-            "scratch": DefectFigures(pytest.approx(1 / 25), 1 / 8, pytest.approx(1 / 18), 1, 1, 0),
+            "scratch": DefectFigures(1 / 25, 1 / 8, 1 / 18, 1, 1, 0),
             "pit": DefectFigures(0.0, 0.0, 0.0, 0, 1, 1),
         },
         defective=2,

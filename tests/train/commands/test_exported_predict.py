@@ -160,7 +160,7 @@ def test_the_decision_is_that_of_the_project(program):
     rng = np.random.default_rng(0)
     for _ in range(20):
         probabilities = rng.dirichlet([1] * 4, (40, 30)).astype(np.float32)
-        probabilities = ndimage.uniform_filter(probabilities, 3, axes=(0, 1))
+        probabilities = ndimage.gaussian_filter(probabilities, (0.8, 0.8, 0))
         rule = DecisionRule(
             dict(zip(CLASSES[1:], rng.uniform(0.2, 0.5, 3).tolist(), strict=True)),
             dict(zip(CLASSES[1:], (2 ** rng.integers(0, 6, 3)).tolist(), strict=True)),

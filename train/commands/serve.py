@@ -1,6 +1,7 @@
 """`python -m train serve`: look at predictions in the browser, choose thresholds, hand labels over."""
 
 import importlib.util
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -65,8 +66,9 @@ class Serve(RunCommand):
 
         with listen(self.host, self.port) as listening:
             session = self.session()
-            access = Access(self.host, listening.getsockname()[1])
-            if self.host != "127.0.0.1":
+            number, port, *_ = listening.getsockname()
+            access = Access(self.host, port)
+            if not ipaddress.ip_address(number).is_loopback:
                 console.print(
                     f"warning: {self.host} is served without encryption; who can read the network can read "
                     "the page and its token",

@@ -41,6 +41,8 @@ _FILES = {
 """The files of the page, and their kinds, by address."""
 _LARGEST_REQUEST = 2**20
 """Bytes of a request that is no upload."""
+_UPLOADS = 2
+"""Uploads that are read at a time."""
 _SECONDS_TO_SEND = 120
 """Time in which a request must have arrived."""
 
@@ -124,6 +126,7 @@ class _Page:
         self._session = session
         # One thread each: pictures and figures of a session are not made twice at a time.
         self._pictures, self._figures, self._network = (ThreadPoolExecutor(1) for _ in range(3))
+        self._reading = asyncio.Semaphore(_UPLOADS)
 
     async def file(self, request: web.Request) -> web.Response:
         """Answer with a file of the page."""
@@ -162,9 +165,9 @@ class _Page:
     async def figures(self, request: web.Request) -> web.Response:
         """Answer with the figures of a rule, and the orders of the images."""
         rule = self._session.check((await _read(request, _OfRule)).rule)
-        figures = await _in(self._figures, self._session.figures, rule)
-        walks = await _in(self._figures, self._session.walks, rule)
-        return _json({"figures": figures, "walks": walks})
+        session = self._session
+        measured = await _in(self._figures, lambda: (session.figures(rule), session.walks(rule)))
+        return _json(dict(zip(("figures", "walks"), measured, strict=True)))
 
     async def image(self, request: web.Request) -> web.Response:
         """Answer with what is said about an image."""
@@ -209,7 +212,7 @@ class _Page:
         """Read and predict an image; answer with its number."""
         if (request.content_length or 0) > LARGEST_FILE:
             raise UserError(f"has more than {LARGEST_FILE // 2**20} MiB; the page takes no larger file")
-        async with asyncio.timeout(_SECONDS_TO_SEND):
+        async with asyncio.timeout(_SECONDS_TO_SEND), self._reading:
             encoded = await request.read()
         name = request.query.get("name", "image")
         number = await _in(self._network, self._session.uploads.add, name, encoded)

@@ -308,6 +308,7 @@ guarded(async () => {
   history.replaceState(null, "", "/"); // the cookie has the token; the address needs it no longer
   start = await ask("/start", undefined, "GET");
   document.title = $("title").textContent = start.title;
+  $("about").textContent = `figures of the validation part, ${start.parts.validation} images`;
   saved = start.decision;
   viewer = new Viewer($("canvas"), start.tile, place => { pointed = place; updateReadout(); }, busy);
   sliders = new Sliders(start.defects, () => { costs = null; ruleChanged(); });

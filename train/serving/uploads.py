@@ -55,7 +55,7 @@ def predict_one_by_one(trained: Trained) -> Predict:
     def predict(image: np.ndarray) -> np.ndarray:
         height, width, _ = image.shape
         ((_, probabilities),) = predictor((height, width))(trained.state, [{"image": image}])
-        return probabilities[..., 1:]
+        return probabilities[..., 1:].copy()  # without the memory of the background
 
     return predict
 
@@ -83,7 +83,7 @@ class Uploads:
             encoded: its content.
 
         Raises:
-            UserError: the image is too large, damaged, or of a kind that the run cannot read; without a name.
+            UserError: the image is too large, damaged, or of a kind that the run cannot read.
         """
         image = self._read(encoded)
         upload = Upload(name[:_LONGEST_NAME], image, self._predict(image))

@@ -103,7 +103,8 @@ def test_the_page_opens_without_complaint_and_asks_no_other_site(shown, page, se
     assert shown.tab.url == f"http://{page.host}/"
     assert shown.complaints == []
     assert all(url.startswith(f"http://{page.host}/") for url in shown.requested)
-    assert shown.text("h1") == session.run_dir.name
+    assert shown.text("#title") == session.run_dir.name
+    assert shown.text("#about") == "figures of the validation part, 12 images"
     assert np.ptp(shown.canvas()) > 50
     automatic = page.get("/start").json["automatic"]["figures"]
     assert shown.text("#passed") == str(automatic["wrongly_passed"])
@@ -134,6 +135,18 @@ def test_walking_through_the_images(shown, page):
     shown.tab.keyboard.press("ArrowLeft")
     shown.settle()
     assert shown.text("#name") == seen[-2]
+
+
+def test_a_click_on_a_number_shows_its_images(shown, page):
+    shown.slide("All defects at once", 6)  # nothing is predicted
+    shown.settle()
+    walks = page.give("POST", "/figures", {"rule": shown.rule()}).json["walks"]["validation"]
+    shown.tab.click("#show-passed")
+    shown.settle()
+    assert shown.text("#position") == f"1 / {len(walks['passed'])}"
+    assert int(shown.text("#name").rpartition("/")[2]) == walks["passed"][0]
+    assert shown.text("#components tbody tr td:last-child >> nth=0") == "missed"
+    assert shown.tab.is_disabled("#show-scrapped")
 
 
 def test_a_slider_changes_figures_and_pictures(shown, page):

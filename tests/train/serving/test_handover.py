@@ -119,6 +119,8 @@ def test_files_from_elsewhere_are_kept(tmp_path):
     (tmp_path / "verdicts.json").unlink()
     with pytest.raises(UserError, match="it is kept"):
         Handover(tmp_path).give("a", image, classes(1), "accepted")
+    Handover(tmp_path).give("a", image, classes(0), "accepted")  # an interrupted verdict, given again
+    (tmp_path / "verdicts.json").unlink()
     (mask,) = (tmp_path / "masks").iterdir()
     with Image.open(mask) as stored:
         np.testing.assert_array_equal(np.asarray(stored), classes(0))

@@ -11,7 +11,6 @@ paper's, two seeds each.
 
 from balanced_jax.models import UNet
 from configs.objectives import OBJECTIVES, vary_objective
-from configs.quickstart import config as quickstart
 from train.comparison.definition import Comparison
 from train.config import Adam, Config, CosineDecay, Input
 from train.data.sets import Folder
@@ -20,7 +19,7 @@ config = Config(
     data=Folder(),
     # A quarter of the published width is enough for most surfaces, and can be trained on a CPU.
     model=UNet(width=16),
-    objective=quickstart.objective,
+    objective=OBJECTIVES["slowly_closing_relaxing_no_window"],
     input=Input(crop=(128, 128)),
     optimizer=Adam(CosineDecay(1e-3)),
     epochs=50,

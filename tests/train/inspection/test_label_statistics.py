@@ -1,5 +1,6 @@
 """Statistics of three drawn images against figures counted by hand."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import ndimage
 
 from balanced_jax.masks import class_weight_mask, confusion_mask
 from configs.folder import config as folder
+from configs.objectives import OBJECTIVES
 from train.data.prepare import Prepared, prepare
 from train.data.sets import Folder
 from train.inspection.label_statistics import (
@@ -64,7 +66,8 @@ def prepared(tmp_path) -> Prepared:
 
 @pytest.fixture
 def result(prepared):
-    return label_statistics(prepared, folder)
+    objective = OBJECTIVES["closing_relaxing_window_3"]
+    return label_statistics(prepared, dataclasses.replace(folder, objective=objective))
 
 
 def test_parts_and_sizes_are_counted(result):

@@ -30,6 +30,8 @@ def from_json(value: Any, kind: type[Record]) -> Record:
 
 def _describe(error: BaseException, kind: type | None) -> str:
     """Describe an error over a value; a record that refuses its values describes them itself."""
+    if isinstance(error, AttributeError):  # a record was looked for, and there are no keys
+        return "is no object with fields"
     return str(error) if isinstance(error, ValueError) else format_exception(error, kind)
 
 

@@ -16,6 +16,12 @@ _LINE = re.compile(r"^(?:│ |  )(.*?) *│?$", re.MULTILINE)
 """A line inside of a panel, which has no borders where stdout is ASCII."""
 _RULE = re.compile(r"^[─-]+$", re.MULTILINE)
 _FLAG = re.compile(r"--[a-z][\w.-]*")
+_PLAIN = {
+    r"no type matching .* could be instantiated from \[(.*)\]": r"cannot be \1",
+    r"invalid literal for int\(\) with base 10: ": "takes a whole number, not ",
+    r"could not convert string to float: ": "takes a number, not ",
+}
+"""Messages of Python and tyro, and what they mean."""
 
 
 def parse_arguments(kind: type[Parsed], arguments: list[str], *, prog: str, **options: Any) -> Parsed:
@@ -38,7 +44,7 @@ def parse_arguments(kind: type[Parsed], arguments: list[str], *, prog: str, **op
         with contextlib.redirect_stderr(panel):
             return tyro.cli(kind, args=arguments, prog=prog, **options)
     except SystemExit as end:
-        if not end.code:
+        if not end.code or not panel.getvalue():  # the reader of the help has gone
             raise
     raise UserError(_one_line(panel.getvalue(), prog))
 
@@ -53,6 +59,8 @@ def _one_line(panel: str, prog: str) -> str:
     message, *others = (section.strip("\n") for section in _RULE.split(text))
     first = " ".join(line.strip() for line in message.split("\n\n")[0].splitlines() if line[:8].strip())
     first = re.sub(r"^Error parsing (config\.)?", "", first).rstrip(".")
+    for words, plain in _PLAIN.items():
+        first = re.sub(words, plain, first)
     for section in others:
         heading, _, usage = section.partition("\n")
         if heading == "Perhaps you meant:" and (meant := _FLAG.search(usage)):

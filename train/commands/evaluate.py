@@ -78,13 +78,13 @@ class Evaluate(RunCommand):
     """Folder of prepared data sets."""
     source: Path | None = None
     """Folder of the unpacked archive of the data set, for those that need one."""
-    thresholds: tuple[str, ...] = ()
+    thresholds: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME=VALUE ...")] = None
     """Choose decision thresholds by hand: VALUE of the only defect class, or NAME=VALUE of each; classes that
     are left out keep theirs. Writes decision.json, which `predict --decide`, `export` and `evaluate` take for
     this checkpoint from then on, and prints the figures of the validation part."""
-    minimum_areas: tuple[str, ...] = ()
+    minimum_areas: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="NAME=VALUE ...")] = None
     """Choose minimum areas by hand, in pixels, in the same way."""
-    costs: tuple[float, float] | None = None
+    costs: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="MISS FALSE_ALARM")] = None
     """Choose both for the lowest total cost on the validation part: cost of an image with a defect that is
     passed, and of one without that is scrapped. Keeps the probabilities of the validation part in memory."""
     automatic: bool = False

@@ -12,16 +12,19 @@ class RuleChoice:
 
     def __init__(
         self,
-        thresholds: Sequence[str],
-        minimum_areas: Sequence[str],
+        thresholds: Sequence[str] | None,
+        minimum_areas: Sequence[str] | None,
         costs: tuple[float, float] | None,
         automatic: bool,
     ):
         """Take the values of the flags.
 
         Raises:
-            UserError: flags exclude each other, or costs are not above 0.
+            UserError: a flag has no value, flags exclude each other, or costs are not above 0.
         """
+        for flag, values in (("--thresholds", thresholds), ("--minimum-areas", minimum_areas)):
+            if values is not None and not values:
+                raise UserError(f"{flag}: has no value; write NAME=VALUE, with NAME a defect class")
         given = {
             "--thresholds or --minimum-areas": bool(thresholds or minimum_areas),
             "--costs": costs is not None,
@@ -35,7 +38,7 @@ class RuleChoice:
         except ValueError as error:
             raise UserError(_of_flag(error)) from error
         self.by_person = bool(thresholds or minimum_areas or costs)
-        self._thresholds, self._minimum_areas = thresholds, minimum_areas
+        self._thresholds, self._minimum_areas = thresholds or (), minimum_areas or ()
 
     def rule(self, defects: Sequence[str], current: Callable[[], DecisionRule | None]) -> DecisionRule:
         """Return the rule that --thresholds and --minimum-areas give.

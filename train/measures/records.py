@@ -3,12 +3,12 @@
 A figure is None where no image contributes to it. Dictionaries are keyed by class name.
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from train.measures.loss_share_records import LossShares
 
+_LARGEST_COST = 1e9
 LARGEST_MINIMUM_AREA = 4096
 """Largest minimum area that an evaluation chooses, in pixels."""
 
@@ -124,7 +124,7 @@ class DecisionRule:
     def __post_init__(self):
         if list(self.minimum_areas) != list(self.thresholds):
             names = (", ".join(chosen) for chosen in (self.minimum_areas, self.thresholds))
-            raise ValueError("minimum_areas: is of {}, takes {}".format(*names))
+            raise ValueError("minimum_areas: are of {}, the thresholds of {}".format(*names))
         for name, threshold in self.thresholds.items():
             if not 0 < threshold < 1:
                 raise ValueError(f"thresholds.{name}: is {threshold}, takes a number between 0 and 1")
@@ -170,8 +170,10 @@ class Costs:
 
     def __post_init__(self):
         for name, cost in vars(self).items():
-            if not 0 < cost < math.inf:
-                raise ValueError(f"costs.{name}: is {cost}, takes a number above 0")
+            if not 0 < cost <= _LARGEST_COST:
+                raise ValueError(
+                    f"costs.{name}: is {cost}, takes a number above 0 and up to {_LARGEST_COST:.0e}"
+                )
 
     def total(self, wrongly_passed: Any, wrongly_scrapped: Any) -> Any:
         """Return the total cost of numbers of images, or of arrays of them."""
@@ -216,6 +218,11 @@ class DecisionFigures:
     """Images in which no defect is labeled."""
     wrongly_scrapped: int
     """Those of them that are scrapped."""
+
+    def __post_init__(self):
+        for name, most in (("wrongly_passed", self.defective), ("wrongly_scrapped", self.clean)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(f"{name}: is {getattr(self, name)}, takes 0 to {most}")
 
 
 @dataclass(frozen=True)

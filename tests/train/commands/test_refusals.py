@@ -55,7 +55,7 @@ LONG = "a" * 300
             "error: model: width: got -1, takes a whole number from 1 on; python",
         ),
         ("fit", ("--model.width", "x"), "'x'; write --model.width INT"),
-        ("fit", ("--input.crop", "8"), "instantiated from ['8']; write --input.crop {None}|{INT INT}"),
+        ("fit", ("--input.crop", "8"), "--input.crop: cannot be '8'; write --input.crop {None}|{INT INT}"),
         ("fit", ("--epochs",), "error: Missing value for argument '--epochs'. Expected 1 values; python"),
         (
             "fit",

@@ -12,7 +12,7 @@ CURRENT = DecisionRule({"scratch": 0.3, "pit": 0.4}, {"scratch": 8, "pit": 16})
 def chosen(
     thresholds=(), minimum_areas=(), defects=("scratch", "pit"), current: DecisionRule | None = CURRENT
 ) -> DecisionRule:
-    return RuleChoice(thresholds, minimum_areas, None, False).rule(defects, lambda: current)
+    return RuleChoice(thresholds or None, minimum_areas or None, None, False).rule(defects, lambda: current)
 
 
 def test_classes_that_are_left_out_keep_theirs():
@@ -61,12 +61,22 @@ def test_a_class_without_numbers_is_refused():
 
 
 def test_flags_that_exclude_each_other_are_refused():
-    for thresholds, costs, automatic in ([["a"], (1, 2), False], [["a"], None, True], [[], (1, 2), True]):
+    for thresholds, costs, automatic in ([["a"], (1, 2), False], [["a"], None, True], [None, (1, 2), True]):
         with pytest.raises(UserError, match=r"^--.* and --.*: exclude each other; give one of them"):
-            RuleChoice(thresholds, [], costs, automatic)
+            RuleChoice(thresholds, None, costs, automatic)
+
+
+def test_a_flag_without_a_value_is_refused():
+    with pytest.raises(UserError, match=r"^--thresholds: has no value; write NAME=VALUE"):
+        RuleChoice([], None, None, False)
+    with pytest.raises(UserError, match=r"^--minimum-areas: has no value; write NAME=VALUE"):
+        RuleChoice(["pit=.5"], [], None, False)
 
 
 def test_costs_are_above_0():
-    assert RuleChoice([], [], (10, 1), False).costs == Costs(10, 1)
-    with pytest.raises(UserError, match=r"^--costs: false_alarm is 0, takes a number above 0"):
-        RuleChoice([], [], (10, 0), False)
+    assert RuleChoice(None, None, (10, 1), False).costs == Costs(10, 1)
+    for cost in (0, 2e9):
+        with pytest.raises(
+            UserError, match=r"^--costs: false_alarm is .*, takes a number above 0 and up to 1e\+09"
+        ):
+            RuleChoice(None, None, (10, cost), False)

@@ -73,11 +73,13 @@ def test_a_decision_for_another_checkpoint_or_other_data_is_refused(tmp_path, de
     [
         ("rule/thresholds/pit", 1, r"thresholds.pit: is 1.0, takes a number between 0 and 1"),
         ("rule/minimum_areas/pit", 4097, r"minimum_areas.pit: is 4097, takes 1 to 4096"),
-        ("rule/minimum_areas", {"pit": 1}, "minimum_areas: is of pit, takes scratch, pit"),
+        ("rule/minimum_areas", {"pit": 1}, "minimum_areas: are of pit, the thresholds of scratch, pit"),
         ("costs/miss", 0, "costs.miss: is 0.0, takes a number above 0"),
         ("chosen", "yesterday", "yesterday"),
         ("chosen", "2026-01-31T12:00:00", "chosen: is 2026-01-31T12:00:00, takes a time in UTC"),
         ("figures/classes", {}, "figures: are of the classes , the rule of scratch, pit"),
+        ("figures/wrongly_passed", 99, "wrongly_passed: is 99, takes 0 to"),
+        ("rule", [], "rule: is no object with fields"),
         ("figures/wrongly_passed", 0.5, "wrongly_passed: is 0.5, takes a whole number"),
     ],
 )

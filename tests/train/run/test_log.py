@@ -81,6 +81,17 @@ def test_a_pipe_that_nobody_reads_ends_the_command_in_silence(log_lines, monkeyp
     assert capsys.readouterr().err == ""
 
 
+def test_a_pipe_that_nobody_reads_ends_the_help_in_silence(monkeypatch, capsys):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(SystemExit) as ended:
+            train.__main__.main(["predict", "--help"])
+    assert ended.value.code == 128 + signal.SIGPIPE
+    assert capsys.readouterr().err == ""
+
+
 NAMES = ("[bold]", "[pit]", "[/x]", ":smile:", "$\\frac$")
 """Names that rich or matplotlib would take for markup."""
 

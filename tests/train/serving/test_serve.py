@@ -64,7 +64,8 @@ def test_the_mean_of_two_runs_is_served(served_run, tmp_path):
     runs = [epath.Path(run_dir), epath.Path(tmp_path / "other")]
     Evaluate(run_dir=runs[0], others=(runs[1],), out=mean, data_dir=data_dir).run()
     session = Serve(run_dir=epath.Path(mean), data_dir=data_dir).session()
-    saved = session.save(session.automatic, None)
-    assert (mean / "decision.json").exists()
-    assert session.decision() == (saved, None)
+    session.save(session.automatic, None, None)
+    decision = session.standing().decision
+    assert decision is not None
+    assert decision.rule == session.automatic
     assert list(session.parts) == ["validation"]

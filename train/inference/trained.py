@@ -54,7 +54,7 @@ def checkpoint_marks(run_dir: AnyPath, checkpoint: Choice) -> list[tuple[int, st
         UserError: the directory of the run, or of a member, is gone or damaged.
     """
     if not run_dir.is_dir():
-        raise UserError(f"{run_dir}: is gone; bring it back")
+        raise UserError(f"{run_dir}: the run directory is gone; bring it back")
     if is_mean(run_dir):
         members = [member.run_dir(run_dir) for member in read_members(run_dir)]
         return [mark for member in members for mark in checkpoint_marks(member, "best")]

@@ -158,7 +158,7 @@ function showImage(address, answer) {
       make("td", {}, swatch(color(each.name)), each.name),
       make("td", {}, `${each.area}${each.state === "missed" ? " labeled" : ""}`),
       make("td", {}, probability(each.probability)),
-      make("td", {}, each.state + (each.too_small ? `: found, but smaller than ${each.too_small} px` : "")));
+      make("td", {}, each.state + (each.too_small ? `: predicted smaller than ${each.too_small} px` : "")));
     row.onclick = () => { viewer.focus(each); $("stage").scrollIntoView({ block: "nearest" }); };
     row.onkeydown = event => { if (event.key === "Enter") row.click(); };
     return row;
@@ -255,9 +255,9 @@ function listen() {
   for (const layer of ["prediction", "label"])
     $(`toggle-${layer}`).onclick = () => $(`toggle-${layer}`).setAttribute("aria-pressed", viewer.toggle(layer));
   for (const [id, name, what] of COSTS)
-    numberField($(id), $("cost-note"), {
+    numberField($(id), $(`${id}-note`), {
       takes: value => value > 0 && value <= start.largest_cost,
-      says: `${what}: takes a number above 0, at most ${start.largest_cost}; the last one counts`,
+      says: `${what}: takes a number above 0, at most ${start.largest_cost}; the last valid one counts`,
     }, value => {
       prices = { ...prices, [name]: value };
       costs = null;

@@ -138,7 +138,8 @@ class Session:
             handover: folder of accepted predictions, if there is one.
         """
         self.run_dir, self.step, self.facts = run_dir, step, facts
-        self._checkpoint, self._marks = checkpoint, marks
+        self._checkpoint: Choice = checkpoint
+        self._marks = marks
         self.parts, self.automatic, self.uploads, self.handover = parts, automatic, uploads, handover
         self.defects = facts.classes[1:]
         # The tiles of an image are asked for one by one. A few images, because one may be large.

@@ -53,12 +53,12 @@ export class Sliders {
     parts.odds.oninput = () => take("thresholds", ofOdds(Number(parts.odds.value)));
     numberField(parts.threshold, parts.thresholdNote, {
       takes: value => value >= SMALLEST && value <= LARGEST,
-      says: `threshold: takes ${SMALLEST} to ${LARGEST}; the last one counts`,
+      says: `threshold: takes ${SMALLEST} to ${LARGEST}; the last valid one counts`,
     }, value => take("thresholds", value));
     parts.power.oninput = () => take("minimum_areas", Math.round(2 ** parts.power.value));
     numberField(parts.area, parts.areaNote, {
       takes: value => Number.isInteger(value) && value >= 1 && value <= 2 ** MOST_AREA,
-      says: `smallest size: takes a whole number of pixels from 1 to ${2 ** MOST_AREA}; the last one counts`,
+      says: `smallest size: takes a whole number of pixels from 1 to ${2 ** MOST_AREA}; the last valid one counts`,
     }, value => take("minimum_areas", value));
     const row = make("fieldset", {},
       make("legend", {}, swatch(color), name),
@@ -95,11 +95,12 @@ export class Sliders {
   // `tooSmall` are the missed defects of each class that only their smallest size hides.
   showFigures(classes, tooSmall) {
     const hidden = Object.values(tooSmall).reduce((sum, number) => sum + number, 0);
-    $("too-small").textContent = hidden && `${count(hidden, "defect")} missed because of "ignore below"`;
-    $("too-small").hidden = !hidden;
+    $("too-small").textContent = hidden
+      ? `${count(hidden, "defect")} missed because of "ignore below"` : "";
     for (const { name, figures } of this.rows) {
       const { found, missed, false_alarms, iou, precision, recall } = classes[name];
-      const small = tooSmall[name] ? ` (${tooSmall[name]} found, but too small)` : "";
+      const small = tooSmall[name]
+        ? ` (${tooSmall[name]} predicted smaller than ${this.rule.minimum_areas[name]} px)` : "";
       figures.textContent = `${count(found, "defect")} found, ${missed} missed${small}, ` +
         `${count(false_alarms, "false alarm")} · ` +
         `IoU ${percent(iou)}, precision ${percent(precision)}, recall ${percent(recall)}`;

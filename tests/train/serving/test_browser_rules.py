@@ -39,7 +39,7 @@ def test_the_cheapest_rule_is_found_and_its_costs_come_back(shown, page):
     for wrong in ("0", "1000000001", "-1", "x", "1,000"):
         shown.tab.fill("#cost-miss", wrong)
         assert shown.tab.get_attribute("#cost-miss", "aria-invalid") == "true"
-        assert "takes a number above 0, at most 1000000000" in shown.text("#cost-note")
+        assert "takes a number above 0, at most 1000000000" in shown.text("#cost-miss-note")
         assert shown.text("#cost") == before
     shown.tab.fill("#cost-miss", "99,5")
     shown.tab.click("#cheapest")

@@ -38,7 +38,7 @@ def test_a_run_that_goes_and_comes_back_and_is_trained_further(served_own):
     away = run_dir.parent / "away"
     run_dir.rename(away)
     for act in (lambda: session.save(rule(), None, None), lambda: session.reset(None)):
-        with pytest.raises(UserError, match=r"run: is gone; bring it back"):
+        with pytest.raises(UserError, match=r"run: the run directory is gone; bring it back"):
             act()
     assert "is gone" in session.standing().other
     assert not run_dir.exists()

@@ -23,7 +23,7 @@ const equal = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 function showState() {
   const { decision, other } = standing;
   const changed = !equal(sliders.rule, decision ? decision.rule : start.automatic.rule)
-    || (costs !== null && decision !== null && !equal(costs, decision.costs));
+    || (costs !== null && !equal(costs, decision?.costs));
   $("save").disabled = !changed && !other;
   $("automatic").disabled = !decision && !changed && !other;
   $("state").textContent = (changed ? "Not saved. " : "") +

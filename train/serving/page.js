@@ -204,6 +204,7 @@ async function upload(files) {
       showWalks();
       $("walk").value = "upload";
       makeList();
+      given = [];
       go(`upload/${result.number}`);
     } catch (error) { failed.push(`${file.name}: ${error.message}`); }
   }

@@ -62,7 +62,8 @@ export class Sliders {
     }, value => take("minimum_areas", value));
     const row = make("fieldset", {},
       make("legend", {}, swatch(color), name),
-      make("div", { className: "ends" }, make("span", {}, "← fewer misses"), make("span", {}, "fewer false alarms →")),
+      make("div", { className: "ends" },
+        make("span", {}, "← fewer misses"), make("span", {}, "fewer false alarms →")),
       make("div", { className: "slider" }, parts.odds, parts.threshold),
       parts.thresholdNote,
       make("div", { className: "slider small" }, make("span", {}, "ignore below"), parts.power, parts.area, "px"),

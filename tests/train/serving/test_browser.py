@@ -194,6 +194,12 @@ def test_verdicts_by_keys(shown, session):
     shown.tab.keyboard.press("u")
     shown.settle()
     assert shown.text("#said") == ""
+    shown.tab.keyboard.press("a")
+    shown.tab.keyboard.press("u")  # before the answer
+    shown.tab.wait_for_selector("#message:has-text('Taken back.')")
+    shown.settle()
+    assert shown.text("#name") == name
+    assert shown.text("#said") == ""
     names = [name]
     shown.tab.keyboard.press("a")
     shown.settle()

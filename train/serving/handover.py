@@ -129,7 +129,9 @@ class Handover:
         if not self._ledger.exists():
             gone = self._ledger if self.out.is_dir() else self.out
             raise UserError(f"{gone}: is gone; bring it back, or start serve again with a new --out")
-        if self._ledger.read_bytes() != self._written:
+        with reading(self._ledger):
+            unchanged = self._ledger.read_bytes() == self._written
+        if not unchanged:
             raise UserError(
                 f"{self._ledger}: was changed elsewhere; it is kept, start serve again, which reads it"
             )

@@ -74,8 +74,8 @@ def measure_all(images: Sequence[LabeledImage], rule: DecisionRule, defects: Seq
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         measured = list(threads.map(lambda image: image.measure(rule), images))
     figures = decision_figures([each.counts for each in measured], defects)
-    too_small = np.sum([each.too_small for each in measured], 0).tolist()
-    return RuleFigures(figures, dict(zip(defects, too_small, strict=True)), _walks(measured))
+    too_small = {name: sum(each.too_small[k] for each in measured) for k, name in enumerate(defects)}
+    return RuleFigures(figures, too_small, _walks(measured))
 
 
 def parts_memory(parts: Sequence[Part], defects: int, gib: float) -> str:

@@ -179,7 +179,7 @@ def test_a_folder_of_other_files_is_refused(tmp_path):
     assert files(tmp_path) == ["images/mine.png"]
 
 
-@pytest.mark.parametrize("damage", ["append", "remove", "remove all"])
+@pytest.mark.parametrize("damage", ["append", "replace", "remove", "remove all"])
 def test_a_ledger_that_is_changed_meanwhile_is_kept(tmp_path, damage):
     out, image = tmp_path / "out", picture(0)
     handover = Handover(out)
@@ -187,6 +187,9 @@ def test_a_ledger_that_is_changed_meanwhile_is_kept(tmp_path, damage):
     ledger = out / "verdicts.json"
     if damage == "append":
         ledger.write_text(ledger.read_text() + "junk")
+    elif damage == "replace":
+        ledger.unlink()
+        ledger.mkdir()
     elif damage == "remove":
         ledger.unlink()
     else:
@@ -194,6 +197,7 @@ def test_a_ledger_that_is_changed_meanwhile_is_kept(tmp_path, damage):
     before = {path: (tmp_path / path).read_bytes() for path in files(tmp_path)}
     message = {
         "append": r"verdicts\.json: was changed",
+        "replace": r"verdicts\.json: cannot be read",
         "remove": r"verdicts\.json: is gone",
         "remove all": "out: is",
     }

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from train.commands.command import RunCommand, check_memory, require
 from train.errors import UserError
-from train.inference.trained import load_trained
+from train.inference.trained import checkpoint_marks, load_trained
 from train.inference.viewers import classifier
 from train.measures.decision import automatic_rule
 from train.run.decision import read_decision
@@ -83,6 +83,7 @@ class Serve(RunCommand):
         Raises:
             UserError: as `run`.
         """
+        marks = checkpoint_marks(self.run_dir, self.checkpoint)
         trained = load_trained(self.run_dir, self.checkpoint)
         read_decision(self.run_dir, trained.experiment.facts)  # a damaged one is refused before the work
         experiment, data = set_up(trained.experiment.config, data_dir=self.data_dir, source=self.source)
@@ -104,4 +105,14 @@ class Serve(RunCommand):
         else:
             automatic = evaluation.decided.rule
         uploads = Uploads(experiment.config.data.decoding, data.channels, predict_one_by_one(trained))
-        return Session(self.run_dir, trained.step, experiment.facts, parts, automatic, uploads, handover)
+        return Session(
+            self.run_dir,
+            self.checkpoint,
+            marks,
+            trained.step,
+            experiment.facts,
+            parts,
+            automatic,
+            uploads,
+            handover,
+        )

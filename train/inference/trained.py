@@ -44,6 +44,26 @@ def load_trained(run_dir: AnyPath, checkpoint: Choice) -> Trained:
     return _mean({member.run_dir(run_dir): _load_member(run_dir, member) for member in members}, members)
 
 
+def checkpoint_marks(run_dir: AnyPath, checkpoint: Choice) -> list[tuple[int, str | None]]:
+    """Return what tells the checkpoint that `load_trained` takes from another, without reading its arrays.
+
+    Returns:
+        The step and the stored digest of the checkpoint; of a mean those of each member.
+
+    Raises:
+        UserError: the directory of the run, or of a member, is gone or damaged.
+    """
+    if not run_dir.is_dir():
+        raise UserError(f"{run_dir}: the run directory is gone; bring it back")
+    if is_mean(run_dir):
+        members = [member.run_dir(run_dir) for member in read_members(run_dir)]
+        return [mark for member in members for mark in checkpoint_marks(member, "best")]
+    read_run(run_dir)  # orbax would make the folder of the checkpoints anew
+    checkpoints = Checkpoints(run_dir)
+    step = checkpoints.step_of(checkpoint)
+    return [(step, checkpoints.stored_digest(step))]
+
+
 def make_mean(mean_dir: AnyPath, run_dirs: Sequence[AnyPath], checkpoint: Choice) -> Trained:
     """Begin the directory of the mean of several runs, and return their mean.
 

@@ -109,6 +109,10 @@ class Checkpoints:
         """Return the losses of an unfinished epoch that were stored with the state of a step."""
         return self._metadata(step)["partial_epoch"]
 
+    def stored_digest(self, step: int) -> str | None:
+        """Return the digest that was stored with the state of a step; None of an earlier version."""
+        return self._metadata(step).get("digest")
+
     def latest(self) -> int | None:
         """Return the step of the latest state."""
         return self._manager.latest_step()

@@ -4,6 +4,7 @@ Without this file the rule is the one that `evaluate` has chosen automatically, 
 """
 
 import datetime
+import hashlib
 from dataclasses import dataclass
 
 from train.data.facts import DataFacts
@@ -12,7 +13,7 @@ from train.measures.records import Costs, DecisionFigures, DecisionRule
 from train.parallel import is_first_host
 from train.paths import AnyPath
 from train.run.directory import check_classes, read_evaluation
-from train.run.files import read_record, write_json
+from train.run.files import read_record, reading, write_json
 
 _FILE = "decision.json"
 
@@ -93,6 +94,17 @@ def read_decision(run_dir: AnyPath, facts: DataFacts) -> Decision | None:
     decision = read_record(file, Decision)
     check_classes(file, decision.rule.thresholds, facts.classes[1:])
     return decision
+
+
+def decision_digest(run_dir: AnyPath) -> str | None:
+    """Return a digest of decision.json, which may be damaged; None without one.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    file = run_dir / _FILE
+    with reading(file):
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else None
 
 
 def mismatch(decision: Decision, step: int, facts: DataFacts) -> str | None:

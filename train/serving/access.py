@@ -73,7 +73,9 @@ class Access:
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.headers.get("Host") != self.host:
-                raise web.HTTPForbidden(text="This is not the address of the page.")
+                raise web.HTTPForbidden(
+                    text=f"The page is at {self.host}: open the address that the command has printed."
+                )
             if request.headers.get("Origin", f"http://{self.host}") != f"http://{self.host}":
                 raise web.HTTPForbidden(text="Requests from other sites are refused.")
             given = request.query.get("token")

@@ -28,11 +28,11 @@ from train.serving.access import Access, add_headers
 from train.serving.handover import Verdict
 from train.serving.layers import LEVELS, SIDE
 from train.serving.session import Session
-from train.serving.uploads import LARGEST_FILE
+from train.serving.uploads import LARGEST_FILE, TOO_LARGE
 
 Result = TypeVar("Result")
 
-_SCRIPTS = ("page.js", "elements.js", "sliders.js", "viewer.js")
+_SCRIPTS = ("page.js", "elements.js", "requests.js", "sliders.js", "viewer.js")
 _FILES = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
@@ -41,6 +41,8 @@ _FILES = {
 """The files of the page, and their kinds, by address."""
 _LARGEST_REQUEST = 2**20
 """Bytes of a request that is no upload."""
+_LARGEST_COST = 10**9
+"""Largest cost that the fields take, as `Costs` does."""
 _UPLOADS = 2
 """Uploads that are read at a time."""
 _SECONDS_TO_SEND = 120
@@ -81,6 +83,15 @@ class _OfDecision:
 
     rule: DecisionRule
     costs: Costs | None
+    seen: str | None
+    """Digest of the decision.json that the page has seen."""
+
+
+@dataclass(frozen=True)
+class _OfReset:
+    """A request to return to the automatic choice."""
+
+    seen: str | None
 
 
 def application(session: Session, access: Access) -> web.Application:
@@ -99,6 +110,7 @@ def application(session: Session, access: Access) -> web.Application:
             web.get("/tile", page.tile),
             web.get("/probabilities", page.probabilities),
             web.put("/upload", page.upload),
+            web.get("/decision", page.standing),
             web.put("/decision", page.save),
             web.delete("/decision", page.reset),
             web.post("/verdict", page.verdict),
@@ -143,7 +155,7 @@ class _Page:
         session = self._session
         colors = hex_colors(class_colors(len(session.facts.classes)))
         figures = await _in(self._figures, session.figures, session.automatic)
-        decision, other = session.decision()
+        standing = await _in(self._figures, session.standing)
         return _json(
             {
                 "title": session.run_dir.resolve().name,
@@ -154,10 +166,11 @@ class _Page:
                 "parts": {name: len(part.images) for name, part in session.parts.items()},
                 "uploads": session.uploads.numbers(),
                 "automatic": {"rule": session.automatic, "figures": figures},
-                "decision": decision,
-                "other": other,
+                "standing": standing,
                 "tile": {"side": SIDE, "levels": [LEVELS[0], LEVELS[-1]]},
                 "largest_file": LARGEST_FILE,
+                "too_large": TOO_LARGE,
+                "largest_cost": _LARGEST_COST,
                 "out": session.handover and f"{session.handover.out}",
             }
         )
@@ -166,8 +179,7 @@ class _Page:
         """Answer with the figures of a rule, and the orders of the images."""
         rule = self._session.check((await _read(request, _OfRule)).rule)
         session = self._session
-        measured = await _in(self._figures, lambda: (session.figures(rule), session.walks(rule)))
-        return _json(dict(zip(("figures", "walks"), measured, strict=True)))
+        return _json(await _in(self._figures, session.measure, rule))
 
     async def image(self, request: web.Request) -> web.Response:
         """Answer with what is said about an image."""
@@ -211,7 +223,7 @@ class _Page:
     async def upload(self, request: web.Request) -> web.Response:
         """Read and predict an image; answer with its number."""
         if (request.content_length or 0) > LARGEST_FILE:
-            raise UserError(f"has more than {LARGEST_FILE // 2**20} MiB; the page takes no larger file")
+            raise UserError(TOO_LARGE)
         async with asyncio.timeout(_SECONDS_TO_SEND), self._reading:
             encoded = await request.read()
         name = request.query.get("name", "image")
@@ -223,16 +235,22 @@ class _Page:
         costs = await _read(request, Costs)
         return _json({"rule": await _in(self._figures, self._session.cheapest, costs)})
 
+    async def standing(self, request: web.Request) -> web.Response:
+        """Answer with the rule that is in use."""
+        return _json(await _in(self._figures, self._session.standing))
+
     async def save(self, request: web.Request) -> web.Response:
         """Save a rule as the decision of a person."""
         asked = await _read(request, _OfDecision)
         rule = self._session.check(asked.rule)
-        return _json(await _in(self._figures, self._session.save, rule, asked.costs))
+        await _in(self._figures, self._session.save, rule, asked.costs, asked.seen)
+        return await self.standing(request)
 
     async def reset(self, request: web.Request) -> web.Response:
         """Return to the automatic choice."""
-        await _in(self._figures, self._session.reset)
-        return _json(None)
+        asked = await _read(request, _OfReset)
+        await _in(self._figures, self._session.reset, asked.seen)
+        return await self.standing(request)
 
     async def verdict(self, request: web.Request) -> web.Response:
         """Hand an image over, or take it back."""

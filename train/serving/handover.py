@@ -48,11 +48,16 @@ class Handover:
         """Open a folder, which may be missing.
 
         Raises:
-            UserError: its verdicts.json is damaged, or it cannot be written.
+            UserError: it holds files but no verdicts.json, or a damaged one, or it cannot be written.
         """
         self.out = out
         self._ledger = out / "verdicts.json"
         self._entries: dict[str, _Entry] = {}
+        if out.is_dir() and any(out.iterdir()) and not self._ledger.exists():
+            raise UserError(
+                f"{out}: holds files that are not of serve; give another --out, new or empty, or a "
+                "folder that serve has written"
+            )
         with writing(f"{out}", ANOTHER_OUT):
             for folder in (out / "images", out / "masks"):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +66,9 @@ class Handover:
             with reading(self._ledger):
                 self._entries = records.from_json(value, dict[str, _Entry])
                 _check_paths(self._entries)
+            self._written = self._ledger.read_bytes()
+        else:
+            self._write_ledger()
 
     def verdict(self, name: str, image: np.ndarray) -> Verdict | None:
         """Return what was said of an image, uint8 [h, w, c]."""
@@ -82,8 +90,8 @@ class Handover:
             verdict: what is said.
 
         Raises:
-            UserError: a file would be replaced that is not from here or was changed since, or cannot be
-                written.
+            UserError: a file would be replaced that is not from here or was changed since, the folder is
+                gone or cannot be written.
         """
         key = _key(name, image)
         files: dict[str, bytes] = {}
@@ -94,25 +102,39 @@ class Handover:
         self._remove(key)
         with writing(f"{self.out}", ANOTHER_OUT):
             for path, content in files.items():
+                (self.out / path).parent.mkdir(exist_ok=True)
                 (self.out / path).write_bytes(content)
         digests = {path: _digest(content) for path, content in files.items()}
         self._entries[key] = _Entry(verdict, digests)
-        write_json(self._ledger, self._entries)
+        self._write_ledger()
 
     def take_back(self, name: str, image: np.ndarray) -> None:
         """Remove the verdict on an image, and its files.
 
         Raises:
-            UserError: a file was changed since.
+            UserError: a file was changed since, or the folder is gone.
         """
         key = _key(name, image)
         self._check(key, {})
         self._remove(key)
         self._entries.pop(key, None)
+        self._write_ledger()
+
+    def _write_ledger(self) -> None:
         write_json(self._ledger, self._entries)
+        self._written = self._ledger.read_bytes()
 
     def _check(self, key: str, files: dict[str, bytes]) -> None:
         """Refuse to replace or remove a file that this folder does not have from here."""
+        if not self._ledger.exists():
+            gone = self._ledger if self.out.is_dir() else self.out
+            raise UserError(f"{gone}: is gone; bring it back, or start serve again with a new --out")
+        with reading(self._ledger):
+            unchanged = self._ledger.read_bytes() == self._written
+        if not unchanged:
+            raise UserError(
+                f"{self._ledger}: was changed elsewhere; it is kept, start serve again, which reads it"
+            )
         entry = self._entries.get(key)
         known = {} if entry is None else entry.files
         for path in {*known, *files}:

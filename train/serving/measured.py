@@ -25,6 +25,8 @@ class Measured(NamedTuple):
     """Lowest of the highest probabilities of the labeled components that are missed; None if none is."""
     false_alarm: float | None
     """Highest probability of a false alarm; None without any."""
+    too_small: list[int]
+    """Missed components of each class that would be found without the minimum area."""
 
 
 class _Labeled(NamedTuple):
@@ -130,12 +132,13 @@ class LabeledImage:
 
     def _measured(self, minimum_areas: Sequence[int]) -> Measured:
         """Return the counts of the components that are large enough."""
-        rows, missed, false_alarm, scrapped = [], [], [], False
+        rows, missed, false_alarm, too_small, scrapped = [], [], [], [], False
         for labeled, predicted, minimum in zip(self._labeled, self._predicted, minimum_areas, strict=True):
             kept = predicted.areas >= minimum
             hits, valid = predicted.hits[kept].sum(), predicted.valid[kept].sum()
             unmet = np.ones(len(labeled.highest), bool)
             unmet[predicted.meetings[kept[predicted.meetings[:, 0]], 1]] = False
+            too_small.append(int(unmet[np.unique(predicted.meetings[:, 1])].sum()))
             alarms = kept & (predicted.valid > 0) & (predicted.hits == 0)
             rows.append(
                 (hits, valid - hits, len(labeled.pixels) - hits, (~unmet).sum(), unmet.sum(), alarms.sum())
@@ -154,6 +157,7 @@ class LabeledImage:
             ),
             min(missed, default=None),
             max(false_alarm, default=None),
+            too_small,
         )
 
 

@@ -1,5 +1,6 @@
 // The page: images to walk through, thresholds with what they cost, verdicts. All figures come from the server.
-import { $, make, probability, swatch } from "/elements.js";
+import { $, count, make, numberField, probability, swatch } from "/elements.js";
+import { action, ask, busy, guarded, latest, say, send } from "/requests.js";
 import { Sliders } from "/sliders.js";
 import { Viewer } from "/viewer.js";
 
@@ -8,72 +9,39 @@ const WALKS = {
   passed: "wrongly passed", scrapped: "wrongly scrapped",
 };
 
+const COSTS = [["cost-miss", "miss", "a bad part passed"], ["cost-alarm", "false_alarm", "a good part scrapped"]];
+
 let start, viewer, sliders;
-let saved, costs = null; // the decision of the run, and the costs that the sliders make lowest
+let standing; // the decision in use, or why none is, and the digest of the decision that this page has seen
+let prices = { miss: 10, false_alarm: 1 }, costs = null; // as entered, and those that the sliders make lowest
 let walks = {}, list = [], current = null;
-
-// ---- Requests
-
-let pending = 0; // requests, tiles and paintings that are waited for
-function busy(change) {
-  pending += change;
-  document.body.setAttribute("aria-busy", pending > 0);
-}
-
-async function send(address, options) {
-  busy(1);
-  try {
-    const answer = await fetch(address, options).catch(() => {
-      throw new Error("There is no answer: is the command still running?");
-    });
-    const result = await answer.json();
-    if (!answer.ok) throw new Error(result.error);
-    return result;
-  } finally { busy(-1); }
-}
-
-const ask = (address, value, method = "POST") =>
-  send(address, { method, body: value === undefined ? undefined : JSON.stringify(value) });
-
-function say(text) {
-  $("message").textContent = text;
-  $("message").hidden = !text;
-}
-
-// Run a handler; what goes wrong becomes one line on the page.
-const guarded = handler => async (...values) => {
-  try { await handler(...values); } catch (error) { say(error.message); }
-};
-
-// Return a function that runs a task at once, and while it runs keeps only the last call for afterwards.
-function latest(task) {
-  let running = false, again = false;
-  return async () => {
-    again = true;
-    if (running) return;
-    running = true;
-    while (again) {
-      again = false;
-      await guarded(task)();
-    }
-    running = false;
-  };
-}
 
 // ---- Thresholds
 
 const equal = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 function showState() {
-  const kept = saved ? saved.rule : start.automatic.rule;
-  const changed = !equal(sliders.rule, kept);
-  $("save").disabled = !changed;
-  $("automatic").disabled = !saved && !changed && !start.other;
-  const since = saved && new Date(saved.chosen).toLocaleString();
+  const { decision, other } = standing;
+  const changed = !equal(sliders.rule, decision ? decision.rule : start.automatic.rule)
+    || (costs !== null && !equal(costs, decision?.costs));
+  $("save").disabled = !changed && !other;
+  $("automatic").disabled = !decision && !changed && !other;
   $("state").textContent = (changed ? "Not saved. " : "") +
-    (saved ? `In use: chosen by a person, ${since}.`
-      : start.other ? `In use: none. The saved decision ${start.other}; save another, or go back to automatic.`
-        : "In use: the automatic choice.");
+    (decision ? `In use: chosen by a person, ${decision.chosen}.`
+      : other ? `In use: none; ${other}.` : "In use: the automatic choice.");
+}
+
+// Change the decision of the run. Where this is refused, say what is in use; the next change is still one of the
+// decision that this page has seen.
+async function decide(method, value) {
+  try {
+    standing = await ask("/decision", { ...value, seen: standing.digest }, method);
+  } catch (error) {
+    const { decision, other } = await ask("/decision", undefined, "GET");
+    standing = { ...standing, decision, other };
+    showState();
+    throw error;
+  }
 }
 
 function ruleChanged() {
@@ -91,20 +59,20 @@ function ruleChanged() {
 }
 
 const updateFigures = latest(async () => {
-  document.body.classList.add("busy");
+  document.body.classList.add("busy", "stale"); // the figures are of another rule until new ones are there
   try {
     const answer = await ask("/figures", { rule: sliders.rule });
-    showFigures(answer.figures);
+    document.body.classList.remove("stale");
+    showFigures(answer.figures, answer.too_small);
     walks = answer.walks;
     showWalks();
   } finally { document.body.classList.remove("busy"); }
 });
 
-const total = figures => Number($("cost-miss").value) * figures.wrongly_passed +
-  Number($("cost-alarm").value) * figures.wrongly_scrapped;
+const total = figures => prices.miss * figures.wrongly_passed + prices.false_alarm * figures.wrongly_scrapped;
 
-function showFigures(figures) {
-  showFigures.last = figures;
+function showFigures(figures, tooSmall) {
+  showFigures.last = [figures, tooSmall];
   const automatic = start.automatic.figures;
   const was = (id, value, before) => { $(id).textContent = value === before ? "" : `automatic: ${before}`; };
   $("passed").textContent = figures.wrongly_passed;
@@ -118,7 +86,7 @@ function showFigures(figures) {
   const money = value => Number(value.toFixed(2)).toLocaleString("en");
   $("cost").textContent = money(total(figures));
   was("cost-was", money(total(figures)), money(total(automatic)));
-  sliders.showFigures(figures.classes);
+  sliders.showFigures(figures.classes, tooSmall);
 }
 
 // ---- Walk
@@ -144,6 +112,8 @@ function makeList() {
 }
 
 function walk(chosen) {
+  say("");
+  given = [];
   $("walk").value = chosen;
   makeList();
   if (list.length) go(list[0]);
@@ -157,6 +127,7 @@ function showPosition() {
 }
 
 function step(by) {
+  say("");
   const index = list.indexOf(current);
   const next = index < 0 ? 0 : Math.min(Math.max(index + by, 0), list.length - 1);
   if (list.length && (list[next] !== current || by === 0)) go(list[next]);
@@ -184,20 +155,25 @@ function showImage(address, answer) {
   $("toggle-label").disabled = !answer.labeled;
   const rows = answer.components.map(each => {
     const row = make("tr", { tabIndex: 0, className: each.state.replace(" ", "-") },
-      make("td", {}, swatch(color(each.name)), each.name), make("td", {}, String(each.area)),
-      make("td", {}, probability(each.probability)), make("td", {}, each.state));
+      make("td", {}, swatch(color(each.name)), each.name),
+      make("td", {}, `${each.area}${each.state === "missed" ? " labeled" : ""}`),
+      make("td", {}, probability(each.probability)),
+      make("td", {}, each.state + (each.too_small ? `: predicted smaller than ${each.too_small} px` : "")));
     row.onclick = () => { viewer.focus(each); $("stage").scrollIntoView({ block: "nearest" }); };
     row.onkeydown = event => { if (event.key === "Enter") row.click(); };
     return row;
   });
   $("components").tBodies[0].replaceChildren(...rows);
   $("components").tHead.hidden = !rows.length;
+  const missed = answer.components.some(({ state }) => state === "missed");
   $("components").caption.textContent = !rows.length ? "Nothing found: this part passes."
-    : answer.others ? `and ${answer.others} smaller ones` : "";
+    : (answer.others ? `and ${count(answer.others, "smaller one")}. ` : "") +
+      (missed ? "Missed: pixels of the label, and the highest probability in them." : "");
   $("said").textContent = answer.verdict ?? "";
-  $("undo").disabled = !answer.verdict;
-  const given = Object.entries(answer.handed ?? {}).filter(([, number]) => number);
-  $("handed").textContent = given.length ? `${start.out}: ${given.map(([what, n]) => `${n} ${what}`).join(", ")}` : "";
+  $("undo").disabled = !answer.verdict && !given.length;
+  const handed = Object.entries(answer.handed ?? {}).filter(([, number]) => number);
+  $("handed").textContent = handed.length
+    ? `${handed.map(([what, number]) => `${number} ${what}`).join(", ")} in ${start.out}` : "";
 }
 
 // ---- Pointer
@@ -221,13 +197,14 @@ async function upload(files) {
   for (const [index, file] of [...files].entries()) {
     say(`Predicting ${index + 1} of ${files.length}: ${file.name}`);
     try {
-      if (file.size > start.largest_file) throw new Error(`has more than ${start.largest_file / 2 ** 20} MiB`);
+      if (file.size > start.largest_file) throw new Error(start.too_large);
       const name = new URLSearchParams({ name: file.name });
       const result = await send(`/upload?${name}`, { method: "PUT", body: file });
       start.uploads = result.uploads;
       showWalks();
       $("walk").value = "upload";
       makeList();
+      given = [];
       go(`upload/${result.number}`);
     } catch (error) { failed.push(`${file.name}: ${error.message}`); }
   }
@@ -236,20 +213,41 @@ async function upload(files) {
 
 // ---- Verdicts
 
-const give = guarded(async verdict => {
+let given = []; // images whose verdict can be taken back one after another; walking by hand forgets them
+let turn = Promise.resolve();
+
+const inTurn = task => action((...values) => { turn = turn.catch(() => {}).then(() => task(...values)); return turn; });
+
+async function give(address, verdict) {
+  const answer = await ask("/verdict", { image: address, rule: sliders.rule, verdict });
+  if (address === current) showImage(address, answer);
+}
+
+const giveShown = verdict => {
   if (!start.out || current === null) return;
   const address = current;
-  const answer = await ask("/verdict", { image: address, rule: sliders.rule, verdict });
-  say(verdict ? "" : "Taken back.");
-  if (address === current) showImage(address, answer);
-  if (verdict) step(1);
+  $("undo").disabled = false;
+  inTurn(async () => {
+    await give(address, verdict);
+    given.push(address);
+    if (address === current) step(1);
+  })();
+};
+
+const undo = inTurn(async () => {
+  const address = given.at(-1) ?? current;
+  if (!start.out || address === null) return;
+  go(address);
+  await give(address, null);
+  given.pop();
+  say("Taken back.");
+  updateImage();
 });
 
 // ---- Begin
 
 function listen() {
-  $("previous").onclick = () => step(-1);
-  $("next").onclick = () => step(1);
+  for (const [id, by] of [["previous", -1], ["next", 1]]) $(id).onclick = () => { given = []; step(by); };
   $("walk").onchange = () => { $("walk").blur(); walk($("walk").value); }; // the keys are those of the page again
   for (const each of ["passed", "scrapped"]) $(`show-${each}`).onclick = () => walk(`validation ${each}`);
   $("fit").onclick = () => viewer.fit();
@@ -257,23 +255,29 @@ function listen() {
   $("zoom-out").onclick = () => viewer.zoom(1 / 1.5);
   for (const layer of ["prediction", "label"])
     $(`toggle-${layer}`).onclick = () => $(`toggle-${layer}`).setAttribute("aria-pressed", viewer.toggle(layer));
-  for (const id of ["cost-miss", "cost-alarm"])
-    $(id).oninput = () => { costs = null; showFigures(showFigures.last); };
-  $("save").onclick = guarded(async () => { 
-    saved = await ask("/decision", { rule: sliders.rule, costs }, "PUT");
-    start.other = null;
+  for (const [id, name, what] of COSTS)
+    numberField($(id), $(`${id}-note`), {
+      takes: value => value > 0 && value <= start.largest_cost,
+      says: `${what}: takes a number above 0, at most ${start.largest_cost}; the last valid one counts`,
+    }, value => {
+      prices = { ...prices, [name]: value };
+      costs = null;
+      showFigures(...showFigures.last);
+      showState();
+    }, true);
+  $("save").onclick = action(async () => {
+    await decide("PUT", { rule: sliders.rule, costs });
     showState();
   });
-  $("automatic").onclick = guarded(async () => {
-    await ask("/decision", undefined, "DELETE");
-    saved = null;
-    costs = start.other = null;
+  $("automatic").onclick = action(async () => {
+    await decide("DELETE", {});
+    costs = null;
     sliders.set(start.automatic.rule);
     ruleChanged();
   });
-  $("cheapest").onclick = guarded(async () => {
+  $("cheapest").onclick = action(async () => {
     say("Looking for the cheapest thresholds…");
-    const asked = { miss: Number($("cost-miss").value), false_alarm: Number($("cost-alarm").value) };
+    const asked = prices;
     sliders.set((await ask("/cheapest", asked)).rule);
     costs = asked;
     say("");
@@ -282,10 +286,10 @@ function listen() {
   $("open").onclick = () => $("files").click();
   $("files").onchange = () => { upload([...$("files").files]); $("files").value = ""; };
   $("help").onclick = () => $("keys").showModal();
-  $("accept").onclick = () => give("accepted");
-  $("none").onclick = () => give("no defect");
-  $("reject").onclick = () => give("rejected");
-  $("undo").onclick = () => give(null);
+  $("accept").onclick = () => giveShown("accepted");
+  $("none").onclick = () => giveShown("no defect");
+  $("reject").onclick = () => giveShown("rejected");
+  $("undo").onclick = undo;
   addEventListener("dragover", event => { event.preventDefault(); $("drop").hidden = false; });
   addEventListener("dragleave", event => { if (!event.relatedTarget) $("drop").hidden = true; });
   addEventListener("drop", event => {
@@ -309,10 +313,13 @@ guarded(async () => {
   start = await ask("/start", undefined, "GET");
   document.title = $("title").textContent = start.title;
   $("about").textContent = `figures of the validation part, ${start.parts.validation} images`;
-  saved = start.decision;
+  standing = start.standing;
+  costs = standing.decision?.costs ?? null;
+  prices = costs ?? prices;
+  for (const [id, name] of COSTS) $(id).value = prices[name];
   viewer = new Viewer($("canvas"), start.tile, place => { pointed = place; updateReadout(); }, busy);
-  sliders = new Sliders(start.defects, () => { costs = null; ruleChanged(); });
-  sliders.set(saved ? saved.rule : start.automatic.rule);
+  sliders = new Sliders(start.defects, () => { say(""); costs = null; ruleChanged(); });
+  sliders.set((standing.decision ?? start.automatic).rule);
   viewer.setRule(sliders.query);
   showState();
   $("verdict").hidden = !start.out;

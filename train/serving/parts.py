@@ -40,6 +40,8 @@ class RuleFigures:
     """What a rule makes of a part."""
 
     figures: DecisionFigures
+    too_small: dict[str, int]
+    """Missed components of each class that the minimum area hides."""
     walks: Walks
 
 
@@ -71,7 +73,9 @@ def measure_all(images: Sequence[LabeledImage], rule: DecisionRule, defects: Seq
     """Return the figures of some images under a rule, and their orders."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         measured = list(threads.map(lambda image: image.measure(rule), images))
-    return RuleFigures(decision_figures([each.counts for each in measured], defects), _walks(measured))
+    figures = decision_figures([each.counts for each in measured], defects)
+    too_small = {name: sum(each.too_small[k] for each in measured) for k, name in enumerate(defects)}
+    return RuleFigures(figures, too_small, _walks(measured))
 
 
 def parts_memory(parts: Sequence[Part], defects: int, gib: float) -> str:

@@ -9,12 +9,21 @@ import numpy as np
 
 from train.data.facts import DataFacts
 from train.errors import UserError
+from train.inference.trained import checkpoint_marks
 from train.measures.components import Components, find_components, match_components
 from train.measures.cost_search import least_cost_rule
-from train.measures.decision import class_map
+from train.measures.decision import class_map, decide
 from train.measures.records import Costs, DecisionFigures, DecisionRule
 from train.paths import AnyPath
-from train.run.decision import Decision, mismatch, read_decision, remove_decision, write_decision
+from train.run.checkpoints import Choice
+from train.run.decision import (
+    Decision,
+    decision_digest,
+    mismatch,
+    read_decision,
+    remove_decision,
+    write_decision,
+)
 from train.serving.handover import Handover, Verdict
 from train.serving.layers import SIDE, image_tile, label_tile, prediction_tile
 from train.serving.parts import KeptPart, Walks
@@ -50,6 +59,8 @@ class ShownComponent:
     """Highest probability of the class in the component."""
     state: str
     """"found", "false alarm" or "missed"; "predicted" without a label."""
+    too_small: int | None
+    """Minimum area without which a missed component would be found; None of another."""
     top: int
     left: int
     height: int
@@ -74,12 +85,38 @@ class Description:
     """How often each verdict was given so far."""
 
 
+@dataclass(frozen=True)
+class Measures:
+    """What the page says about all images under a rule."""
+
+    figures: DecisionFigures
+    """Of the validation part."""
+    too_small: dict[str, int]
+    """Missed components of each class that the minimum area hides, of the validation part."""
+    walks: dict[str, Walks]
+    """By part."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The rule that is in use."""
+
+    decision: Decision | None
+    """Of a person; None without one for this checkpoint and its data."""
+    other: str | None
+    """Why neither a decision nor the automatic choice is in use, in words; None if one of them is."""
+    digest: str | None
+    """Of decision.json; None without one."""
+
+
 class Session:
     """The images of the page by address ("validation/3", "upload/0") and what is done with them."""
 
     def __init__(
         self,
         run_dir: AnyPath,
+        checkpoint: Choice,
+        marks: list[tuple[int, str | None]],
         step: int,
         facts: DataFacts,
         parts: Mapping[str, KeptPart],
@@ -91,6 +128,8 @@ class Session:
 
         Args:
             run_dir: directory of the run or mean, where a decision is saved.
+            checkpoint: that was chosen.
+            marks: of the checkpoint, as `checkpoint_marks` has them.
             step: training steps that led to the checkpoint.
             facts: about the data.
             parts: by name; the validation part is among them.
@@ -99,6 +138,8 @@ class Session:
             handover: folder of accepted predictions, if there is one.
         """
         self.run_dir, self.step, self.facts = run_dir, step, facts
+        self._checkpoint: Choice = checkpoint
+        self._marks = marks
         self.parts, self.automatic, self.uploads, self.handover = parts, automatic, uploads, handover
         self.defects = facts.classes[1:]
         # The tiles of an image are asked for one by one. A few images, because one may be large.
@@ -120,14 +161,16 @@ class Session:
         """Return the figures of the validation part under a rule."""
         return self.parts["validation"].measure(rule).figures
 
-    def walks(self, rule: DecisionRule) -> dict[str, Walks]:
-        """Return the orders of the images of each part under a rule."""
-        return {name: part.measure(rule).walks for name, part in self.parts.items()}
+    def measure(self, rule: DecisionRule) -> Measures:
+        """Return what the page says about all images under a rule."""
+        validation = self.parts["validation"].measure(rule)
+        walks = {name: part.measure(rule).walks for name, part in self.parts.items()}
+        return Measures(validation.figures, validation.too_small, walks)
 
     def describe(self, address: str, rule: DecisionRule) -> Description:
         """Return what the page says about an image under a rule."""
         shown = self.shown(address)
-        components = self._components(shown, self._classes(address, rule))
+        components = self._components(shown, self._classes(address, rule), rule)
         height, width = shown.image.shape[:2]
         return Description(
             shown.name,
@@ -173,23 +216,38 @@ class Session:
         else:
             self.handover.give(shown.name, shown.image, self._classes(address, rule), verdict)
 
-    def decision(self) -> tuple[Decision | None, str | None]:
-        """Return the saved decision of a person, or in words what else it is for.
-
-        Raises:
-            UserError: decision.json is damaged.
-        """
-        decision = read_decision(self.run_dir, self.facts)
-        other = mismatch(decision, self.step, self.facts) if decision else None
-        return (None, other) if other else (decision, None)
+    def standing(self) -> Standing:
+        """Return the rule that is in use, or in words why none is."""
+        digest = None
+        try:
+            self._check_checkpoint()
+            digest = decision_digest(self.run_dir)
+            decision = read_decision(self.run_dir, self.facts)
+        except UserError as error:
+            return Standing(None, f"{error}", digest)
+        if decision and (other := mismatch(decision, self.step, self.facts)):
+            other = f"the saved decision {other}; save another, or go back to automatic"
+            return Standing(None, other, digest)
+        return Standing(decision, None, digest)
 
     def cheapest(self, costs: Costs) -> DecisionRule:
         """Return the rule with the lowest costs on the validation part."""
         return least_cost_rule(self.parts["validation"].images, self.defects, costs)
 
-    def save(self, rule: DecisionRule, costs: Costs | None) -> Decision:
-        """Save a rule as the decision of a person, with the costs that it makes lowest, if any."""
-        return write_decision(
+    def save(self, rule: DecisionRule, costs: Costs | None, seen: str | None) -> None:
+        """Save a rule as the decision of a person.
+
+        Args:
+            rule: thresholds and minimum areas.
+            costs: that the rule makes lowest, if any.
+            seen: digest of the decision.json that the person has seen; None without one.
+
+        Raises:
+            UserError: the run has another checkpoint now or is gone, or decision.json is another.
+        """
+        self._check_checkpoint()
+        self._check_seen(seen)
+        write_decision(
             self.run_dir,
             rule,
             self.figures(rule),
@@ -198,9 +256,23 @@ class Session:
             costs=costs,
         )
 
-    def reset(self) -> None:
-        """Return to the automatic choice."""
+    def reset(self, seen: str | None) -> None:
+        """Return to the automatic choice.
+
+        Raises:
+            UserError: as `save`.
+        """
+        self._check_checkpoint()
+        self._check_seen(seen)
         remove_decision(self.run_dir)
+
+    def _check_checkpoint(self) -> None:
+        if checkpoint_marks(self.run_dir, self._checkpoint) != self._marks:
+            raise UserError(f"{self.run_dir}: this run was trained further since; start serve again")
+
+    def _check_seen(self, seen: str | None) -> None:
+        if decision_digest(self.run_dir) != seen:
+            raise UserError("the thresholds were changed elsewhere; reload the page")
 
     def _shown(self, address: str) -> Shown:
         """Return an image.
@@ -228,36 +300,41 @@ class Session:
             del self._class_maps[oldest]
         return classes
 
-    def _components(self, shown: Shown, classes: np.ndarray) -> list[ShownComponent]:
+    def _components(self, shown: Shown, classes: np.ndarray, rule: DecisionRule) -> list[ShownComponent]:
         """Return the components of an image, those that are missed first, then by area."""
         if shown.label is None:
             found = find_components(classes, range(1, 1 + len(self.defects)))
-            return self._listed(found, ["predicted"] * len(found.areas), shown.probabilities)
+            return self._listed(found, ["predicted"] * len(found.areas), shown.probabilities, rule)
         matches = match_components(classes, shown.label, 1 + len(self.defects))
         states = np.where(matches.false_alarms, "false alarm", "found").tolist()
         missed = ["missed" if hits == 0 else "" for hits in matches.hits.tolist()]
         return [
-            *self._listed(matches.labeled, missed, shown.probabilities),
-            *self._listed(matches.predicted, states, shown.probabilities),
+            *self._listed(matches.labeled, missed, shown.probabilities, rule),
+            *self._listed(matches.predicted, states, shown.probabilities, rule),
         ]
 
     def _listed(
-        self, components: Components, states: list[str], probabilities: np.ndarray
+        self, components: Components, states: list[str], probabilities: np.ndarray, rule: DecisionRule
     ) -> list[ShownComponent]:
         """Return those components that have a state, by area."""
         listed = []
-        boxes = components.boxes()
+        boxes, thresholds = components.boxes(), np.array(list(rule.thresholds.values()))
         for i in np.argsort(-components.areas, kind="stable").tolist():
             if states[i]:
                 rows, columns = boxes[i]
                 inside = components.numbers[rows, columns] == i + 1
                 k = int(components.labels[i])
+                hidden = (
+                    states[i] == "missed"
+                    and (inside & (decide(probabilities[rows, columns], thresholds) == k)).any()
+                )
                 listed.append(
                     ShownComponent(
                         self.defects[k - 1],
                         int(components.areas[i]),
                         float(probabilities[rows, columns, k - 1][inside].max()),
                         states[i],
+                        rule.minimum_areas[self.defects[k - 1]] if hidden else None,
                         rows.start,
                         columns.start,
                         rows.stop - rows.start,

@@ -1,14 +1,14 @@
 // The sliders of a decision rule: a threshold and a smallest size for each class, and one for all thresholds.
-import { $, make, percent, swatch } from "/elements.js";
+import { $, count, make, mark, numberField, percent, swatch } from "/elements.js";
 
 const [LOWEST, HIGHEST] = [-7, 7]; // of a threshold, in log odds
 const MOST_AREA = 12; // of a smallest size, as a power of two
 
 const odds = threshold => Math.log(threshold / (1 - threshold));
 const within = (value, low, high) => Math.min(Math.max(value, low), high);
-const threshold = value => within(Number(Number(value).toPrecision(4)), 0.0001, 0.9999);
-const ofOdds = value => threshold(1 / (1 + Math.exp(-value)));
-const area = value => within(Math.round(value), 1, 2 ** MOST_AREA);
+const [SMALLEST, LARGEST] = [0.0001, 0.9999]; // thresholds that are typed
+const rounded = value => Number(value.toPrecision(4));
+const ofOdds = value => within(rounded(1 / (1 + Math.exp(-value))), SMALLEST, LARGEST);
 
 export class Sliders {
   // `changed` is called when the person has moved something; then `rule` is another.
@@ -28,16 +28,20 @@ export class Sliders {
   }
 
   build({ name, color }) {
-    const input = (type, label, low, high, step) => {
-      const made = make("input", { type, min: low, max: high, step });
+    const named = (label, properties) => {
+      const made = make("input", properties);
       made.setAttribute("aria-label", `${name}: ${label}`);
       return made;
     };
+    const slider = (label, min, max, step) => named(label, { type: "range", min, max, step });
+    const field = label => named(label, { type: "text", inputMode: "decimal", className: "number" });
     const parts = {
-      odds: input("range", "threshold, in log odds", LOWEST, HIGHEST, 0.05),
-      threshold: input("number", "threshold", 0.0001, 0.9999, "any"),
-      power: input("range", "smallest size, as a power of two", 0, MOST_AREA, 0.25),
-      area: input("number", "smallest size in pixels", 1, 2 ** MOST_AREA, 1),
+      odds: slider("threshold, in log odds", LOWEST, HIGHEST, 0.05),
+      threshold: field("threshold"),
+      thresholdNote: make("p", { className: "invalid", role: "alert" }),
+      power: slider("smallest size, as a power of two", 0, MOST_AREA, 0.25),
+      area: field("smallest size in pixels"),
+      areaNote: make("p", { className: "invalid", role: "alert" }),
       figures: make("p", { className: "figures" }),
     };
     const take = (field, value) => {
@@ -47,14 +51,23 @@ export class Sliders {
       this.changed();
     };
     parts.odds.oninput = () => take("thresholds", ofOdds(Number(parts.odds.value)));
-    parts.threshold.onchange = () => parts.threshold.value && take("thresholds", threshold(parts.threshold.value));
-    parts.power.oninput = () => take("minimum_areas", area(2 ** parts.power.value));
-    parts.area.onchange = () => parts.area.value && take("minimum_areas", area(parts.area.value));
+    numberField(parts.threshold, parts.thresholdNote, {
+      takes: value => value >= SMALLEST && value <= LARGEST,
+      says: `threshold: takes ${SMALLEST} to ${LARGEST}; the last valid one counts`,
+    }, value => take("thresholds", value));
+    parts.power.oninput = () => take("minimum_areas", Math.round(2 ** parts.power.value));
+    numberField(parts.area, parts.areaNote, {
+      takes: value => Number.isInteger(value) && value >= 1 && value <= 2 ** MOST_AREA,
+      says: `smallest size: takes a whole number of pixels from 1 to ${2 ** MOST_AREA}; the last valid one counts`,
+    }, value => take("minimum_areas", value));
     const row = make("fieldset", {},
       make("legend", {}, swatch(color), name),
-      make("div", { className: "ends" }, make("span", {}, "← fewer misses"), make("span", {}, "fewer false alarms →")),
+      make("div", { className: "ends" },
+        make("span", {}, "← fewer misses"), make("span", {}, "fewer false alarms →")),
       make("div", { className: "slider" }, parts.odds, parts.threshold),
+      parts.thresholdNote,
       make("div", { className: "slider small" }, make("span", {}, "ignore below"), parts.power, parts.area, "px"),
+      parts.areaNote,
       parts.figures);
     return { name, row, ...parts };
   }
@@ -71,17 +84,26 @@ export class Sliders {
     for (const row of this.rows) {
       const chosen = this.rule.thresholds[row.name], smallest = this.rule.minimum_areas[row.name];
       row.odds.value = odds(chosen);
-      row.threshold.value = threshold(chosen);
+      row.threshold.value = rounded(chosen);
       row.threshold.title = chosen;
       row.power.value = Math.log2(smallest);
       row.area.value = smallest;
+      mark(row.threshold, row.thresholdNote, "");
+      mark(row.area, row.areaNote, "");
     }
   }
 
-  showFigures(classes) {
+  // `tooSmall` are the missed defects of each class that only their smallest size hides.
+  showFigures(classes, tooSmall) {
+    const hidden = Object.values(tooSmall).reduce((sum, number) => sum + number, 0);
+    $("too-small").textContent = hidden
+      ? `${count(hidden, "defect")} missed because of "ignore below"` : "";
     for (const { name, figures } of this.rows) {
       const { found, missed, false_alarms, iou, precision, recall } = classes[name];
-      figures.textContent = `${found} defects found, ${missed} missed, ${false_alarms} false alarms · ` +
+      const small = tooSmall[name]
+        ? ` (${tooSmall[name]} predicted smaller than ${this.rule.minimum_areas[name]} px)` : "";
+      figures.textContent = `${count(found, "defect")} found, ${missed} missed${small}, ` +
+        `${count(false_alarms, "false alarm")} · ` +
         `IoU ${percent(iou)}, precision ${percent(precision)}, recall ${percent(recall)}`;
     }
   }

@@ -19,6 +19,8 @@ from train.inference.trained import Trained
 
 LARGEST_FILE = 2**26
 """Bytes of a file that is taken."""
+TOO_LARGE = f"has more than {LARGEST_FILE // 2**20} MiB, which the page does not take; use `predict`"
+"""What is said of a larger one."""
 MOST_PIXELS = 2**25
 """Pixels of an image that is taken; they are counted before it is decoded."""
 _MOST_IMAGES = 100

@@ -70,3 +70,22 @@ class Client:
     def upload(self, name: str, content: bytes) -> Answer:
         """Send an image file."""
         return self.send("PUT", f"/upload?{urlencode({'name': name})}", content)
+
+
+def figures(page: Client, rule: Any) -> Any:
+    """Return the figures of the validation part under a rule."""
+    return page.give("POST", "/figures", {"rule": rule}).json["figures"]
+
+
+def save(page: Client, rule: Any, costs: Any = None) -> Any:
+    """Save a rule, as one who has seen the last decision; return what is in use then."""
+    seen = page.get("/decision").json["digest"]
+    answer = page.give("PUT", "/decision", {"rule": rule, "costs": costs, "seen": seen})
+    assert answer.status == 200, answer.json
+    return answer.json
+
+
+def reset(page: Client) -> None:
+    """Return to the automatic choice, as one who has seen the last decision."""
+    answer = page.give("DELETE", "/decision", {"seen": page.get("/decision").json["digest"]})
+    assert answer.status == 200, answer.json

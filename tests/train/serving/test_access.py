@@ -33,7 +33,9 @@ def test_a_wrong_token_opens_nothing(page):
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "localhost:{port}", ""])
 def test_another_host_is_refused(page, host):
     port = page.host.partition(":")[2]
-    assert page.send("GET", "/start", host=host.format(port=port)).status == 403
+    answer = page.send("GET", "/start", host=host.format(port=port))
+    assert answer.status == 403
+    assert f"The page is at {page.host}:" in answer.json["error"]
     assert page.send("GET", page.path, host=host.format(port=port), cookie=None).status == 403
 
 

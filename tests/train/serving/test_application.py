@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.train.serving.client import Client
+from tests.train.serving.client import Client, reset, save
 from train import records
 from train.__main__ import main
 from train.measures.records import DecisionRule
@@ -50,25 +50,25 @@ def test_figures_are_those_of_the_command_line(page, served_run, rule):
     assert decision["figures"] == figures
     assert decision["rule"] == rule
     assert sum(one["found"] + one["false_alarms"] for one in figures["classes"].values()) > 0
-    saved = page.give("PUT", "/decision", {"rule": rule, "costs": None}).json
+    saved = save(page, rule)["decision"]
     again = json.loads((run_dir / "decision.json").read_text())
     assert again == saved
     assert {**again, "chosen": ""} == {**decision, "chosen": ""}
-    assert page.get("/start").json["decision"] == saved
-    assert page.send("DELETE", "/decision").status == 200
+    assert page.get("/decision").json["decision"] == saved
+    reset(page)
     assert not (run_dir / "decision.json").exists()
-    assert page.get("/start").json["decision"] is None
+    assert page.get("/decision").json["decision"] is None
 
 
 def test_a_decision_for_another_checkpoint_is_said_to_be_none(page, served_run):
-    page.give("PUT", "/decision", {"rule": RULE, "costs": None})
+    save(page, RULE)
     file = served_run[0] / "decision.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"step": 77}))
-    start = page.get("/start").json
-    assert start["decision"] is None
-    assert start["other"].startswith("was chosen for the checkpoint of step 77")
-    assert page.send("DELETE", "/decision").status == 200
-    assert page.get("/start").json["other"] is None
+    standing = page.get("/start").json["standing"]
+    assert standing["decision"] is None
+    assert standing["other"].startswith("the saved decision was chosen for the checkpoint of step 77")
+    reset(page)
+    assert page.get("/decision").json["other"] is None
 
 
 def test_the_cheapest_rule_costs_no_more_than_the_automatic_one(page):
@@ -80,9 +80,9 @@ def test_the_cheapest_rule_costs_no_more_than_the_automatic_one(page):
         figures = page.give("POST", "/figures", {"rule": each}).json["figures"]
         totals.append(7 * figures["wrongly_passed"] + 2 * figures["wrongly_scrapped"])
     assert totals[0] <= totals[1]
-    saved = page.give("PUT", "/decision", {"rule": rule, "costs": costs}).json
+    saved = save(page, rule, costs)["decision"]
     assert saved["costs"] == costs
-    assert page.send("DELETE", "/decision").status == 200
+    reset(page)
 
 
 def test_walks_hold_the_images_of_each_part(page):
@@ -117,6 +117,26 @@ def test_an_image_is_described_with_its_components(page, session):
         states = [each["state"] for each in described["components"]]
         assert states.count("missed") == counts.missed.sum()
         assert states.count("false alarm") == counts.false_alarms.sum()
+
+
+def test_a_component_that_the_smallest_size_hides_is_told_from_one_that_is_missed(page, session):
+    image = session.parts["validation"].images[0]
+    number = int(np.bincount(image.label[image.label < 4], minlength=4)[1:].argmax())
+    name = DEFECTS[number]
+    inside = image.label == number + 1
+    below = float(image.probabilities[..., number][inside].min()) * 0.99
+    thresholds = dict.fromkeys(DEFECTS, 0.9999) | {name: below}
+    for threshold, area, hidden in ((below, 4096, 4096), (0.9999, 4096, None)):
+        rule = {
+            "thresholds": thresholds | {name: threshold},
+            "minimum_areas": dict.fromkeys(DEFECTS, 1) | {name: area},
+        }
+        described = page.give("POST", "/image", {"image": "validation/0", "rule": rule}).json
+        missed = [each for each in described["components"] if each["name"] == name]
+        assert missed
+        assert {(each["state"], each["too_small"]) for each in missed} == {("missed", hidden)}
+        counted = page.give("POST", "/figures", {"rule": rule}).json["too_small"]
+        assert (counted[name] > 0) == (hidden is not None)
 
 
 def test_tiles_and_probabilities_of_all_layers(page, session, uploaded):
@@ -171,8 +191,8 @@ def test_a_wrong_address_is_answered_in_one_line(page, path, query):
         ("POST", "/figures", {"rule": changed(scratch="0.5")}),
         ("POST", "/figures", {"rule": RULE | {"minimum_areas": dict.fromkeys(DEFECTS, 0)}}),
         ("POST", "/figures", {"rule": {"thresholds": {"a": 0.5}, "minimum_areas": {"a": 1}}}),
-        ("PUT", "/decision", {"rule": {"thresholds": {}, "minimum_areas": {}}, "costs": None}),
-        ("PUT", "/decision", {"rule": RULE, "costs": {"miss": 0, "false_alarm": 1}}),
+        ("PUT", "/decision", {"rule": {"thresholds": {}, "minimum_areas": {}}, "costs": None, "seen": None}),
+        ("PUT", "/decision", {"rule": RULE, "costs": {"miss": 0, "false_alarm": 1}, "seen": None}),
         ("POST", "/cheapest", {"miss": -1, "false_alarm": 1}),
         ("POST", "/verdict", {"image": "test/1", "rule": RULE, "verdict": "maybe"}),
         ("POST", "/verdict", {"image": "test/77", "rule": RULE, "verdict": "accepted"}),
@@ -229,7 +249,7 @@ def test_a_large_file_is_refused_before_it_is_read(page):
     size = str(uploads.LARGEST_FILE + 1)
     answer = page.send("PUT", "/upload?name=a.png", b"few bytes", Content_Length=size)
     assert_refused(answer)
-    assert "no larger file" in answer.json["error"]
+    assert "use `predict`" in answer.json["error"]
 
 
 def test_a_file_of_unknown_length_is_cut_off_at_the_limit(page):

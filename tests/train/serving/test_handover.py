@@ -1,6 +1,7 @@
 """Label images that are handed over: read again by the folder data set, taken back, nothing else replaced."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -116,11 +117,11 @@ def test_a_file_that_was_edited_is_kept(tmp_path):
 def test_files_from_elsewhere_are_kept(tmp_path):
     first, image = Handover(tmp_path), picture(0)
     first.give("a", image, classes(0), "accepted")
-    (tmp_path / "verdicts.json").unlink()
+    (tmp_path / "verdicts.json").write_text("{}")
     with pytest.raises(UserError, match="it is kept"):
         Handover(tmp_path).give("a", image, classes(1), "accepted")
     Handover(tmp_path).give("a", image, classes(0), "accepted")  # an interrupted verdict, given again
-    (tmp_path / "verdicts.json").unlink()
+    (tmp_path / "verdicts.json").write_text("{}")
     (mask,) = (tmp_path / "masks").iterdir()
     with Image.open(mask) as stored:
         np.testing.assert_array_equal(np.asarray(stored), classes(0))
@@ -168,3 +169,43 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         Handover(tmp_path / "file" / "out")
+
+
+def test_a_folder_of_other_files_is_refused(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "mine.png").write_bytes(b"mine")
+    with pytest.raises(UserError, match="new or empty, or a folder that serve has written"):
+        Handover(tmp_path)
+    assert files(tmp_path) == ["images/mine.png"]
+
+
+@pytest.mark.parametrize("damage", ["append", "replace", "remove", "remove all"])
+def test_a_ledger_that_is_changed_meanwhile_is_kept(tmp_path, damage):
+    out, image = tmp_path / "out", picture(0)
+    handover = Handover(out)
+    handover.give("a", image, classes(0), "accepted")
+    ledger = out / "verdicts.json"
+    if damage == "append":
+        ledger.write_text(ledger.read_text() + "junk")
+    elif damage == "replace":
+        ledger.unlink()
+        ledger.mkdir()
+    elif damage == "remove":
+        ledger.unlink()
+    else:
+        shutil.rmtree(out)
+    before = {path: (tmp_path / path).read_bytes() for path in files(tmp_path)}
+    message = {
+        "append": r"verdicts\.json: was changed",
+        "replace": r"verdicts\.json: cannot be read",
+        "remove": r"verdicts\.json: is gone",
+        "remove all": "out: is",
+    }
+    for act in (
+        lambda: handover.give("a", image, classes(1), "rejected"),
+        lambda: handover.give("b", image, classes(1), "accepted"),
+        lambda: handover.take_back("a", image),
+    ):
+        with pytest.raises(UserError, match=message[damage]):
+            act()
+    assert {path: (tmp_path / path).read_bytes() for path in files(tmp_path)} == before

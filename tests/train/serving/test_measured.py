@@ -71,7 +71,11 @@ def test_any_sequence_of_rules_gives_the_plain_counts(defects, void, sigma):
             else:
                 areas[k] = int(rng.choice([1, 2, 9, 60, 4096]))
             current = rule(thresholds, areas)
-            assert_equal(image.measure(current).counts, decision_counts(probabilities, label, current))
+            measured = image.measure(current)
+            expected = decision_counts(probabilities, label, current)
+            assert_equal(measured.counts, expected)
+            every = decision_counts(probabilities, label, rule(thresholds, [1] * defects))
+            assert measured.too_small == (expected.missed - every.missed).tolist()
 
 
 @pytest.mark.parametrize("label", [0, 1, 255])

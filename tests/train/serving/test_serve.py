@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import pytest
 from etils import epath
 
@@ -16,7 +17,9 @@ from tests.train.commands.refusal import refused
 from tests.untrained import make_run
 from train.commands.evaluate import Evaluate
 from train.commands.serve import Serve
+from train.errors import UserError
 from train.inference.trained import load_trained
+from train.run.checkpoints import Checkpoints
 
 ROOT = Path(__file__).parents[3]
 _SECONDS = 120
@@ -59,12 +62,17 @@ def test_control_c_ends_the_page(served_run):
 @pytest.mark.slow
 def test_the_mean_of_two_runs_is_served(served_run, tmp_path):
     run_dir, data_dir = served_run
-    make_run(tmp_path / "other", load_trained(run_dir, "best").experiment)
+    trained = load_trained(run_dir, "best")
+    make_run(tmp_path / "other", trained.experiment)
     mean = tmp_path / "mean"
     runs = [epath.Path(run_dir), epath.Path(tmp_path / "other")]
     Evaluate(run_dir=runs[0], others=(runs[1],), out=mean, data_dir=data_dir).run()
     session = Serve(run_dir=epath.Path(mean), data_dir=data_dir).session()
-    saved = session.save(session.automatic, None)
-    assert (mean / "decision.json").exists()
-    assert session.decision() == (saved, None)
+    session.save(session.automatic, None, None)
+    decision = session.standing().decision
+    assert decision is not None
+    assert decision.rule == session.automatic
+    Checkpoints(tmp_path / "other").save(2, jax.device_get(trained.experiment.random_state()), 0.9)
+    with pytest.raises(UserError, match="this run was trained further since; start serve again"):
+        session.save(session.automatic, None, session.standing().digest)
     assert list(session.parts) == ["validation"]

@@ -8,7 +8,8 @@ from typing import Any
 
 from train.measures.loss_share_records import LossShares
 
-_LARGEST_COST = 1e9
+LARGEST_COST = 1e9
+"""Largest cost of an image, in any unit."""
 LARGEST_MINIMUM_AREA = 4096
 """Largest minimum area that an evaluation chooses, in pixels."""
 
@@ -170,9 +171,9 @@ class Costs:
 
     def __post_init__(self):
         for name, cost in vars(self).items():
-            if not 0 < cost <= _LARGEST_COST:
+            if not 0 < cost <= LARGEST_COST:
                 raise ValueError(
-                    f"costs.{name}: is {cost}, takes a number above 0 and up to {_LARGEST_COST:.0e}"
+                    f"costs.{name}: is {cost}, takes a number above 0 and up to {LARGEST_COST:.0e}"
                 )
 
     def total(self, wrongly_passed: Any, wrongly_scrapped: Any) -> Any:

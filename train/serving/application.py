@@ -22,7 +22,7 @@ from train import records
 from train.display.pages.colors import hex_colors
 from train.display.pictures import class_colors
 from train.errors import UserError
-from train.measures.records import Costs, DecisionRule
+from train.measures.records import LARGEST_COST, Costs, DecisionRule
 from train.run.log import log
 from train.serving.access import Access, add_headers
 from train.serving.handover import Verdict
@@ -41,8 +41,6 @@ _FILES = {
 """The files of the page, and their kinds, by address."""
 _LARGEST_REQUEST = 2**20
 """Bytes of a request that is no upload."""
-_LARGEST_COST = 10**9
-"""Largest cost that the fields take, as `Costs` does."""
 _UPLOADS = 2
 """Uploads that are read at a time."""
 _SECONDS_TO_SEND = 120
@@ -170,7 +168,7 @@ class _Page:
                 "tile": {"side": SIDE, "levels": [LEVELS[0], LEVELS[-1]]},
                 "largest_file": LARGEST_FILE,
                 "too_large": TOO_LARGE,
-                "largest_cost": _LARGEST_COST,
+                "largest_cost": LARGEST_COST,
                 "out": session.handover and f"{session.handover.out}",
             }
         )

@@ -205,5 +205,6 @@ def _class_map(probabilities: np.ndarray, rule: DecisionRule | None) -> np.ndarr
     Without a rule they are the most probable ones.
     """
     if rule is None:
-        return probabilities.argmax(-1).astype(np.uint8)
+        # Row by row, because argmax gives eight bytes a pixel.
+        return np.stack([row.argmax(-1).astype(np.uint8) for row in probabilities])
     return class_map(probabilities[..., 1:], rule)

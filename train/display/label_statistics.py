@@ -100,8 +100,9 @@ def _components_table(classes: Mapping[str, ClassStatistics]) -> Table:
 def _recommendations_table(statistics: LabelStatistics) -> Table:
     recommended = statistics.recommended
     table = Table(title="recommended")
-    for column in ("option", "value", "reason"):
-        table.add_column(column)
+    for column in ("option", "value"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("reason")
     for option, choice in vars(recommended).items():
         value = choice.value
         shown = "none" if value is None else dimensions(value) if isinstance(value, tuple) else str(value)

@@ -146,7 +146,9 @@ def _find_defects(
         components = find_components(classes, [label])
         means = (components.sums(probabilities[..., label]) / components.areas).astype(np.float32)
         polygons = trace_contours(components) if contours else itertools.repeat(_NO_CONTOUR)
-        rows = zip(components.areas.tolist(), components.boxes(), means, polygons, strict=False)
-        for area, (y, x), mean, polygon in rows:
+        # No variable holds the boxes of one class while those of the next are made.
+        for area, (y, x), mean, polygon in zip(
+            components.areas, components.boxes(), means, polygons, strict=False
+        ):
             box = (y.start, x.start, y.stop - y.start, x.stop - x.start)
-            yield Defect(label, name, area, box, mean, polygon)
+            yield Defect(label, name, int(area), box, mean, polygon)

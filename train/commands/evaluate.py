@@ -23,7 +23,7 @@ from train.display.report.page import write_report
 from train.display.tables import decision_table, evaluation_tables, members_table
 from train.errors import UserError
 from train.inference.trained import Trained, load_trained, make_mean
-from train.inference.viewers import Classifier, classifier, cost_viewer
+from train.inference.viewers import ClassifiedImage, Classifier, classifier, cost_viewer
 from train.measures.breakdown import BreakdownCounts
 from train.measures.calibration import calibration, calibration_sums
 from train.measures.cost_search import least_cost_rule
@@ -127,14 +127,13 @@ def _choose(choice: RuleChoice, trained: Trained, data: Prepared, run_dir: AnyPa
     """
     facts, defects = trained.experiment.facts, data.classes[1:]
     classify = classifier(trained.experiment, data.canvas("validation"))
-    validation = functools.partial(classify, trained.state, data.parts["validation"])
+    images: Iterable[ClassifiedImage] = classify(trained.state, data.parts["validation"])
     if choice.costs:
-        rule = least_cost_rule(list(validation()), defects, choice.costs)
+        images = list(images)
+        rule = least_cost_rule(images, defects, choice.costs)
     else:
         rule = choice.rule(defects, lambda: current_rule(run_dir, trained.step, facts))
-    figures = decision_figures(
-        (decision_counts(x.probabilities, x.label, rule) for x in validation()), defects
-    )
+    figures = decision_figures((decision_counts(x.probabilities, x.label, rule) for x in images), defects)
     decision = write_decision(
         run_dir, rule, figures, step=trained.step, data=facts.fingerprint, costs=choice.costs
     )

@@ -54,18 +54,10 @@ def find_components(classes: np.ndarray, labels: Sequence[int]) -> Components:
             inside = classes[box] == label
             numbered: Any = ndimage.label(inside, EIGHT_NEIGHBORS)
             numbers[box][inside] = numbered[0][inside] + sum(map(len, areas))
-            areas[-1] = _areas(numbered[0], numbered[1])
+            areas[-1] = _sums_by_number(numbered[0], numbered[1], inside).astype(int)
     counts = [len(each) for each in areas]
     whole = np.concatenate([np.zeros(0, int), *areas])
     return Components(numbers, np.repeat(np.array(labels, int), counts), whole)
-
-
-def _areas(numbers: np.ndarray, count: int) -> np.ndarray:
-    """Return the number of pixels of each component, int64 [count]; in blocks, which bincount copies."""
-    flat, areas = numbers.reshape(-1), np.zeros(count + 1, int)
-    for start in range(0, flat.size, _BLOCK):
-        areas += np.bincount(flat[start : start + _BLOCK], minlength=count + 1)
-    return areas[1:]
 
 
 def _sums_by_number(numbers: np.ndarray, count: int, values: np.ndarray) -> np.ndarray:

@@ -46,9 +46,8 @@ _UPLOADS = 2
 _SECONDS_TO_SEND = 120
 """Time in which a request must have arrived."""
 
-logging.getLogger("aiohttp.server").setLevel(
-    logging.CRITICAL
-)  # it logs a traceback for each malformed request
+# It logs a traceback for each malformed request.
+logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)

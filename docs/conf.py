@@ -13,6 +13,7 @@ GENERATED = (
     "docs.generate.pictures",
     "docs.generate.photographs",
     "docs.generate.quickstart",
+    "docs.generate.walls",
     "docs.generate.statistics",
     "docs.generate.explorer",
 )

@@ -9,8 +9,9 @@ writes the picture of the README, quickstart.jpg in docs. The predictions are th
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from docs.generate.sheet import SIDE, sheet
 from train.data.example import PARTS
 from train.data.sets import Generated
 from train.data.sets.surface import paint
@@ -27,29 +28,21 @@ _CELLS = {
     "cross-entropy + Dice": "cross_entropy_dice-seed_0",
     "balanced loss": "balanced-seed_0",
 }
-_SIDE, _GAP, _HEADING = 256, 6, 32
 
 
 def write(folder: Path) -> None:
     """Write quickstart.jpg into a folder."""
-    rows = np.concatenate([_row(position) for position in _IMAGES])
-    picture = Image.new("RGB", (rows.shape[1], _HEADING + rows.shape[0]), "white")
-    picture.paste(Image.fromarray(rows), (0, _HEADING))
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(24)
-    for column, heading in enumerate(("image", "label", *_CELLS)):
-        draw.text((column * (_SIDE + _GAP) + 2, 3), heading, fill="black", font=font)
+    picture = sheet(("image", "label", *_CELLS), [_row(position) for position in _IMAGES])
     picture.save(folder / "quickstart.jpg", quality=88, optimize=True)
 
 
-def _row(position: int) -> np.ndarray:
-    """Return a test image, its label and the predictions side by side, uint8 [h, w, 3]."""
+def _row(position: int) -> list[np.ndarray]:
+    """Return a test image, its label and the predictions."""
     rng = np.random.default_rng((_DATA.seed, PARTS.index("test"), position))
     image, label = paint(rng, _DATA.size)
     maps = [np.zeros_like(label), label, *(_prediction(cell, position) for cell in _CELLS.values())]
-    pixels = enlarge(image[..., None], _SIDE)
-    gaps = ((0, _GAP), (0, _GAP), (0, 0))
-    cells = [np.pad(overlay(pixels, enlarge(x, _SIDE)), gaps, constant_values=255) for x in maps]
-    return np.concatenate(cells, axis=1)
+    pixels = enlarge(image[..., None], SIDE)
+    return [overlay(pixels, enlarge(x, SIDE)) for x in maps]
 
 
 def _prediction(cell: str, position: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from docs.generate import pictures, quickstart
+from docs.generate import pictures, quickstart, walls
 from docs.generate.formulas import formula
 from tests.docs.pages import ROOT
 
@@ -35,6 +35,14 @@ def test_the_picture_of_the_readme_is_that_of_its_code(tmp_path):
     quickstart.write(tmp_path)
     made, kept = (np.asarray(Image.open(f / "quickstart.jpg"), int) for f in (tmp_path, ROOT / "docs"))
     assert np.abs(made - kept).mean() < 1  # encoders of JPEG may differ in rounding
+
+
+def test_the_walls_show_that_class_weights_miss_less(tmp_path):
+    walls.write(tmp_path)
+    pixels = np.asarray(Image.open(tmp_path / "topomortar.png"))
+    columns = np.split(pixels[:, : 5 * (pixels.shape[1] // 5)], 5, axis=1)[2:]
+    dice, class_weights, paper = ((column == (230, 80, 40)).all(-1).sum() for column in columns)
+    assert max(class_weights, paper) < 0.6 * dice
 
 
 @pytest.mark.slow

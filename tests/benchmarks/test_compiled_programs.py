@@ -41,7 +41,7 @@ def test_the_plain_formulation_computes_the_same(name):
 
 
 def test_the_augmentation_can_be_traced_and_keeps_shapes():
-    (row,) = programs.augmentation_rows()
+    (row,) = programs.augmentation_rows(4)
     for program in row.make().values():
         image, label, *_ = jax.eval_shape(program.function, *program.arguments)
         assert (image.shape, label.shape) == tuple(x.shape for x in program.arguments[1:])

@@ -24,9 +24,10 @@ import tyro
 
 from tests.benchmarks.compiled import environment, exact
 from tests.benchmarks.compiled.figures import Figure, compute
-from tests.benchmarks.compiled.programs import SHAPE, STEP_SHAPE, Selection
+from tests.benchmarks.compiled.programs import SHAPE, STEP_SIZE, Selection
 from tests.benchmarks.compiled.tables import markdown, mebibytes
 from tests.benchmarks.compiled.targets import TARGETS, Name
+from train.display.formatting import dimensions
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def main(options: Options) -> None:
         for figure in compute(target, [options.selection]):
             figures.append(figure)
             print(progress(figure), flush=True)
-    lines = [*preamble(), *markdown(figures)]
+    lines = [*preamble(options.selection.images), *markdown(figures)]
     print(*lines, sep="\n")
     if options.out:
         options.out.write_text("\n".join([*lines, ""]))
@@ -72,18 +73,18 @@ def progress(figure: Figure) -> str:
     return "  ".join([*columns, figure.refusal])
 
 
-def preamble() -> Iterator[str]:
+def preamble(images: int) -> Iterator[str]:
     """Yield what the tables say about themselves."""
     pins = [line for line in environment.REQUIREMENTS.read_text().splitlines() if "==" in line]
-    batch, height, width = SHAPE
-    images, *side = STEP_SHAPE
+    batch, *size = SHAPE
     yield f"    python -m tests.benchmarks.compiled {shlex.join(sys.argv[1:])}"
     yield ""
     yield f"{', '.join(pins)}; {platform.machine()}, {os.cpu_count()} cores."
     yield ""
     yield (
-        f"Losses: value and gradient of the mean, {batch} images of {height}x{width}. Those of one label per "
-        f"pixel take given weights. Augmentation and steps: {images} images of {side[0]}x{side[1]} a chip."
+        f"Losses: value and gradient of the mean, {batch} images of {dimensions(size)}. Those of one label "
+        "per pixel take given weights. "
+        f"Augmentation and steps: {images} images of {dimensions(STEP_SIZE)} a chip."
     )
     yield ""
     yield (

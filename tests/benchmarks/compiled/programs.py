@@ -27,9 +27,9 @@ What = Literal["losses", "seconds", "masks", "metrics", "augmentation", "steps"]
 DType = Literal["float32", "bfloat16"]
 
 SHAPE = (8, 512, 512)
-"""Images, height and width, but for the augmentation and the steps."""
-STEP_SHAPE = (4, 256, 512)
-"""Images of a chip in a step, height and width."""
+"""Images, height and width of losses, masks and metrics."""
+STEP_SIZE = (256, 512)
+"""Height and width of the images of the augmentation and the steps."""
 STEP_CLASSES = 5
 NETWORKS = {kind.__name__: kind for kind in (UNet, FCN8s, SegNet, DeepLabV3, PSPNet)}
 OF_LABEL = (
@@ -56,6 +56,8 @@ class Selection:
     """Numbers of classes under "seconds"."""
     dtype: tuple[DType, ...] = ("float32", "bfloat16")
     """Types of the logits, and computing types of the networks."""
+    images: int = 4
+    """Images of a chip in the augmentation and the steps."""
     alone: bool = False
     """Leave out what the library is compared with."""
 
@@ -87,8 +89,8 @@ def rows(selection: Selection, target: Name) -> Iterator[Row]:
         "losses": loss_rows(selection.classes, selection.dtype),
         "masks": mask_rows(selection.classes),
         "metrics": metric_rows(selection.classes, selection.dtype),
-        "augmentation": augmentation_rows(),
-        "steps": step_rows(selection.dtype),
+        "augmentation": augmentation_rows(selection.images),
+        "steps": step_rows(selection.dtype, selection.images),
         "seconds": second_rows(selection.many_classes),
     }
     for what in selection.what:
@@ -210,12 +212,12 @@ def metric_rows(classes: tuple[int, ...], dtypes: tuple[DType, ...]) -> Iterator
             yield Row("metrics", "diagnose", c, dtype, lambda sums=sums: sums)
 
 
-def augmentation_rows() -> Iterator[Row]:
+def augmentation_rows(images: int) -> Iterator[Row]:
     """Yield the augmentation of the images of a step, all changes with their default strengths."""
     arguments = (
-        array(jnp.int32, STEP_SHAPE[0]),
-        array(jnp.float32, *STEP_SHAPE, 1),
-        array(jnp.int32, *STEP_SHAPE),
+        array(jnp.int32, images),
+        array(jnp.float32, images, *STEP_SIZE, 1),
+        array(jnp.int32, images, *STEP_SIZE),
     )
 
     def of_batch(change: Callable) -> Callable:
@@ -230,12 +232,12 @@ def augmentation_rows() -> Iterator[Row]:
     yield Row("augmentation", "augment", None, "", lambda: programs)
 
 
-def step_rows(dtypes: tuple[DType, ...]) -> Iterator[Row]:
+def step_rows(dtypes: tuple[DType, ...], images: int) -> Iterator[Row]:
     """Yield the training and the evaluation step of all networks, as `configs/severstal.py` takes them."""
     for name in NETWORKS:
         for dtype in dtypes:
-            training = functools.partial(_training_step, name, dtype)
-            evaluation = functools.partial(_evaluation_step, name, dtype)
+            training = functools.partial(_training_step, name, dtype, images)
+            evaluation = functools.partial(_evaluation_step, name, dtype, images)
             yield Row("steps", f"{name}, training step", STEP_CLASSES, dtype, training)
             yield Row("steps", f"{name}, evaluation step", STEP_CLASSES, dtype, evaluation)
 
@@ -249,35 +251,35 @@ def _experiment(name: str, dtype: str) -> tuple[Experiment, Any]:
     return experiment, jax.eval_shape(experiment.random_state)
 
 
-def _training_step(name: str, dtype: str) -> dict[str, Program]:
+def _training_step(name: str, dtype: str, images: int) -> dict[str, Program]:
     experiment, state = _experiment(name, dtype)
     batch = {
-        "image": array(jnp.uint8, *STEP_SHAPE, 1),
-        "label": array(jnp.uint8, *STEP_SHAPE),
+        "image": array(jnp.uint8, images, *STEP_SIZE, 1),
+        "label": array(jnp.uint8, images, *STEP_SIZE),
         "masks": {},
-        "index": array(jnp.int32, STEP_SHAPE[0]),
+        "index": array(jnp.int32, images),
     }
     mapping = {"in_axes": (None, 0), "out_axes": None, "donate_argnums": 0}  # as in train.parallel
     return {"library": Program(experiment.train_step(), (state, batch), mapping)}
 
 
-def _evaluation_step(name: str, dtype: str) -> dict[str, Program]:
+def _evaluation_step(name: str, dtype: str, images: int) -> dict[str, Program]:
     experiment, state = _experiment(name, dtype)
     config = experiment.config
     step = functools.partial(
         validation_step,
         model=experiment.model,
         input=config.input,
-        canvas=STEP_SHAPE[1:],
+        canvas=STEP_SIZE,
         objective=config.objective,
         steps=experiment.steps,
     )
     batch = {
-        "image": array(jnp.uint8, *STEP_SHAPE, 1),
-        "label": array(jnp.uint8, *STEP_SHAPE),
-        "input_label": array(jnp.uint8, *STEP_SHAPE),
+        "image": array(jnp.uint8, images, *STEP_SIZE, 1),
+        "label": array(jnp.uint8, images, *STEP_SIZE),
+        "input_label": array(jnp.uint8, images, *STEP_SIZE),
         "masks": {},
-        "extent": array(jnp.float32, STEP_SHAPE[0], 2),
-        "size": array(jnp.float32, STEP_SHAPE[0], 2),
+        "extent": array(jnp.float32, images, 2),
+        "size": array(jnp.float32, images, 2),
     }
     return {"library": Program(step, (state, batch), {"in_axes": (None, 0)})}

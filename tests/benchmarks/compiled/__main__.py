@@ -9,7 +9,7 @@ requirements.txt. Nothing is timed but the compilers: other times follow from by
 writes the figures that tests/benchmarks/test_compiled.py holds.
 
 A program that the same versions have compiled before is not compiled again; to time the compilers anew,
-delete tests/benchmarks/compiled/.venv/figures.
+delete tests/benchmarks/compiled/.figures.
 """
 
 import os

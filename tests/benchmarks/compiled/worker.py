@@ -14,14 +14,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.compiled.environment import ENVIRONMENT
 from tests.benchmarks.compiled.figures import Figure
 from tests.benchmarks.compiled.measuring import lower, measure
 from tests.benchmarks.compiled.programs import Program, Selection, rows
 from tests.benchmarks.compiled.targets import Name, devices
 
-KEPT = ENVIRONMENT / "figures"
-_COUNTING = ("h100.textproto", "hlo.py", "measuring.py", "operations.py", "targets.py")
+KEPT = Path(__file__).with_name(".figures")
+_DECIDING = ("h100.textproto", "hlo.py", "measuring.py", "operations.py", "requirements.txt", "targets.py")
 """Files that decide the figures of a given program."""
 
 
@@ -37,8 +36,8 @@ def main(target: Name, selections: list[Selection]) -> None:
 def kept_or_measured(target: Name, program: Program, chips: list[Any]) -> dict[str, Any]:
     """Return the figures of a program, those of an earlier run if it is the same program."""
     lowered = lower(program, chips)
-    counting = [Path(__file__).with_name(name).read_text() for name in _COUNTING]
-    digest = hashlib.sha256("\n".join([target, lowered.as_text(), *counting]).encode()).hexdigest()
+    deciding = [Path(__file__).with_name(name).read_text() for name in _DECIDING]
+    digest = hashlib.sha256("\n".join([target, lowered.as_text(), *deciding]).encode()).hexdigest()
     path = KEPT / f"{digest}.json"
     if not path.exists():
         figures = measure(program, lowered, chips)

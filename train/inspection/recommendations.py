@@ -57,7 +57,7 @@ def recommend_objective(pixel_ratio: np.ndarray, classes: Sequence[str]) -> Reco
     """
     k = int(np.where(pixel_ratio > 0, pixel_ratio, np.inf)[1:].argmin()) + 1
     ratio = f"{classes[k]} has {100 * pixel_ratio[k]:.2g} % of the pixels"
-    badly = "outlines that are drawn badly, which this command cannot see, need `paper`"
+    badly = "badly drawn outlines, which this command cannot see, need good validation labels or `paper`"
     if pixel_ratio[k] < _RARE:
         return Recommendation(
             "slowly_closing_relaxing_no_window", f"{ratio}, below {100 * _RARE:.0f} %; {badly}"

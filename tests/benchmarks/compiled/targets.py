@@ -50,8 +50,9 @@ def variables(target: Name) -> dict[str, str]:
         }
     if target == "gpu":
         nvcc = packages() / "nvidia" / "cuda_nvcc"  # in which XLA looks for bin/ptxas and nvvm/libdevice
-        # Kernels cannot be timed without a GPU.
-        chosen["XLA_FLAGS"] = f"--xla_gpu_cuda_data_dir={nvcc} --xla_gpu_autotune_level=0"
+        # Without a GPU to time kernels on, those of Triton for products find no tiles, or end the compiler.
+        untuned = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
+        chosen["XLA_FLAGS"] = f"--xla_gpu_cuda_data_dir={nvcc} {untuned}"
         chosen["PATH"] = f"{nvcc / 'bin'}:{os.environ['PATH']}"
     return inherited | chosen
 

@@ -9,13 +9,13 @@ writes the picture of the README, quickstart.jpg in docs. The predictions are th
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from docs.generate.sheet import SIDE, sheet
 from train.data.example import PARTS
 from train.data.sets import Generated
 from train.data.sets.surface import paint
 from train.display.pictures import enlarge, overlay
+from train.run.results import read_label_maps
 
 _DOCS = Path(__file__).parents[1]
 _EVIDENCE = _DOCS.parent / "tests/benchmarks/evidence/quickstart"
@@ -37,17 +37,16 @@ def write(folder: Path) -> None:
 
 
 def _row(position: int) -> list[np.ndarray]:
-    """Return a test image, its label and the predictions."""
+    """Return a test image, its label and the predictions, uint8 [SIDE, SIDE, 3] each."""
     rng = np.random.default_rng((_DATA.seed, PARTS.index("test"), position))
     image, label = paint(rng, _DATA.size)
-    maps = [np.zeros_like(label), label, *(_prediction(cell, position) for cell in _CELLS.values())]
+    maps = [
+        np.zeros_like(label),
+        label,
+        *(read_label_maps(_EVIDENCE / cell)[position] for cell in _CELLS.values()),
+    ]
     pixels = enlarge(image[..., None], SIDE)
     return [overlay(pixels, enlarge(x, SIDE)) for x in maps]
-
-
-def _prediction(cell: str, position: int) -> np.ndarray:
-    with Image.open(_EVIDENCE / cell / "label_maps" / f"{position:05}.png") as image:
-        return np.array(image)
 
 
 if __name__ == "__main__":

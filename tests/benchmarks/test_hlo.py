@@ -54,6 +54,23 @@ def test_what_only_names_memory_moves_nothing():
     assert hlo.traffic(module(entry)).bytes == 0
 
 
+def test_the_workspace_of_a_library_is_not_moved():
+    entry = """\
+      %x = f32[1000]{0} parameter(0)
+      %c = (f32[1000]{0}, s8[33554432]{0}) custom-call(%x, %x), custom_call_target="__cublas$lt$matmul"
+      %w = s8[33554432]{0} get-tuple-element(%c), index=1
+      ROOT %y = f32[1000]{0} get-tuple-element(%c), index=0"""
+    assert hlo.traffic(module(entry)).bytes == 2 * MAP
+
+
+def test_what_any_other_call_returns_is_moved():
+    entry = """\
+      %x = f32[1000]{0} parameter(0)
+      ROOT %c = (f32[1000]{0}, s8[500]{0}) custom-call(%x), custom_call_target="compress"
+      """
+    assert hlo.traffic(module(entry)).bytes == 2 * MAP + 500
+
+
 def test_a_fusion_moves_its_operands_and_its_result_but_nothing_inside():
     inside = fused(
         "%p = f32[1000]{0} parameter(0)",

@@ -4,7 +4,8 @@ An instruction reads its operands and writes its result. Instructions inside a f
 reads of each operand what its instructions take of it, which is less than all where they only slice. An
 update in place moves the update alone. The body of a loop counts as often as it runs, where the text tells
 how often, and once where it does not. A conditional counts its costliest branch, a sort one pass over its
-operands, however many passes its kernels make.
+operands, however many passes its kernels make. The workspace that a call of cuBLAS or cuDNN is lent is memory,
+which it need not move.
 """
 
 import math
@@ -106,6 +107,8 @@ def _instruction(line: str) -> Instruction | None:
         return None
     name, shapes, operation, rest = found.groups()
     inside, attributes = _split_at_parenthesis(rest)
+    if re.search(r'custom_call_target="__cu(blas|dnn)\$', attributes):
+        shapes = re.sub(r", [su]8\[\d+\]\{0\}\)$", ")", shapes)  # the workspace is the last of the results
     operands = re.findall(r"%([\w.\-]+)", inside)
     return Instruction(name, array_bytes(shapes), operation, tuple(operands), inside, attributes)
 

@@ -6,6 +6,8 @@ The cells are those that `compare` kept in tests/benchmarks/evidence.
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from train.comparison.figures import BySeed, Rule, difference
@@ -49,42 +51,51 @@ _PANELS = {
     ),
 }
 """Panels of each picture, side by side."""
-_RULES: dict[str, tuple[Rule, str]] = {
-    "most probable class": (lambda counts: counts.most_probable, "o"),
-    "decision thresholds": (lambda counts: counts.decided, "D"),
+
+
+class _Style(NamedTuple):
+    """How the figures under a decision rule are drawn."""
+
+    counts: Rule
+    marker: str
+    color: str
+
+
+_RULES = {
+    "most probable class": _Style(lambda counts: counts.most_probable, "o", "#b3431e"),
+    "decision thresholds and minimum areas": _Style(lambda counts: counts.decided, "D", "#1f5fa8"),
 }
-"""Rule of the decision and its marker."""
 
 
 def write(folder: Path) -> None:
     """Write a picture for each data set into a folder."""
     for name, panels in _PANELS.items():
-        height = 1.2 + 0.34 * max(len(panel.rows) for panel in panels)
-        canvas = Figure(figsize=(11, height), layout="constrained", dpi=120)
-        for axes, panel in zip(canvas.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        rows = [len(panel.rows) for panel in panels]
+        canvas = Figure(figsize=(9, 0.8 * len(rows) + 0.3 * sum(rows)), layout="constrained", dpi=120)
+        column = canvas.subplots(len(rows), 1, squeeze=False, sharex=True, height_ratios=rows)[:, 0]
+        for axes, panel in zip(column, panels, strict=True):
             _draw(axes, panel)
+        column[0].legend(fontsize=8)
+        column[-1].set_xlabel(f"IoU minus that of {_REFERENCE}, and its 95 % interval", fontsize=9)
         canvas.savefig(folder / f"{name}.png")
 
 
-def _draw(axes, panel: _Panel) -> None:
+def _draw(axes: Axes, panel: _Panel) -> None:
     reference = _by_seed(panel.folder, panel.reference)
-    rows = {name: _by_seed(panel.folder, name) for name in panel.rows}
-    for (rule_name, (rule, marker)), offset, color in zip(
-        _RULES.items(), (-0.14, 0.14), ("#b3431e", "#1f5fa8"), strict=True
-    ):
-        for position, row in enumerate(rows.values()):
-            found = difference(row, reference, rule)
-            axes.errorbar(
-                found.mean, position + offset,
-                xerr=[[found.mean - found.interval[0]], [found.interval[1] - found.mean]],
-                fmt=marker, color=color, markersize=5, capsize=3, label=None if position else rule_name,
-            )  # fmt: skip
+    rows = [_by_seed(panel.folder, row) for row in panel.rows]
+    for (rule, style), offset in zip(_RULES.items(), (-0.15, 0.15), strict=True):
+        found = [difference(row, reference, style.counts) for row in rows]
+        middle, (low, high) = [each.mean for each in found], np.transpose([each.interval for each in found])
+        axes.errorbar(
+            middle, np.arange(len(rows)) + offset, xerr=[middle - low, high - middle],
+            fmt=style.marker, color=style.color, markersize=5, capsize=3, label=rule,
+        )  # fmt: skip
     axes.axvline(0, color="gray", linewidth=1)
-    axes.set_title(panel.title, fontsize=10)
-    axes.set_xlabel(f"IoU minus that of {panel.reference}", fontsize=9)
-    axes.set_yticks(range(len(rows)), [f"{name} ({len(row)})" for name, row in rows.items()], fontsize=9)
+    axes.set_title(panel.title, fontsize=10, loc="left")
+    seeds = ("one seed" if len(row) == 1 else f"{len(row)} seeds" for row in rows)
+    labels = [f"{name}, {count}" for name, count in zip(panel.rows, seeds, strict=True)]
+    axes.set_yticks(range(len(rows)), labels, fontsize=9)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.legend(fontsize=8)
 
 
 def _by_seed(folder: str, name: str) -> BySeed:

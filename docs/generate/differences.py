@@ -85,7 +85,8 @@ def _draw(axes: Axes, panel: _Panel) -> None:
     rows = [_by_seed(panel.folder, row) for row in panel.rows]
     for (rule, style), offset in zip(_RULES.items(), (-0.15, 0.15), strict=True):
         found = [difference(row, reference, style.counts) for row in rows]
-        middle, (low, high) = [each.mean for each in found], np.transpose([each.interval for each in found])
+        ends = [(each.mean, *each.interval) for each in found if each.mean is not None and each.interval]
+        middle, low, high = np.transpose(ends)
         axes.errorbar(
             middle, np.arange(len(rows)) + offset, xerr=[middle - low, high - middle],
             fmt=style.marker, color=style.color, markersize=5, capsize=3, label=rule,

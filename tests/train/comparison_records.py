@@ -86,16 +86,16 @@ def comparison(
         changes: of fields of the record.
     """
     axes = {"objective": ["cross-entropy", "paper"]} if axes is None else axes
-    reference = axes["objective"][0] if "objective" in axes else None
+    reference = next(({axis: levels[0]} for axis, levels in axes.items() if len(levels) > 1), {})
     combinations = [
         dict(zip(axes, reversed(levels), strict=True))
         for levels in itertools.product(*reversed(list(axes.values())))
     ]
 
     def difference(levels: Mapping[str, str]) -> float | None:
-        if levels.get("objective") == reference:
+        if levels == {**levels, **reference}:
             return None
-        own, other = iou(levels), iou({**levels, "objective": reference or ""})
+        own, other = iou(levels), iou({**levels, **reference})
         return None if own is None or other is None else own - other
 
     def name(levels: Mapping[str, str]) -> str:

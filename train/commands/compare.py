@@ -69,7 +69,8 @@ class Compare(ConfigCommand):
     vary: tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]] = ()
     """A field of the config and its values; may be given several times."""
     reference: str | None = None
-    """Objective that differences refer to; the first unless given."""
+    """Objective that differences refer to; the first unless given. With one objective, differences refer to
+    the first network or value."""
     out: epath.Path | None = None
     """Folder of the comparison, which holds a run directory for each cell; runs/compare-NAME-DIGEST unless
     given."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from train import configfile, records
-from train.comparison.definition import Cell, Comparison, axes, row_levels, row_name
+from train.comparison.definition import Cell, Comparison, axes, reference_level, row_levels, row_name
 from train.comparison.figures import BySeed, join_folds, row_figures
-from train.comparison.records import FOLD, OBJECTIVE, SEED, CellRecord, ComparisonRecord, Repetition, Row
+from train.comparison.records import FOLD, SEED, CellRecord, ComparisonRecord, Repetition, Row
 from train.errors import UserError
 from train.measures.records import EpochRecord, Evaluation
 from train.paths import AnyPath
@@ -109,12 +109,12 @@ def collect(comparison: Comparison, title: str, collected: Sequence[Collected]) 
     named = axes(comparison)
     firsts = [each for each in collected if each.cell.repeats is None]
     rows = _rows(comparison, firsts)
-    reference = reference_objective(comparison)
+    reference = reference_level(comparison)
     classes: Sequence[str] = ()
     records = []
     for levels, by_seed in rows.values():
         name = row_name(levels, named)
-        key = _key(levels | {OBJECTIVE: reference}) if reference else None
+        key = _key(levels | reference)
         compared_with = rows[key][1] if key in rows and key != _key(levels) else None
         most_probable, decided = (
             row_figures(by_seed, compared_with, rule)
@@ -137,14 +137,9 @@ def collect(comparison: Comparison, title: str, collected: Sequence[Collected]) 
 
 
 def reference_cell(comparison: Comparison, cells: Sequence[Cell]) -> Cell:
-    """Return the first cell of the objective that differences refer to."""
-    reference = reference_objective(comparison)
-    return next(cell for cell in cells if cell.levels.get(OBJECTIVE) == reference)
-
-
-def reference_objective(comparison: Comparison) -> str | None:
-    """Return the name of the objective that differences refer to; None where objectives are no axis."""
-    return comparison.reference or next(iter(comparison.objectives), None)
+    """Return the first cell of the level that differences refer to."""
+    reference = reference_level(comparison)
+    return next(cell for cell in cells if cell.levels == cell.levels | reference)
 
 
 def _rows(comparison: Comparison, collected: Sequence[Collected]) -> dict[str, tuple[dict[str, str], BySeed]]:

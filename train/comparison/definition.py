@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import flax.linen as nn
 
@@ -18,6 +18,7 @@ from train.field_types import check_types
 
 Settings = Mapping[str, Any]
 """Values of fields of a config, by path."""
+Level = TypeVar("Level")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Comparison:
     seeds: tuple[int, ...] = ()
     """Seeds; none keeps that of `base`."""
     reference: str | None = None
-    """Name of the objective that differences refer to; None takes the first."""
+    """Name of the objective that differences refer to; None takes the first. With one objective, differences
+    refer to the first level of the next axis."""
     published: Mapping[str, float] = field(default_factory=dict)
     """Figures of the original publication, by the name of the row."""
 
@@ -82,6 +84,16 @@ def axes(comparison: Comparison) -> dict[str, dict[str, Settings]]:
     return {axis: levels for axis, levels in named.items() if levels}
 
 
+def reference_level(comparison: Comparison) -> dict[str, str]:
+    """Return the level that differences refer to, by its axis; none where no axis that tells rows apart has
+    several levels."""
+    for axis, levels in row_levels(axes(comparison)).items():
+        if len(levels) > 1:
+            first = next(iter(levels))
+            return {axis: (comparison.reference or first) if axis == OBJECTIVE else first}
+    return {}
+
+
 def cells(comparison: Comparison) -> list[Cell]:
     """Return all cells; those of the first seed come first.
 
@@ -122,8 +134,8 @@ def level_text(axis: str, level: str) -> str:
     return level if axis in (OBJECTIVE, MODEL) else f"{axis} {level}"
 
 
-def row_levels(levels: Mapping[str, str]) -> dict[str, str]:
-    """Return the levels without fold and seed."""
+def row_levels(levels: Mapping[str, Level]) -> dict[str, Level]:
+    """Return what axes have, such as their levels, without fold and seed."""
     return {axis: level for axis, level in levels.items() if axis not in (FOLD, SEED)}
 
 

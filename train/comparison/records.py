@@ -129,8 +129,9 @@ class ComparisonRecord:
     axes: dict[str, list[str]]
     """Levels by axis, in their order: objective, model, varied fields, fold, seed; only axes with levels of
     their own."""
-    reference: str | None
-    """Level of the objective axis that differences refer to; None without one."""
+    reference: dict[str, str]
+    """Level that differences refer to, by its axis: of the first axis that tells rows apart and has several
+    levels; empty where there is none."""
     classes: list[str]
     """Names by class id, the background first; empty before the first cell is done."""
     rows: list[Row]

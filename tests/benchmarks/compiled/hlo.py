@@ -4,8 +4,8 @@ An instruction reads its operands and writes its result. Instructions inside a f
 reads of each operand what its instructions take of it, which is less than all where they only slice. An
 update in place moves the update alone. The body of a loop counts as often as it runs, where the text tells
 how often, and once where it does not. A conditional counts its costliest branch, a sort one pass over its
-operands, however many passes its kernels make. The workspace that a call of cuBLAS or cuDNN is lent is memory,
-which it need not move.
+operands, however many passes its kernels make. The workspace that a call of cuBLAS or cuDNN is lent is
+memory, which it need not move.
 """
 
 import math

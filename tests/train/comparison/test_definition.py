@@ -7,7 +7,7 @@ import pytest
 from balanced_jax.losses import softmax_cross_entropy
 from balanced_jax.models import FCN8s, UNet
 from tests.tiny import config as tiny
-from train.comparison.definition import Comparison, axes, cells, row_name
+from train.comparison.definition import Comparison, axes, cells, reference_level, row_name
 from train.comparison.fields import parse_value, replace_field
 from train.config import Term
 from train.data.sets import KolektorSDD
@@ -37,6 +37,17 @@ def test_every_combination_is_a_cell_and_seeds_change_last():
     assert last.levels == {"objective": "both", "model": "FCN", "batch_size": "16", "seed": "1"}
     assert (last.config.objective, last.config.batch_size) == (tiny.objective, 16)
     assert row_name(last.levels, axes(comparison)) == "both, FCN, batch_size 16"
+
+
+def test_differences_refer_to_the_first_level_of_the_first_axis_that_has_several():
+    models, beta = {"UNet": UNet(), "FCN": FCN8s()}, {"objective.balanced.options.beta": (0.0, 0.99)}
+    both = Comparison(tiny, objectives=OBJECTIVES, models=models, seeds=(0, 1))
+    assert reference_level(both) == {"objective": "cross_entropy"}
+    assert reference_level(dataclasses.replace(both, reference="both")) == {"objective": "both"}
+    one = Comparison(tiny, objectives={"both": tiny.objective}, models=models, vary=beta)
+    assert reference_level(one) == {"model": "UNet"}
+    assert reference_level(Comparison(tiny, vary=beta, seeds=(0, 1))) == {"beta": "0.0"}
+    assert reference_level(Comparison(tiny, folds=(0, 1), seeds=(0, 1))) == {}
 
 
 def test_networks_have_the_width_of_the_base():

@@ -76,10 +76,15 @@ def rule_heading(rule: str, panel: Panel) -> str:
 
 def reference_row(record: ComparisonRecord, row: Row) -> Row | None:
     """Return the row that the difference of a row refers to; None where there is none or it is not done."""
-    if record.reference is None:
+    if not record.reference:
         return None
-    levels = row.levels | {OBJECTIVE: record.reference}
+    levels = row.levels | record.reference
     return next((other for other in record.rows if other.levels == levels), None)
+
+
+def reference_text(record: ComparisonRecord) -> str:
+    """Return the level that differences refer to, with the name of its axis where that is needed."""
+    return ", ".join(itertools.starmap(level_text, record.reference.items()))
 
 
 def row_groups(record: ComparisonRecord) -> list[list[Row]]:

@@ -52,7 +52,7 @@ def bar_figures(record: ComparisonRecord) -> BarFigures | None:
     bar_axis = OBJECTIVE if OBJECTIVE in axes else next(iter(axes))
     others = [axis for axis in axes if axis != bar_axis]
     group_axis = MODEL if MODEL in others else next(iter(others), None)
-    colors = _colors(axes[bar_axis], record.reference)
+    colors = _colors(axes[bar_axis], record.reference.get(bar_axis))
     named = group_axis is None
     width = 0.7 + 0.4 * len(colors) if named else 0.6 + 0.17 * len(colors)
     titles = [level_text(group_axis, level) for level in axes[group_axis]] if group_axis else [""]

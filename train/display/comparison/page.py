@@ -9,7 +9,14 @@ import numpy as np
 
 from train.comparison.records import ComparisonRecord
 from train.data.example import VOID
-from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, row_groups
+from train.display.comparison.axes import (
+    DECIDED,
+    MOST_PROBABLE,
+    figures,
+    reference_row,
+    reference_text,
+    row_groups,
+)
 from train.display.comparison.bars import bar_figures
 from train.display.comparison.cells import cell_rows
 from train.display.comparison.heat_maps import heat_maps
@@ -66,6 +73,8 @@ def write_comparison(
         rules=_RULES,
         figures=figures,
         row_groups=row_groups(record),
+        reference_row=reference_row,
+        reference_text=reference_text,
         best={rule: best_row(record, rule) for rule in _RULES},
         result=result(record),
         progress=progress(record),

@@ -24,7 +24,7 @@ def compared_rows(record: ComparisonRecord) -> list[Row]:
     if not compared:
         return rows[:1]
     best = compared[0]
-    reference = [row for row in rows if row.levels == best.levels | {"objective": record.reference}]
+    reference = [row for row in rows if row.levels == best.levels | record.reference]
     return [*reference, best]
 
 

@@ -64,7 +64,7 @@ def _commits(record: ComparisonRecord) -> list[str]:
     if len(counts) < 2:
         return []
     commits = ", ".join(f"{commit} ({number})" for commit, number in counts.items())
-    reference = [cell for cell in record.cells if cell.levels.get(OBJECTIVE) == record.reference]
+    reference = [cell for cell in record.cells if cell.levels == cell.levels | record.reference]
     known = [*reference[:1], *(repetition.cell for repetition in record.repetitions)]
     sentences = [f"The cells are of {len(counts)} commits: {commits}.", *map(_repetition, record.repetitions)]
     if missing := counts.keys() - {short_commit(cell.commit) for cell in known}:

@@ -10,7 +10,7 @@ from rich.table import Table
 from train.comparison.records import ComparisonRecord, RowFigures, Spread
 from train.csv_files import csv_writer
 from train.display.columns import class_columns
-from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, row_axes
+from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, reference_text, row_axes
 from train.display.comparison.summary import progress, remarks, spread
 from train.display.formatting import drop_zeros, figure, signed
 
@@ -26,7 +26,7 @@ def comparison_table(record: ComparisonRecord) -> Table:
     seeds = sorted({len(row.seeds) for row in record.rows})
     caption = f"{progress(record)}; seeds: {' or '.join(map(str, seeds)) or 'none'}"
     if differs:
-        caption = f"difference: from {record.reference}, with its 95 % interval\n{caption}"
+        caption = f"difference: from {reference_text(record)}, with its 95 % interval\n{caption}"
     table = Table(
         box=box.SIMPLE,
         title=f"{record.title}\n{_metric(record)}, {record.part} part",

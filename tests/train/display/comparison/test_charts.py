@@ -40,7 +40,7 @@ def test_bars_of_objectives_are_grouped_by_network():
 
 
 def test_the_bar_of_the_reference_is_gray():
-    bars = bar_figures(comparison({"objective": OBJECTIVES}, reference="focal"))
+    bars = bar_figures(comparison({"objective": OBJECTIVES}, reference={"objective": "focal"}))
     assert bars is not None
     assert list(bars.colors) == OBJECTIVES
     assert bars.colors["focal"] == NEUTRAL

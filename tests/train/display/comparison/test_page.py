@@ -38,8 +38,14 @@ def test_the_reference_row_has_no_difference_but_is_named(write):
     text = words(write(two_objectives()))
     assert "0.630 ± 0.012 reference paper" in text
     assert "data-set IoU minus that of cross-entropy" in text
-    without = write(comparison({"beta": ["0.5", "0.9"]}))
+    without = write(comparison({"beta": ["0.5"]}))
     assert "reference" not in words(without)
+
+
+def test_with_one_objective_differences_refer_to_the_first_value_of_a_field(write):
+    text = words(write(comparison({"objective": ["paper"], "beta": ["0.5", "0.9"]})))
+    assert "data-set IoU minus that of beta 0.5" in text
+    assert "0.012 reference beta 0.9" in text
 
 
 def test_published_figures_have_a_column_if_there_are_any(write):

@@ -34,7 +34,7 @@ COMPARED = (
     "class_weights",
     "confusion",
     "truncation",
-    "closing_relaxing_no_window",
+    "slowly_closing_relaxing_no_window",
     "weighted_cross_entropy_pixels",
     "focal_2",
     "dice",

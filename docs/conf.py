@@ -14,7 +14,7 @@ GENERATED = (
     "docs.generate.photographs",
     "docs.generate.quickstart",
     "docs.generate.walls",
-    "docs.generate.differences",
+    "docs.generate.evidence",
     "docs.generate.statistics",
     "docs.generate.explorer",
 )

@@ -1,0 +1,132 @@
+"""Tables and pictures of the results page, from the cells that `compare` kept in tests/benchmarks/evidence.
+
+A table holds the finished cells of a comparison, whatever the number of their seeds.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from configs import kolektor_sdd_small, topomortar_small
+from configs.objectives import OBJECTIVES
+from train.comparison.collect import collect, read_cell
+from train.comparison.definition import Comparison, cells
+from train.comparison.records import ComparisonRecord, Difference
+from train.config import Config
+from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, reference_text
+from train.display.comparison.tables import markdown_table
+
+_EVIDENCE = Path(__file__).parents[2] / "tests/benchmarks/evidence"
+_SEEDS = (0, 1, 2)
+_RULES = {MOST_PROBABLE: ("o", "#b3431e"), DECIDED: ("D", "#1f5fa8")}
+"""Marker and color of the figures under a decision rule."""
+
+
+class _Table(NamedTuple):
+    """Cells of one folder, compared with each other."""
+
+    title: str
+    folder: str
+    comparison: Comparison
+
+
+def _of_objectives(config: Config, names: Sequence[str], **axes) -> Comparison:
+    return Comparison(config, objectives={name: OBJECTIVES[name] for name in names}, seeds=_SEEDS, **axes)
+
+
+def _of_injection(config: Config, objective: str) -> Comparison:
+    return _of_objectives(config, [objective], vary={"sampling.inject": (None, 0.5)})
+
+
+_KOLEKTOR, _DICE, _BALANCED = (
+    kolektor_sdd_small.config,
+    "cross_entropy_dice",
+    "slowly_closing_relaxing_no_window",
+)
+_SETS = {
+    "topomortar": {
+        name: _Table(title, f"topomortar_{name}", dataclasses.replace(comparison, seeds=_SEEDS))
+        for name, title in {
+            "noisy": "validation labels as bad as the training labels",
+            "noisy_accurate_validation": "twenty accurate validation labels",
+        }.items()
+        for comparison in [topomortar_small.comparisons[name]]
+    },
+    "kolektor_sdd": {
+        "objectives": _Table(
+            "objectives",
+            "kolektor_sdd",
+            _of_objectives(
+                _KOLEKTOR,
+                (_DICE, _BALANCED, "paper", "class_weights", "skeleton_recall"),
+                vary={"sampling.inject": (None,)},
+            ),
+        ),
+        "injected_dice": _Table(
+            f"{_DICE}, with pasted defects", "kolektor_sdd", _of_injection(_KOLEKTOR, _DICE)
+        ),
+        "injected_balanced": _Table(
+            f"{_BALANCED}, with pasted defects", "kolektor_sdd", _of_injection(_KOLEKTOR, _BALANCED)
+        ),
+    },
+}
+"""Tables by data set and name; a data set has one picture."""
+
+
+def write(folder: Path) -> None:
+    """Write SET_NAME.md for each table and SET_differences.png for each data set into a folder."""
+    for name, tables in _SETS.items():
+        records = [_record(table) for table in tables.values()]
+        for part, record in zip(tables, records, strict=True):
+            rows, *_remarks = markdown_table(record).split("\n\n")
+            (folder / f"{name}_{part}.md").write_text(rows, encoding="utf-8")
+        _draw(records).savefig(folder / f"{name}_differences.png")
+
+
+def _record(table: _Table) -> ComparisonRecord:
+    found = [read_cell(cell, _EVIDENCE / table.folder / cell.name) for cell in cells(table.comparison)]
+    return collect(table.comparison, table.title, found)
+
+
+def _draw(records: Sequence[ComparisonRecord]) -> Figure:
+    """Draw the difference of each row to its reference, and its interval, in a panel for each table."""
+    heights = [len(record.rows) - 1 for record in records]
+    canvas = Figure(figsize=(9, 0.8 * len(heights) + 0.3 * sum(heights)), layout="constrained", dpi=120)
+    column = canvas.subplots(len(records), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    for axes, record in zip(column, records, strict=True):
+        _draw_panel(axes, record)
+    column[0].legend(fontsize=8)
+    column[-1].set_xlabel("difference of the IoU, and its 95 % interval", fontsize=9)
+    return canvas
+
+
+def _draw_panel(axes: Axes, record: ComparisonRecord) -> None:
+    rows = [row for row in record.rows if row.most_probable.difference is not None]
+    for (rule, (marker, color)), offset in zip(_RULES.items(), (-0.15, 0.15), strict=True):
+        found = [figures(row)[rule].difference for row in rows]
+        ends = [
+            (each.mean, *each.interval) for each in found if each and each.mean is not None and each.interval
+        ]
+        middle, low, high = np.transpose(ends)
+        axes.errorbar(
+            middle, np.arange(len(rows)) + offset, xerr=[middle - low, high - middle],
+            fmt=marker, color=color, markersize=5, capsize=3, label=rule,
+        )  # fmt: skip
+    axes.axvline(0, color="gray", linewidth=1)
+    axes.set_title(f"{record.title}: minus {reference_text(record)}", fontsize=10, loc="left")
+    seeds = ("one seed" if len(row.seeds) == 1 else f"{len(row.seeds)} seeds" for row in rows)
+    labels = [f"{row.name}, {count}" for row, count in zip(rows, seeds, strict=True)]
+    axes.set_yticks(range(len(rows)), labels, fontsize=9)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+
+
+def _ends(difference: Difference) -> tuple[float, float, float]:
+    """Return the difference and the ends of its interval."""
+    if difference.mean is None or difference.interval is None:
+        raise ValueError("a row has no seed in common with its reference")
+    return difference.mean, *difference.interval

@@ -4,7 +4,7 @@ A table holds the finished cells of a comparison, whatever the number of their s
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,10 +16,11 @@ from configs import kolektor_sdd_small, topomortar_small
 from configs.objectives import OBJECTIVES
 from train.comparison.collect import collect, read_cell
 from train.comparison.definition import Comparison, cells
-from train.comparison.records import ComparisonRecord, Difference
+from train.comparison.records import ComparisonRecord, Difference, Row, RowFigures
 from train.config import Config
 from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, reference_text
-from train.display.comparison.tables import markdown_table
+from train.display.comparison.summary import spread
+from train.display.formatting import drop_zeros, figure, signed
 
 _EVIDENCE = Path(__file__).parents[2] / "tests/benchmarks/evidence"
 _SEEDS = (0, 1, 2)
@@ -83,8 +84,7 @@ def write(folder: Path) -> None:
     for name, tables in _SETS.items():
         records = [_record(table) for table in tables.values()]
         for part, record in zip(tables, records, strict=True):
-            rows, *_remarks = markdown_table(record).split("\n\n")
-            (folder / f"{name}_{part}.md").write_text(rows, encoding="utf-8")
+            (folder / f"{name}_{part}.md").write_text("\n".join(_lines(record)) + "\n", encoding="utf-8")
         _draw(records).savefig(folder / f"{name}_differences.png")
 
 
@@ -93,8 +93,39 @@ def _record(table: _Table) -> ComparisonRecord:
     return collect(table.comparison, table.title, found)
 
 
+def _lines(record: ComparisonRecord) -> Iterator[str]:
+    """Yield the lines of a table, rows with the largest IoU first; of classes, where there are several."""
+    defects = record.classes[1:] if len(record.classes) > 2 else []
+    columns = [
+        "(seeds)", "IoU", "difference [95 %]", "precision", "recall",
+        "IoU, thresholds", "difference [95 %]", *defects,
+    ]  # fmt: skip
+    yield f"| {' | '.join(columns)} |"
+    yield "|---" * len(columns) + "|"
+    for row in _sorted_rows(record):
+        shown, decided = row.most_probable, row.decided
+        cells = [
+            f"{row.name.replace('_', '_<wbr>')} ({len(row.seeds)})",
+            spread(shown.iou), _difference(shown), figure(shown.precision.mean), figure(shown.recall.mean),
+            spread(decided.iou), _difference(decided),
+            *(figure(shown.classes[name].mean) for name in defects),
+        ]  # fmt: skip
+        yield f"| {drop_zeros(' | '.join(cells))} |"
+
+
+def _sorted_rows(record: ComparisonRecord) -> list[Row]:
+    return sorted(record.rows, key=lambda row: row.most_probable.iou.mean or 0, reverse=True)
+
+
+def _difference(row: RowFigures) -> str:
+    if row.difference is None:
+        return ""
+    middle, *interval = _ends(row.difference)
+    return f"{signed(middle)}<br>[{',&nbsp;'.join(map(figure, interval))}]"
+
+
 def _draw(records: Sequence[ComparisonRecord]) -> Figure:
-    """Draw the difference of each row to its reference, and its interval, in a panel for each table."""
+    """Draw the differences of all rows to their references, and their intervals, in a panel for each table."""
     heights = [len(record.rows) - 1 for record in records]
     canvas = Figure(figsize=(9, 0.8 * len(heights) + 0.3 * sum(heights)), layout="constrained", dpi=120)
     column = canvas.subplots(len(records), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
@@ -106,7 +137,7 @@ def _draw(records: Sequence[ComparisonRecord]) -> Figure:
 
 
 def _draw_panel(axes: Axes, record: ComparisonRecord) -> None:
-    rows = [row for row in record.rows if row.most_probable.difference is not None]
+    rows = [row for row in _sorted_rows(record) if row.most_probable.difference is not None]
     for (rule, (marker, color)), offset in zip(_RULES.items(), (-0.15, 0.15), strict=True):
         found = [figures(row)[rule].difference for row in rows]
         ends = [
@@ -119,9 +150,7 @@ def _draw_panel(axes: Axes, record: ComparisonRecord) -> None:
         )  # fmt: skip
     axes.axvline(0, color="gray", linewidth=1)
     axes.set_title(f"{record.title}: minus {reference_text(record)}", fontsize=10, loc="left")
-    seeds = ("one seed" if len(row.seeds) == 1 else f"{len(row.seeds)} seeds" for row in rows)
-    labels = [f"{row.name}, {count}" for row, count in zip(rows, seeds, strict=True)]
-    axes.set_yticks(range(len(rows)), labels, fontsize=9)
+    axes.set_yticks(range(len(rows)), [f"{row.name} ({len(row.seeds)})" for row in rows], fontsize=9)
     axes.set_ylim(len(rows) - 0.5, -0.5)
 
 

@@ -125,7 +125,7 @@ def _difference(row: RowFigures) -> str:
 
 
 def _draw(records: Sequence[ComparisonRecord]) -> Figure:
-    """Draw the differences of all rows to their references, and their intervals, in a panel for each table."""
+    """Draw the differences of rows to their references, and their intervals, in a panel for each table."""
     heights = [len(record.rows) - 1 for record in records]
     canvas = Figure(figsize=(9, 0.8 * len(heights) + 0.3 * sum(heights)), layout="constrained", dpi=120)
     column = canvas.subplots(len(records), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
@@ -140,10 +140,7 @@ def _draw_panel(axes: Axes, record: ComparisonRecord) -> None:
     rows = [row for row in _sorted_rows(record) if row.most_probable.difference is not None]
     for (rule, (marker, color)), offset in zip(_RULES.items(), (-0.15, 0.15), strict=True):
         found = [figures(row)[rule].difference for row in rows]
-        ends = [
-            (each.mean, *each.interval) for each in found if each and each.mean is not None and each.interval
-        ]
-        middle, low, high = np.transpose(ends)
+        middle, low, high = np.transpose([_ends(each) for each in found if each is not None])
         axes.errorbar(
             middle, np.arange(len(rows)) + offset, xerr=[middle - low, high - middle],
             fmt=marker, color=color, markersize=5, capsize=3, label=rule,

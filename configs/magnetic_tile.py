@@ -21,7 +21,7 @@ config = Config(
     objective=OBJECTIVES["slowly_closing_relaxing_no_window"],
     # Images are 103 to 632 pixels wide and 222 to 403 high. Resizing to one size would distort them, so
     # training takes crops at the original scale, which hold seven of eight defects whole, and evaluation
-    # takes whole images. Both pad smaller images with black.
+    # takes whole images. Both pad smaller images with copies of their last row and column.
     input=Input(crop=(256, 256)),
     sampling=Sampling(balanced=True, centered=0.5),
     # An epoch has only 452 images in 28 steps, and small defects are learned late.

@@ -45,7 +45,7 @@ def predict(session, path, about):
     elif size[0] > height or size[1] > width:
         sys.exit(f"{path}: is larger than {height}x{width}; cut it, or export again with a larger --size")
     else:
-        pixels = np.pad(pixels, ((0, height - size[0]), (0, width - size[1]), (0, 0)))
+        pixels = np.pad(pixels, ((0, height - size[0]), (0, width - size[1]), (0, 0)), mode="edge")
     probabilities = session.run(None, {"images": pixels[None]})[0][0]
     return resize(probabilities, size) if about["input"]["resize"] else probabilities[: size[0], : size[1]]
 

@@ -16,7 +16,7 @@ from train.data.builder import THREADS
 from train.data.cache import Batch, ExampleCache, Examples, MaskFunction
 from train.data.example import VOID, Size
 from train.data.injection import Donors
-from train.data.resize import padded, resized_image, resized_label
+from train.data.resize import padded, padded_image, resized_image, resized_label
 
 _READ_AHEAD = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=2 * THREADS)
 """Batches read in advance: the 500 of grain's default would be gigabytes of large images."""
@@ -125,7 +125,7 @@ def evaluation_batches(
         input_label = label if size is None else resized_label(label, size)
         input_canvas = size or canvas
         return {
-            "image": padded(image, canvas, 0) if size is None else resized_image(image, size),
+            "image": padded_image(image, canvas) if size is None else resized_image(image, size),
             "label": padded(label, canvas, VOID),
             "input_label": padded(input_label, input_canvas, VOID),
             "masks": {
@@ -185,7 +185,7 @@ def _crop(example: Batch, crop: Size | None, centered: float, rng: np.random.Gen
     """
     if crop is None:
         return example
-    image, label = padded(example["image"], crop, 0), padded(example["label"], crop, VOID)
+    image, label = padded_image(example["image"], crop), padded(example["label"], crop, VOID)
     masks = {name: padded(mask, crop, 0) for name, mask in example["masks"].items()}
     limits = [length - side for length, side in zip(label.shape, crop, strict=True)]
     pixel = _defect_pixel(label, rng) if centered and rng.random() < centered else None

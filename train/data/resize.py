@@ -1,5 +1,7 @@
 """Images and labels at another height and width."""
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -30,7 +32,19 @@ def resized_label(label: np.ndarray, size: Size) -> np.ndarray:
 
 def padded(x: np.ndarray, size: Size, value: int) -> np.ndarray:
     """Return an array [h, w, ...] padded with a value at the bottom and on the right, to at least `size`."""
+    return _padded(x, size, constant_values=value)
+
+
+def padded_image(image: np.ndarray, size: Size) -> np.ndarray:
+    """Return an image [h, w, c] padded with copies of its last row and column, to at least `size`.
+
+    A network trained on crops inside of images takes the edge of a constant padding for a defect.
+    """
+    return _padded(image, size, mode="edge")
+
+
+def _padded(x: np.ndarray, size: Size, **how: Any) -> np.ndarray:
     missing = [max(0, side - length) for side, length in zip(size, x.shape[:2], strict=True)]
     if not any(missing):
         return x  # np.pad would copy the array, which takes longer than all else of a crop
-    return np.pad(x, ((0, missing[0]), (0, missing[1]), *((0, 0),) * (x.ndim - 2)), constant_values=value)
+    return np.pad(x, ((0, missing[0]), (0, missing[1]), *((0, 0),) * (x.ndim - 2)), **how)

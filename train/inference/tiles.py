@@ -18,7 +18,7 @@ import numpy as np
 
 from train.data.cache import Batch
 from train.data.example import Size
-from train.data.resize import padded, resized_image
+from train.data.resize import padded_image, resized_image
 from train.errors import UserError
 from train.inference.steps import logits_step, probability_step, resize_step
 from train.parallel import inference_batch_size, map_inference, replicate_locally, shard, unshard
@@ -131,7 +131,7 @@ class Predictor:
         """Yield the inputs of the network from images at their own size."""
         for number, image in enumerate(images):
             for tile, flip in itertools.product(cut(image["image"].shape, self.tiling), self.flips):
-                pixels = padded(image["image"][tile.box][flip], self._tile, 0)
+                pixels = padded_image(image["image"][tile.box][flip], self._tile)
                 yield _Work(number, image, tile, flip), {"image": pixels}
 
     def _resized_images(

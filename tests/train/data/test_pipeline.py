@@ -199,6 +199,7 @@ def test_a_crop_larger_than_the_image_is_filled_with_void():
     assert batch["label"].shape == (4, 12, 6)
     assert (batch["label"][:, 8:] == VOID).all()
     assert (batch["label"][:, :8] != VOID).all()
+    assert (batch["image"][:, 8:] == batch["image"][:, 7:8]).all()  # no edge that looks like a defect
 
 
 def test_resizing_a_label_makes_no_new_classes():
@@ -234,8 +235,10 @@ def test_evaluation_batches_hold_every_example_once_with_the_label_at_its_size(c
 
 def test_without_a_size_images_are_padded_to_the_canvas():
     masks = {"x": lambda label: label + np.float32(1)}
-    (batch,) = evaluation_batches(examples(2), size=None, batch_size=2, canvas=(10, 12), masks=masks)
-    assert batch["image"].shape == (2, 10, 12, 1)
+    two = examples(2)
+    (batch,) = evaluation_batches(two, size=None, batch_size=2, canvas=(10, 12), masks=masks)
+    images = [np.pad(example["image"], ((0, 2), (0, 4), (0, 0)), mode="edge") for example in two]
+    assert (batch["image"] == images).all()
     assert (batch["extent"] == [8, 8]).all()
     assert (batch["input_label"] == batch["label"]).all()
     inside = batch["label"] != VOID

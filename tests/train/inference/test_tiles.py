@@ -63,6 +63,17 @@ class Witness(nn.Module):
 SHOWN: list[tuple[int, ...]] = []
 
 
+class Steps(nn.Module):
+    """Finds defects where the brightness changes from one row or column to the next."""
+
+    num_classes: int = 3
+
+    @nn.compact
+    def __call__(self, images, *, train):
+        by_row, by_column = (jnp.abs(images - jnp.roll(images, -1, axis)) for axis in (1, 2))
+        return jnp.concatenate([jnp.zeros_like(images), by_row, by_column], -1)
+
+
 def experiment(model, **fields):
     return Experiment(dataclasses.replace(tiny, model=model, **fields), FACTS)
 
@@ -117,6 +128,13 @@ def test_a_tile_counts_little_at_its_inner_borders_and_fully_at_those_of_the_ima
     expected = np.arange(1, 33) / 33
     np.testing.assert_allclose(rising, [*np.ones(64), *expected[::-1]], rtol=1e-6)
     np.testing.assert_allclose(falling, [*expected, *np.ones(64)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(40, 30), (170, 130)])
+def test_the_end_of_an_image_is_no_defect(size):
+    pixels = np.full((*size, 1), 200, np.uint8)
+    result = probabilities(experiment(Steps()), pixels, Tiling((96, 64), 20), flips=FLIPS, canvas=(180, 180))
+    np.testing.assert_allclose(result, 1 / 3, rtol=1e-6)
 
 
 def test_where_tiles_overlap_their_weighted_mean_is_taken():

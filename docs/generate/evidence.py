@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from configs import kolektor_sdd_small, topomortar_small
+from configs import kolektor_sdd_small, magnetic_tile_small, topomortar_small
 from configs.objectives import OBJECTIVES
 from train.comparison.collect import collect, read_cell
 from train.comparison.definition import Comparison, cells
@@ -36,45 +36,39 @@ class _Table(NamedTuple):
     comparison: Comparison
 
 
-def _of_objectives(config: Config, names: Sequence[str], **axes) -> Comparison:
-    return Comparison(config, objectives={name: OBJECTIVES[name] for name in names}, seeds=_SEEDS, **axes)
+def _topomortar() -> dict[str, _Table]:
+    titles = {
+        "noisy": "validation labels as bad as the training labels",
+        "noisy_accurate_validation": "twenty accurate validation labels",
+    }
+    made = {name: dataclasses.replace(topomortar_small.comparisons[name], seeds=_SEEDS) for name in titles}
+    return {name: _Table(title, f"topomortar_{name}", made[name]) for name, title in titles.items()}
 
 
-def _of_injection(config: Config, objective: str) -> Comparison:
-    return _of_objectives(config, [objective], vary={"sampling.inject": (None, 0.5)})
+def _of_rare_defects(folder: str, config: Config) -> dict[str, _Table]:
+    """Return the table of objectives, and for two of them one with and without pasted defects."""
+
+    def comparison(names: Sequence[str], *fractions: float | None) -> Comparison:
+        objectives = {name: OBJECTIVES[name] for name in names}
+        return Comparison(config, objectives, vary={"sampling.inject": fractions}, seeds=_SEEDS)
+
+    names = ("cross_entropy_dice", "slowly_closing_relaxing_no_window")
+    others = ("paper", "class_weights", "thresholds_10_90", "skeleton_recall")
+    return {
+        "objectives": _Table("objectives", folder, comparison((*names, *others), None)),
+        **{
+            f"injected_{name}": _Table(
+                f"{name}, defects pasted into half of the images", folder, comparison([name], None, 0.5)
+            )
+            for name in names
+        },
+    }
 
 
-_KOLEKTOR, _DICE, _BALANCED = (
-    kolektor_sdd_small.config,
-    "cross_entropy_dice",
-    "slowly_closing_relaxing_no_window",
-)
 _SETS = {
-    "topomortar": {
-        name: _Table(title, f"topomortar_{name}", dataclasses.replace(comparison, seeds=_SEEDS))
-        for name, title in {
-            "noisy": "validation labels as bad as the training labels",
-            "noisy_accurate_validation": "twenty accurate validation labels",
-        }.items()
-        for comparison in [topomortar_small.comparisons[name]]
-    },
-    "kolektor_sdd": {
-        "objectives": _Table(
-            "objectives",
-            "kolektor_sdd",
-            _of_objectives(
-                _KOLEKTOR,
-                (_DICE, _BALANCED, "paper", "class_weights", "skeleton_recall"),
-                vary={"sampling.inject": (None,)},
-            ),
-        ),
-        "injected_dice": _Table(
-            f"{_DICE}, with pasted defects", "kolektor_sdd", _of_injection(_KOLEKTOR, _DICE)
-        ),
-        "injected_balanced": _Table(
-            f"{_BALANCED}, with pasted defects", "kolektor_sdd", _of_injection(_KOLEKTOR, _BALANCED)
-        ),
-    },
+    "topomortar": _topomortar(),
+    "kolektor_sdd": _of_rare_defects("kolektor_sdd", kolektor_sdd_small.config),
+    "magnetic_tile": _of_rare_defects("magnetic_tile", magnetic_tile_small.config),
 }
 """Tables by data set and name; a data set has one picture."""
 

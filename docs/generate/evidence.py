@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from configs import kolektor_sdd_small, magnetic_tile_small, topomortar_small
+from configs import kolektor_sdd_small, topomortar_small
 from configs.objectives import OBJECTIVES
 from train.comparison.collect import collect, read_cell
 from train.comparison.definition import Comparison, cells
@@ -68,7 +68,6 @@ def _of_rare_defects(folder: str, config: Config) -> dict[str, _Table]:
 _SETS = {
     "topomortar": _topomortar(),
     "kolektor_sdd": _of_rare_defects("kolektor_sdd", kolektor_sdd_small.config),
-    "magnetic_tile": _of_rare_defects("magnetic_tile", magnetic_tile_small.config),
 }
 """Tables by data set and name; a data set has one picture."""
 
@@ -120,6 +119,7 @@ def _difference(row: RowFigures) -> str:
 
 def _draw(records: Sequence[ComparisonRecord]) -> Figure:
     """Draw the differences of rows to their references, and their intervals, in a panel for each table."""
+    records = [record for record in records if len(record.rows) > 1]
     heights = [len(record.rows) - 1 for record in records]
     canvas = Figure(figsize=(9, 0.8 * len(heights) + 0.3 * sum(heights)), layout="constrained", dpi=120)
     column = canvas.subplots(len(records), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]

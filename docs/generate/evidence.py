@@ -91,7 +91,7 @@ def _lines(record: ComparisonRecord) -> Iterator[str]:
     defects = record.classes[1:] if len(record.classes) > 2 else []
     columns = [
         "(seeds)", "IoU", "difference [95 %]", "precision", "recall",
-        "IoU, thresholds", "difference [95 %]", *defects,
+        "IoU, under thresholds", "difference [95 %]", *defects,
     ]  # fmt: skip
     yield f"| {' | '.join(columns)} |"
     yield "|---" * len(columns) + "|"

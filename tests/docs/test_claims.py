@@ -2,6 +2,7 @@
 
 import functools
 import json
+from pathlib import Path
 
 from tests.docs.pages import ROOT
 from train.measures.records import EpochRecord
@@ -20,6 +21,12 @@ def share(cell: str, epoch: int, grouping: str, group: str) -> tuple[float, floa
     """Shares of the pixels and of the loss, in percent."""
     shares = getattr(epochs(cell)[epoch].loss_shares, grouping)[group]
     return round(100 * shares.pixels, 1), round(100 * shares.loss)
+
+
+def test_there_is_a_command_for_each_folder_of_cells():
+    commands = (EVIDENCE / "README.md").read_text()
+    for folder in filter(Path.is_dir, EVIDENCE.iterdir()):
+        assert f"--evidence tests/benchmarks/evidence/{folder.name}`" in commands, folder
 
 
 def test_easy_and_hard_pixels_hold_what_the_page_says():

@@ -75,7 +75,7 @@ def recommend_injection(images: np.ndarray, classes: Sequence[str]) -> Recommend
     k = int(np.where(images > 0, images, np.inf)[1:].argmin()) + 1
     shown = f"{classes[k]} is on {images[k]} training images"
     if 0 < images[k] < _FEW_IMAGES:
-        return Recommendation(0.5, f"{shown}, fewer than {_FEW_IMAGES}")
+        return Recommendation(0.5, f"{shown}, fewer than {_FEW_IMAGES}; compare runs with and without")
     return Recommendation(None, f"{shown}, no class on fewer")
 
 

@@ -167,7 +167,7 @@ def test_what_is_recommended_follows_from_weights_masks_and_extents(result):
     assert recommended.objective.reason.startswith(f"line has {100 * ratio:.2g} % of the pixels")
     assert (recommended.inject.value, recommended.inject.reason) == (
         0.5,
-        "line is on 1 training images, fewer than 20",
+        "line is on 1 training images, fewer than 20; compare runs with and without",
     )
 
 

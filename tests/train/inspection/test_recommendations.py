@@ -34,7 +34,7 @@ def test_objectives_go_by_the_rarest_class_that_there_is(pixel_ratio, name, reas
 @pytest.mark.parametrize(
     ("images", "value", "reason"),
     [
-        ((100, 40, 19), 0.5, "pit is on 19 training images, fewer than 20"),
+        ((100, 40, 19), 0.5, "pit is on 19 training images, fewer than 20; compare runs with and without"),
         ((100, 20, 40), None, "scratch is on 20 training images, no class on fewer"),
         ((100, 40, 0), None, "scratch is on 40 training images, no class on fewer"),
     ],

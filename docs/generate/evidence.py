@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from configs import kolektor_sdd_small, topomortar_small
+from configs import kolektor_sdd_small, magnetic_tile_small, topomortar_small
 from configs.objectives import OBJECTIVES
 from train.comparison.collect import collect, read_cell
 from train.comparison.definition import Comparison, cells
@@ -68,17 +68,19 @@ def _of_rare_defects(folder: str, config: Config) -> dict[str, _Table]:
 _SETS = {
     "topomortar": _topomortar(),
     "kolektor_sdd": _of_rare_defects("kolektor_sdd", kolektor_sdd_small.config),
+    "magnetic_tile": _of_rare_defects("magnetic_tile", magnetic_tile_small.config),
 }
 """Tables by data set and name; a data set has one picture."""
 
 
 def write(folder: Path) -> None:
-    """Write SET_NAME.md for each table and SET_differences.png for each data set into a folder."""
+    """Write SET_NAME.md for each table of several rows and SET_differences.png for each data set."""
     for name, tables in _SETS.items():
-        records = [_record(table) for table in tables.values()]
-        for part, record in zip(tables, records, strict=True):
+        made = {part: _record(table) for part, table in tables.items()}
+        several = {part: record for part, record in made.items() if len(record.rows) > 1}
+        for part, record in several.items():
             (folder / f"{name}_{part}.md").write_text("\n".join(_lines(record)) + "\n", encoding="utf-8")
-        _draw(records).savefig(folder / f"{name}_differences.png")
+        _draw(list(several.values())).savefig(folder / f"{name}_differences.png")
 
 
 def _record(table: _Table) -> ComparisonRecord:
@@ -119,7 +121,6 @@ def _difference(row: RowFigures) -> str:
 
 def _draw(records: Sequence[ComparisonRecord]) -> Figure:
     """Draw the differences of rows to their references, and their intervals, in a panel for each table."""
-    records = [record for record in records if len(record.rows) > 1]
     heights = [len(record.rows) - 1 for record in records]
     canvas = Figure(figsize=(9, 0.8 * len(heights) + 0.3 * sum(heights)), layout="constrained", dpi=120)
     column = canvas.subplots(len(records), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]

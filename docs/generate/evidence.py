@@ -20,7 +20,8 @@ from train.comparison.records import ComparisonRecord, Difference, Row, RowFigur
 from train.config import Config
 from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, reference_text
 from train.display.comparison.summary import spread
-from train.display.formatting import drop_zeros, figure, signed
+from train.display.comparison.tables import difference_text
+from train.display.formatting import drop_zeros, figure
 
 _EVIDENCE = Path(__file__).parents[2] / "tests/benchmarks/evidence"
 _SEEDS = (0, 1, 2)
@@ -53,9 +54,8 @@ def _of_rare_defects(folder: str, config: Config) -> dict[str, _Table]:
         return Comparison(config, objectives, vary={"sampling.inject": fractions}, seeds=_SEEDS)
 
     names = ("cross_entropy_dice", "slowly_closing_relaxing_no_window")
-    others = ("paper", "class_weights", "thresholds_10_90", "skeleton_recall")
     return {
-        "objectives": _Table("objectives", folder, comparison((*names, *others), None)),
+        "objectives": _Table("objectives", folder, comparison((*names, "paper", "class_weights"), None)),
         **{
             f"injected_{name}": _Table(
                 f"{name}, defects pasted into half of the images", folder, comparison([name], None, 0.5)
@@ -112,11 +112,8 @@ def _sorted_rows(record: ComparisonRecord) -> list[Row]:
     return sorted(record.rows, key=lambda row: row.most_probable.iou.mean or 0, reverse=True)
 
 
-def _difference(row: RowFigures) -> str:
-    if row.difference is None:
-        return ""
-    middle, *interval = _ends(row.difference)
-    return f"{signed(middle)}<br>[{',&nbsp;'.join(map(figure, interval))}]"
+def _difference(rule: RowFigures) -> str:
+    return difference_text(rule, "<br>").replace(", ", ",&nbsp;")
 
 
 def _draw(records: Sequence[ComparisonRecord]) -> Figure:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 
@@ -18,7 +18,6 @@ from train.field_types import check_types
 
 Settings = Mapping[str, Any]
 """Values of fields of a config, by path."""
-Level = TypeVar("Level")
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,8 @@ def axes(comparison: Comparison) -> dict[str, dict[str, Settings]]:
 def reference_level(comparison: Comparison) -> dict[str, str]:
     """Return the level that differences refer to, by its axis; none where no axis that tells rows apart has
     several levels."""
-    for axis, levels in row_levels(axes(comparison)).items():
-        if len(levels) > 1:
+    for axis, levels in axes(comparison).items():
+        if axis not in (FOLD, SEED) and len(levels) > 1:
             first = next(iter(levels))
             return {axis: (comparison.reference or first) if axis == OBJECTIVE else first}
     return {}
@@ -134,8 +133,8 @@ def level_text(axis: str, level: str) -> str:
     return level if axis in (OBJECTIVE, MODEL) else f"{axis} {level}"
 
 
-def row_levels(levels: Mapping[str, Level]) -> dict[str, Level]:
-    """Return what axes have, such as their levels, without fold and seed."""
+def row_levels(levels: Mapping[str, str]) -> dict[str, str]:
+    """Return the levels without fold and seed."""
     return {axis: level for axis, level in levels.items() if axis not in (FOLD, SEED)}
 
 

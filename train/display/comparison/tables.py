@@ -42,7 +42,7 @@ def comparison_table(record: ComparisonRecord) -> Table:
         cells = [str(len(row.seeds))]
         for rule in figures(row).values():
             mean, *deviation = _spread(rule.iou).split(" ", 1)
-            cells += ["\n".join([mean, *deviation]), _difference(rule, "\n")]
+            cells += ["\n".join([mean, *deviation]), difference_text(rule, "\n")]
         cells.append(drop_zeros(figure(row.published)))
         table.add_row(row.name, *itertools.compress(cells, shown))
     return table
@@ -61,7 +61,7 @@ def markdown_table(record: ComparisonRecord) -> str:
         for rule in figures(row).values():
             cells += [
                 _spread(rule.iou),
-                _difference(rule, " "),
+                difference_text(rule, " "),
                 _spread(rule.precision),
                 _spread(rule.recall),
             ]
@@ -138,7 +138,7 @@ def _spread(value: Spread) -> str:
     return drop_zeros(spread(value))
 
 
-def _difference(rule: RowFigures, separator: str) -> str:
+def difference_text(rule: RowFigures, separator: str) -> str:
     """Format the difference of a row, and its interval after a separator; empty for the reference row."""
     difference = rule.difference
     if difference is None:

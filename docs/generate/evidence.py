@@ -119,11 +119,12 @@ def _difference(rule: RowFigures) -> str:
 def _draw(records: Sequence[ComparisonRecord]) -> Figure:
     """Draw the differences of rows to their references, and their intervals, in a panel for each table."""
     heights = [len(record.rows) - 1 for record in records]
-    canvas = Figure(figsize=(9, 0.8 * len(heights) + 0.3 * sum(heights)), layout="constrained", dpi=120)
+    canvas = Figure(figsize=(9, 0.4 + 0.8 * len(heights) + 0.3 * sum(heights)), layout="constrained", dpi=120)
     column = canvas.subplots(len(records), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     for axes, record in zip(column, records, strict=True):
         _draw_panel(axes, record)
-    column[0].legend(fontsize=8)
+    handles, rules = column[0].get_legend_handles_labels()
+    canvas.legend(handles, rules, loc="outside upper right", ncols=len(rules), fontsize=8)
     column[-1].set_xlabel("difference of the IoU, and its 95 % interval", fontsize=9)
     return canvas
 

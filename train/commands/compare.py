@@ -28,7 +28,7 @@ from train.config import Config, Term
 from train.configfile import ConfigFile
 from train.data.prepare import prepare
 from train.display.comparison.page import ComparedPicture, write_comparison
-from train.display.comparison.pictures import compared_pictures, compared_rows
+from train.display.comparison.pictures import compared_cells, compared_pictures
 from train.display.comparison.tables import comparison_table, csv_table, markdown_table
 from train.display.formatting import duration
 from train.errors import Interrupted, NonFinite, UserError, suggestion, writing
@@ -287,15 +287,21 @@ class Compare(ConfigCommand):
         return record
 
     def _pictures(self, record: ComparisonRecord, collected: Sequence[Collected]) -> list[ComparedPicture]:
-        """Return the images under two objectives; none where the data is not at hand, as for kept results."""
-        rows = compared_rows(record)
-        if not rows:
+        """Return the images under two objectives.
+
+        None where the data is not at hand, as for kept results, or where the two have different data.
+        """
+        shown = compared_cells(record, collected)
+        if not shown:
             return []
+        [first, *_] = shown.values()
         try:
-            data = prepare(self.config.data, data_dir=self.data_dir, source=self.source)
+            data = prepare(first.cell.config.data, data_dir=self.data_dir, source=self.source)
         except UserError:
             return []
-        return compared_pictures(rows, collected, data.parts[PART])
+        if any(directory.read_facts(cell.run_dir).fingerprint != data.fingerprint for cell in shown.values()):
+            return []
+        return compared_pictures(shown, data.parts[PART])
 
 
 def _varied(flags: Sequence[Sequence[str]]) -> dict[str, tuple[Any, ...]]:

@@ -144,7 +144,7 @@ def reference_cell(comparison: Comparison, cells: Sequence[Cell]) -> Cell:
 
 def _rows(comparison: Comparison, collected: Sequence[Collected]) -> dict[str, tuple[dict[str, str], BySeed]]:
     """Return the levels and the counts of each row, by its key, without seeds that lack a fold."""
-    folds = len(comparison.folds) or 1
+    folds = len(set(comparison.folds)) or 1
     done: dict[str, dict[str, list[Collected]]] = defaultdict(lambda: defaultdict(list))
     for each in collected:
         if each.record.state == "done":

@@ -28,7 +28,7 @@ def parse_value(text: str) -> Any:
     """Return the number, None, bool or tuple that a text writes in Python; another text as it is."""
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError):
         return text
 
 

@@ -107,11 +107,8 @@ def difference(row: BySeed, reference: BySeed, rule: Rule) -> Difference:
     resampled = differences[drawn, np.arange(RESAMPLES)[:, None]].mean(1)
     shown = np.any([images_that_show(rule(c))[:, 1:].any(1) for pair in pairs for c in pair], axis=0)
     values = [_headline(rule(a), a.classes) - _headline(rule(b), b.classes) for a, b in pairs]
-    return Difference(
-        seeds=len(seeds),
-        mean=or_none(float(np.mean(values))),
-        interval=interval(resampled, groups, shown),
-    )
+    mean = or_none(float(np.mean(values)))
+    return Difference(len(seeds), mean, None if mean is None else interval(resampled, groups, shown))
 
 
 def _concatenate(counts: Sequence[ConfusionCounts]) -> ConfusionCounts:

@@ -1,5 +1,7 @@
 """Figures of rows: spreads over seeds, folds joined, differences by a paired bootstrap."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -114,6 +116,17 @@ def test_folds_are_counted_as_one_part():
 def test_rows_of_different_images_are_not_compared():
     with pytest.raises(UserError, match="different images"):
         difference({"0": image_counts(0)}, {"0": image_counts(0, 10)}, rule)
+
+
+def test_no_iou_gives_no_difference():
+    nothing = ConfusionCounts(*(np.zeros((6, 3), int) for _ in range(3)))
+    false_alarms = nothing._replace(false_positives=np.ones((6, 3), int))
+    row, reference = (
+        dataclasses.replace(image_counts(0, 6), most_probable=counts) for counts in (nothing, false_alarms)
+    )
+    result = difference({"0": row, "1": image_counts(1, 6)}, {"0": reference, "1": image_counts(2, 6)}, rule)
+    assert (result.mean, result.interval) == (None, None)
+    assert difference({"0": row}, {"0": reference}, rule).interval is None
 
 
 def test_groups_that_cannot_differ_give_no_interval():

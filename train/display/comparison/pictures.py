@@ -14,32 +14,29 @@ from train.run.files import damaged
 from train.run.results import read_image_counts, read_label_maps
 
 
-def compared_rows(record: ComparisonRecord) -> list[Row]:
-    """Return the rows to show side by side: the reference, and the row with the largest IoU of the others.
+def compared_cells(record: ComparisonRecord, cells: Sequence[Collected]) -> dict[str, Collected]:
+    """Return the cells to show side by side, by the name of their row.
 
-    The best row alone where there is no reference; none before a row is finished.
+    They are the first finished cells of the reference and of the best other row; that of the best row alone
+    where there is no reference; none before a row is finished.
     """
     rows = sorted(record.rows, key=lambda row: row.most_probable.iou.mean or 0, reverse=True)
     compared = [row for row in rows if row.most_probable.difference is not None]
-    if not compared:
-        return rows[:1]
-    best = compared[0]
-    reference = [row for row in rows if row.levels == best.levels | record.reference]
-    return [*reference, best]
+    best = compared[:1] or rows[:1]
+    reference = [row for row in rows if compared and row.levels == best[0].levels | record.reference]
+    return {row.name: _first(row, cells) for row in [*reference, *best]}
 
 
-def compared_pictures(rows: Sequence[Row], cells: Sequence[Collected], part: Part) -> list[ComparedPicture]:
-    """Return the images that the first seed of every row keeps a label map of.
+def compared_pictures(shown: Mapping[str, Collected], part: Part) -> list[ComparedPicture]:
+    """Return the images that all cells keep a label map of.
 
     Args:
-        rows: at least one.
-        cells: of the comparison; those of the first seed and fold of each row are shown.
-        part: that the cells were evaluated on.
+        shown: of `compared_cells`; all of one data set.
+        part: that they were evaluated on.
 
     Raises:
         UserError: a label map is damaged, or of no image of the part.
     """
-    shown = {row.name: _first(row, cells) for row in rows}
     maps = {name: read_label_maps(cell.run_dir) for name, cell in shown.items()}
     counts = {name: read_image_counts(cell.run_dir).most_probable for name, cell in shown.items()}
     for name, cell in shown.items():

@@ -1,16 +1,20 @@
 """`compare`: done cells are kept, failures are named, other processes are left alone; training is stubbed."""
 
 import contextlib
+import dataclasses
 import json
 import shlex
 import sys
 
 import pytest
 
+from tests.tiny import config
 from tests.train.commands.compare.made_up import CELLS, CLASSES, states
 from tests.train.records import evaluation
 from train.__main__ import main
 from train.commands.fit import Fit
+from train.data.prepare import prepare
+from train.display.pages.frames import data_uri
 from train.errors import Interrupted, NonFinite
 from train.run.files import write_json
 from train.run.lock import locked
@@ -173,6 +177,15 @@ def test_the_reference_is_trained_again_at_another_commit(compare, trained, tmp_
     assert repetition["cell"]["iou"] == pytest.approx(repetition["first"] + 0.01)
     assert repetition["between_seeds"] == 0
     assert "instead of" in remarks()
+
+
+def test_pictures_are_of_the_images_that_the_cells_have_seen(compare, trained, prepared, tmp_path):
+    page, of_both = tmp_path / "out/comparison.html", ("--seeds", "0", "--objectives", "both")
+    assert compare(*of_both, "--vary", "data.seed", "1") == 0
+    seen = prepare(dataclasses.replace(config.data, seed=1), data_dir=prepared, source=None).parts["test"]
+    assert data_uri(seen[0]["image"]) in page.read_text()
+    assert compare(*of_both, "--vary", "data.seed", "1", "2") == 0
+    assert "data:image/png" not in page.read_text()  # one image cannot stand for both
 
 
 def test_an_evaluation_of_another_part_is_made_again(compare, trained, tmp_path):

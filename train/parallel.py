@@ -95,11 +95,6 @@ def check_batch_size(batch_size: int, accumulation: int) -> None:
         )
 
 
-def local_batch_size(batch_size: int) -> int:
-    """Images of a step on this host."""
-    return batch_size // jax.process_count()
-
-
 def inference_batch_size(batch_size: int, size: tuple[int, int]) -> int:
     """Images of an inference batch on this host.
 
@@ -107,8 +102,8 @@ def inference_batch_size(batch_size: int, size: tuple[int, int]) -> int:
         batch_size: of training, over all devices; the upper limit.
         size: height and width of the images; larger images make smaller batches.
     """
-    devices = jax.local_device_count()
-    return devices * max(1, min(batch_size // devices, _PIXELS_PER_DEVICE // math.prod(size)))
+    per_device = min(batch_size // jax.device_count(), _PIXELS_PER_DEVICE // math.prod(size))
+    return jax.local_device_count() * max(1, per_device)
 
 
 def map_training(step: Callable, devices: Sequence[Any] | None = None) -> Callable:

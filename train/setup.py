@@ -12,7 +12,6 @@ from train.config import Config
 from train.data.facts import DataFacts
 from train.data.prepare import Prepared, prepare
 from train.errors import UserError
-from train.parallel import check_batch_size
 from train.training.class_ratios import resolve_ratios
 from train.training.early_stopping import check_monitor
 from train.training.experiment import Experiment
@@ -31,7 +30,6 @@ def set_up(config: Config, *, data_dir: Path, source: Path | None) -> tuple[Expe
         UserError: says which field, or which file, is wrong and what to do.
     """
     check_objective(config.objective)
-    check_batch_size(config.batch_size, config.accumulation)
     data = prepare(config.data, data_dir=data_dir, source=source)
     training = data.parts["train"]
     facts = DataFacts(data.classes, data.channels, len(training), sum(training.defective), data.fingerprint)

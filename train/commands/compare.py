@@ -32,6 +32,7 @@ from train.display.comparison.pictures import compared_cells, compared_pictures
 from train.display.comparison.tables import comparison_table, csv_table, markdown_table
 from train.display.formatting import duration
 from train.errors import Interrupted, NonFinite, UserError, suggestion, writing
+from train.parallel import check_batch_size
 from train.paths import AnyPath
 from train.run import directory
 from train.run.directory import InUse, default_path
@@ -205,6 +206,7 @@ class Compare(ConfigCommand):
         experiments = {}
         for cell in progress(opened, "checking the configs"):
             try:
+                check_batch_size(cell.config.batch_size, cell.config.accumulation)
                 experiment, _ = set_up(cell.config, data_dir=self.data_dir, source=self.source)
                 check_initial(experiment, out / cell.name)
             except UserError as error:

@@ -44,7 +44,7 @@ from train.run.decision import (
 from train.run.directory import check_data, read_config_json, read_epochs, read_evaluation, read_muting
 from train.run.files import write_json
 from train.run.log import console
-from train.run.results import ImageCounts, pictured, remove_label_maps, write_image_counts, write_label_map
+from train.run.results import ImageCounts, pictured, remove_evaluation, write_image_counts, write_label_map
 from train.setup import set_up
 from train.training.initial import first_state
 from train.training.state import State
@@ -254,16 +254,15 @@ def _measure(
 
     most_probable, *decided = (BreakdownCounts(len(data.classes)) for _ in range(1 + len(rules)))
     scores, calibrations = [], []
-    kept = pictured(examples.present)
-    remove_label_maps(run_dir)
+    label_maps = dict.fromkeys(pictured(examples.present))
     for position, image in enumerate(classify(state, examples)):
         most_probable.add(image.classes, image.label, image.boundary)
         for counts, rule in zip(decided, rules, strict=True):
             counts.add(class_map(image.probabilities, rule), image.label, image.boundary)
         calibrations.append(calibration_sums(image.probabilities, image.label))
         scores.append(image.scores)
-        if position in kept:
-            write_label_map(run_dir, position, image.classes)
+        if position in label_maps:
+            label_maps[position] = image.classes
     breakdowns = [
         DecidedBreakdown(**vars(counts.breakdown(examples.groups, data.classes)), **vars(rule))
         for counts, rule in zip(decided, rules, strict=True)
@@ -281,6 +280,10 @@ def _measure(
     counts = ImageCounts(
         examples.names(), examples.groups, data.classes, stack(most_probable.counts), stack(decided[0].counts)
     )
+    # evaluation.json goes first and comes last, so that what an interruption leaves is of no evaluation.
+    remove_evaluation(run_dir)
+    for position, classes in label_maps.items():
+        write_label_map(run_dir, position, classes)
     write_image_counts(run_dir, counts)
     write_json(run_dir / "evaluation.json", evaluation)
 

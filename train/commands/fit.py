@@ -23,7 +23,13 @@ from train.errors import UserError, writing
 from train.inference.trained import restore
 from train.inference.viewers import validator
 from train.inspection.muting import measure_muting, muting_warnings
-from train.parallel import Process, initialize_distributed, is_first_host, refuse_together
+from train.parallel import (
+    Process,
+    check_batch_size,
+    initialize_distributed,
+    is_first_host,
+    refuse_together,
+)
 from train.paths import AnyPath
 from train.run import directory
 from train.run.files import write_json
@@ -108,6 +114,7 @@ class Fit(ConfigCommand):
         config = self.config
         with contextlib.ExitStack() as stack:
             with refuse_together():
+                check_batch_size(config.batch_size, config.accumulation)
                 experiment, data = set_up(config, data_dir=self.data_dir, source=self.source)
                 check_initial(experiment, run_dir)
                 stack.enter_context(directory.claim(run_dir))

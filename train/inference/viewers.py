@@ -20,7 +20,7 @@ from train.measures.loss_shares import loss_shares
 from train.measures.records import Figures
 from train.parallel import (
     gather,
-    local_batch_size,
+    inference_batch_size,
     local_positions,
     map_inference,
     replicate_locally,
@@ -120,11 +120,11 @@ def _viewer(
 ) -> Callable[[State, Examples], Iterator[tuple[Batch, Any]]]:
     """Return a function that yields each example, as the batch holds it, and the output of a step for it."""
     config = experiment.config
+    batch_size = inference_batch_size(config.batch_size, config.input.size or canvas)
     mapped = map_inference(functools.partial(step, model=experiment.model, input=config.input))
 
     def view(state: State, examples: Examples) -> Iterator[tuple[Batch, Any]]:
         state = replicate_locally(inference_state(state))
-        batch_size = local_batch_size(config.batch_size)
         for batch in evaluation_batches(
             examples, size=config.input.size, batch_size=batch_size, canvas=canvas, masks=masks
         ):

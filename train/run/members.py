@@ -17,6 +17,7 @@ from train.paths import AnyPath, check_address
 from train.run.decision import remove_decision
 from train.run.directory import FORMAT, MEMBERS, check_format, is_mean
 from train.run.files import damaged, read_json, reading, write_json
+from train.run.results import remove_evaluation
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Member:
 
 
 def write_members(mean_dir: AnyPath, members: Sequence[Member]) -> None:
-    """Begin the directory of a mean; an evaluation is removed, and a decision for other members.
+    """Begin the directory of a mean; what was found with other members is removed.
 
     Raises:
         UserError: the directory holds something else than a mean, or cannot be written.
@@ -54,9 +55,10 @@ def write_members(mean_dir: AnyPath, members: Sequence[Member]) -> None:
         raise UserError(f"{mean_dir}: is there already, and no mean of runs; give another --out")
     with writing(f"{mean_dir}", ANOTHER_OUT):
         mean_dir.mkdir(parents=True, exist_ok=True)
-        (mean_dir / "evaluation.json").unlink(missing_ok=True)
-    if not _has_members(mean_dir, members):
-        remove_decision(mean_dir)
+    if _has_members(mean_dir, members):
+        return
+    remove_evaluation(mean_dir)
+    remove_decision(mean_dir)
     write_json(mean_dir / MEMBERS, {"format": FORMAT, "members": members})
 
 

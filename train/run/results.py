@@ -97,11 +97,16 @@ def pictured(present: Sequence[Sequence[int]]) -> list[int]:
     return [defective[i * len(defective) // number] for i in range(number)]
 
 
-def remove_label_maps(run_dir: AnyPath) -> None:
-    """Remove the label maps of an earlier evaluation."""
+def remove_evaluation(run_dir: AnyPath) -> None:
+    """Remove evaluation.json, without which a run counts as not evaluated, and the label maps.
+
+    Raises:
+        UserError: a file cannot be removed.
+    """
     if is_first_host():
-        for path in (run_dir / "label_maps").glob("*.png"):
-            path.unlink()
+        with writing(f"{run_dir}", MAKE_ROOM):
+            for path in (run_dir / "evaluation.json", *(run_dir / "label_maps").glob("*.png")):
+                path.unlink(missing_ok=True)
 
 
 def write_label_map(run_dir: AnyPath, position: int, classes: np.ndarray) -> None:

@@ -103,14 +103,18 @@ def test_a_time_of_another_zone_is_refused():
         Decision(decision_rule(), None, "2026-01-31T12:00:00+02:00", 6, "", decision_figures())
 
 
-def test_the_decision_of_a_mean_stays_with_its_members(tmp_path):
+def test_what_was_found_with_a_mean_stays_with_its_members(tmp_path):
     mean, members = tmp_path / "mean", [Member("a", 6, "5e"), Member("b", 4, "f3")]
     write_members(mean, members)
     write_decision(mean, decision_rule(), decision_figures(), step=10, data=FACTS.fingerprint)
+    evaluation = mean / "evaluation.json"
+    evaluation.touch()
     write_members(mean, members)
     assert current_decision(mean, 10, FACTS) is not None
+    assert evaluation.exists()
     write_members(mean, [members[0], Member("c", 4, "a1")])  # of the same number of steps
     assert current_decision(mean, 10, FACTS) is None
+    assert not evaluation.exists()
     write_decision(mean, decision_rule(), decision_figures(), step=10, data=FACTS.fingerprint)
     (mean / "members.json").write_text("[")
     write_members(mean, members)

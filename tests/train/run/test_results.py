@@ -10,7 +10,7 @@ from train.run.results import (
     pictured,
     read_image_counts,
     read_label_maps,
-    remove_label_maps,
+    remove_evaluation,
     write_image_counts,
     write_label_map,
 )
@@ -49,8 +49,11 @@ def test_label_maps_are_read_as_they_were_written(tmp_path):
     assert list(result) == [7, 120]
     for position, classes in maps.items():
         np.testing.assert_array_equal(result[position], classes)
-    remove_label_maps(tmp_path)
+    (tmp_path / "evaluation.json").touch()
+    remove_evaluation(tmp_path)
     assert read_label_maps(tmp_path) == {}
+    assert not (tmp_path / "evaluation.json").exists()
+    remove_evaluation(tmp_path / "nothing")
     assert read_label_maps(tmp_path / "nothing") == {}
 
 

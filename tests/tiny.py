@@ -12,8 +12,10 @@ from train.data.sets import Generated
 TINY = Path(__file__)
 """This file, as commands take it."""
 
+DATA = Generated(train=16, validation=4, test=8, size=32)
+
 config = Config(
-    data=Generated(train=16, validation=4, test=8, size=32),
+    data=DATA,
     model=UNet(width=4, depth=1),
     objective={
         "balanced": Term(

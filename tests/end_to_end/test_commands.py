@@ -55,6 +55,12 @@ def test_prepare_says_which_images_leak(tmp_path, capsys):
     assert table.read_text().splitlines() == [
         "part,name,other_part,other_name", "train,train/1,test,test/1",
     ]  # fmt: skip
+    table.unlink()
+    table.mkdir()  # as good as a folder that cannot be written
+    assert main(["prepare", str(ROOT / "configs/folder.py"), *data, "--data-dir", place]) == 2
+    printed = capsys.readouterr()
+    assert "test/1 is train/1" in printed.out
+    assert f"{table}: cannot be written (Is a directory); make room" in printed.err
 
 
 def test_stats_prints_tables_and_leaves_two_files(prepared, tmp_path, capsys):

@@ -17,6 +17,7 @@ from train import configfile
 from train.commands.command import RunCommand
 from train.commands.rule_choice import RuleChoice
 from train.data.cache import Batch
+from train.data.pixels import png_bytes
 from train.data.prepare import Part, Prepared
 from train.display.report.images import CostPicture, Picture
 from train.display.report.page import write_report
@@ -254,15 +255,15 @@ def _measure(
 
     most_probable, *decided = (BreakdownCounts(len(data.classes)) for _ in range(1 + len(rules)))
     scores, calibrations = [], []
-    label_maps = dict.fromkeys(pictured(examples.present))
+    kept, label_maps = pictured(examples.present), {}
     for position, image in enumerate(classify(state, examples)):
         most_probable.add(image.classes, image.label, image.boundary)
         for counts, rule in zip(decided, rules, strict=True):
             counts.add(class_map(image.probabilities, rule), image.label, image.boundary)
         calibrations.append(calibration_sums(image.probabilities, image.label))
         scores.append(image.scores)
-        if position in label_maps:
-            label_maps[position] = image.classes
+        if position in kept:
+            label_maps[position] = png_bytes(image.classes)
     breakdowns = [
         DecidedBreakdown(**vars(counts.breakdown(examples.groups, data.classes)), **vars(rule))
         for counts, rule in zip(decided, rules, strict=True)
@@ -282,8 +283,8 @@ def _measure(
     )
     # evaluation.json goes first and comes last, so that what an interruption leaves is of no evaluation.
     remove_evaluation(run_dir)
-    for position, classes in label_maps.items():
-        write_label_map(run_dir, position, classes)
+    for position, encoded in label_maps.items():
+        write_label_map(run_dir, position, encoded)
     write_image_counts(run_dir, counts)
     write_json(run_dir / "evaluation.json", evaluation)
 

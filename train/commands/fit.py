@@ -32,6 +32,7 @@ from train.parallel import (
 )
 from train.paths import AnyPath
 from train.run import directory
+from train.run.checkpoints import put_back
 from train.run.files import write_json
 from train.run.interrupt import interruption
 from train.run.log import LogFile, console, log, log_to, quiet
@@ -118,6 +119,7 @@ class Fit(ConfigCommand):
                 experiment, data = set_up(config, data_dir=self.data_dir, source=self.source)
                 check_initial(experiment, run_dir)
                 stack.enter_context(directory.claim(run_dir))
+                put_back(run_dir)
                 stack.enter_context(log_to(LogFile(run_dir / "log.txt")))
                 class_weights = ratio_numbers(config.objective, experiment.config.objective)
                 for note in directory.begin_or_resume(

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from train.commands.command import ConfigCommand
 from train.data.prepare import prepare
+from train.errors import MAKE_ROOM, writing
 from train.inspection.leaks import describe_leaks, find_leaks, write_table
 from train.run.log import console
 
@@ -28,5 +29,6 @@ class Prepare(ConfigCommand):
             console.print(line, soft_wrap=True)
         if leaks:
             file = data.parts["train"].directory / "leaks.csv"
-            write_table(leaks, file)
+            with writing(f"{file}", MAKE_ROOM):
+                write_table(leaks, file)
             console.print(f"all pairs: {file}", soft_wrap=True)

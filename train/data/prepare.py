@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
+import imagecodecs
 import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader
@@ -188,8 +189,8 @@ def _count_records(path: str) -> int:
 
 def decode(encoded: bytes, channels: int) -> np.ndarray:
     """Return the pixels of a stored image, uint8 [h, w, channels]."""
+    if channels not in (1, 3):  # stored below one another, which may be more pixels than Pillow opens
+        return np.stack(np.split(imagecodecs.png_decode(encoded), channels), -1)
     with Image.open(io.BytesIO(encoded)) as image:
-        if channels not in (1, 3):  # stored below one another
-            return np.stack(np.split(np.asarray(image), channels), -1)
         pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(*pixels.shape[:2], channels)

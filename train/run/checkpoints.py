@@ -22,6 +22,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from train.errors import MAKE_ROOM, UserError, writing
+from train.parallel import is_first_host
 from train.paths import AnyPath, absolute
 
 _logger = logging.getLogger(__name__)
@@ -48,8 +49,8 @@ class Checkpoints:
 
         Args:
             run_dir: the run directory.
-            claimed: whether this run alone writes there, so that what a kill has left half written is
-                removed.
+            claimed: whether this run alone writes there, so that what a kill has left half written or half
+                deleted is removed.
 
         Raises:
             UserError: a checkpoint has lost the figure that the best is chosen by, or is damaged.
@@ -75,7 +76,8 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(directory, options=options)
         except (ValueError, LookupError, TypeError) as error:  # orbax before 0.12, over damaged metadata
             raise UserError(f"{directory}: is damaged ({_first_words(error)}); {_COPY_OR_ANEW}") from error
-        self._empty_deleted()
+        if claimed:
+            self._empty_deleted()
 
     def save(self, step: int, state: Any, monitored: float | None, partial_epoch: Sequence[Any] = ()) -> None:
         """Store a state as the latest, and as the best if no earlier figure is larger.
@@ -252,6 +254,21 @@ def digest(tree: Any, metadata: Mapping[str, Any]) -> str:
         content.update(f"{leaf.dtype} {leaf.shape}".encode())
         content.update(np.ascontiguousarray(leaf).view(np.uint8).data if leaf.ndim else leaf.tobytes())
     return content.hexdigest()
+
+
+def put_back(run_dir: AnyPath) -> None:
+    """Put the latest checkpoint of a run back where a kill came while it was stored again, with its figure.
+
+    To be called by the run that has claimed the directory, before it looks for its latest checkpoint.
+    """
+    directory = run_dir / "checkpoints"
+    steps, deleted = (
+        [int(f.name) for f in folder.glob("*") if f.name.isdigit()]
+        for folder in (directory, directory / _DELETED)
+    )
+    if is_first_host() and max(deleted, default=-1) > max(steps, default=-1):
+        name = f"{max(deleted)}"
+        (directory / _DELETED / name).rename(directory / name)
 
 
 def _check_figures(directory: AnyPath) -> None:

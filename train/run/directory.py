@@ -36,7 +36,7 @@ from train.inspection.muting import Muting
 from train.measures.records import EpochRecord, Evaluation
 from train.parallel import is_first_host
 from train.paths import AnyPath
-from train.run.files import damaged, read_json, read_record, read_rows, reading, write_json, write_text
+from train.run.files import damaged, read_json, read_record, read_rows, reading, write_bytes, write_json
 from train.run.lock import locked
 
 FORMAT = 2
@@ -113,7 +113,8 @@ def begin_or_resume(
     if not is_run(run_dir):
         if _has_checkpoint(run_dir):
             raise damaged(run_dir / "config.json", "is missing, but there are checkpoints")
-        write_text(run_dir / "config.py", config_file.read_text(encoding="utf-8"))
+        if config_file.is_file():  # a run that lost it may begin another
+            write_bytes(run_dir / "config.py", config_file.read_bytes())
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         write_json(run_dir / "config.json", {**new, "commit": current_commit(), "started": started})
         return []

@@ -149,12 +149,17 @@ def damaged(path: AnyPath, what: str) -> UserError:
 
 def write_text(path: AnyPath, text: str) -> None:
     """Replace a file by a text, atomically, and flush it to the disk."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))  # names may hold bytes that are no text
+
+
+def write_bytes(path: AnyPath, content: bytes) -> None:
+    """Replace a file, atomically, and flush it to the disk."""
     if not is_first_host():
         return
     new = path.with_name(f".{path.name}.new")
     with writing(f"{path}", MAKE_ROOM):
         with new.open("wb") as file:
-            file.write(text.encode("utf-8", "surrogateescape"))  # names may hold bytes that are no text
+            file.write(content)
             file.flush()
             with contextlib.suppress(io.UnsupportedOperation):  # a file in a bucket has no descriptor
                 os.fsync(file.fileno())

@@ -14,7 +14,6 @@ from PIL import Image
 
 from balanced_jax.metrics import ConfusionCounts
 from train.csv_files import csv_writer, read_csv
-from train.data.pixels import png_bytes
 from train.errors import MAKE_ROOM, writing
 from train.parallel import is_first_host
 from train.paths import AnyPath
@@ -109,14 +108,14 @@ def remove_evaluation(run_dir: AnyPath) -> None:
                 path.unlink(missing_ok=True)
 
 
-def write_label_map(run_dir: AnyPath, position: int, classes: np.ndarray) -> None:
-    """Write the predicted class ids of the image at a position of the part, uint8 [h, w]."""
+def write_label_map(run_dir: AnyPath, position: int, encoded: bytes) -> None:
+    """Write the predicted class ids of the image at a position of the part, a PNG file."""
     if not is_first_host():
         return
     folder = run_dir / "label_maps"
     with writing(f"{folder}", MAKE_ROOM):
         folder.mkdir(exist_ok=True)
-        (folder / f"{position:05}.png").write_bytes(png_bytes(classes))
+        (folder / f"{position:05}.png").write_bytes(encoded)
 
 
 def read_label_maps(run_dir: AnyPath) -> dict[int, np.ndarray]:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from train.data.builder import THREADS, map_in_threads
 from train.data.example import Example
+from train.data.pixels import png_bytes
 from train.data.prepare import decode, open_prepared, prepare
 from train.data.sets import generated
 from train.data.sets.generated import Generated, GeneratedBuilder
@@ -47,6 +49,12 @@ def test_pixels_are_stored_without_loss(tiny):
     image, label = generated.paint(np.random.default_rng((0, 2, 1)), 32)
     np.testing.assert_array_equal(tiny.parts["test"][1]["image"][..., 0], image)
     np.testing.assert_array_equal(tiny.parts["test"][1]["label"], label)
+
+
+def test_an_image_of_more_samples_than_pillow_opens_is_decoded(monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 4), np.uint8)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20 * 30)
+    np.testing.assert_array_equal(decode(png_bytes(pixels), 4), pixels)
 
 
 def test_the_classes_of_each_example_are_known_without_decoding_it(tiny, tmp_path, monkeypatch):

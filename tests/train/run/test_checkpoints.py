@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from train.errors import UserError
-from train.run.checkpoints import Checkpoints
+from train.run.checkpoints import Checkpoints, put_back
 from train.run.log import log
 
 
@@ -124,9 +124,11 @@ def test_a_checkpoint_of_an_earlier_version_is_read_with_a_note(two, caplog):
 
 
 def test_what_a_kill_leaves_of_a_deleted_checkpoint_is_removed(two):
-    left = two / "checkpoints" / "deleted" / "3"
+    left = two / "checkpoints" / "deleted" / "0"
     left.mkdir(parents=True)
-    assert restored(two)[2] == (1, 2)
+    assert restored(two)[2] == (1, 2)  # another process may be about to delete it
+    assert left.exists()
+    Checkpoints(two, claimed=True)
     assert not list(left.parent.iterdir())
 
 
@@ -140,6 +142,24 @@ def test_what_a_kill_leaves_half_written_is_removed_by_the_run_alone(two):
     claimed.save(4, arrays(), 0.25)  # orbax removes in the background, until the next state is written
     assert not left.exists()
     assert restored(two, 4)[2] == (1, 4)
+
+
+def test_a_kill_while_a_state_is_stored_again_with_its_figure_does_not_lose_it(two, monkeypatch):
+    checkpoints = Checkpoints(two, claimed=True)
+    checkpoints.save(3, arrays(), None, [{"a": 0.5}])
+
+    def killed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints._manager, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(3, arrays(), 0.25)
+    assert Checkpoints(two).latest() == 1
+    put_back(two)
+    again = Checkpoints(two, claimed=True)
+    assert (again.latest(), again.partial_epoch(3)) == (3, [{"a": 0.5}])
+    put_back(two)  # nothing is left to be put back
+    assert restored(two, 3)[2] == (1, 3)
 
 
 def test_a_state_without_its_figure_is_replaced(two):

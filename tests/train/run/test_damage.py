@@ -20,6 +20,7 @@ from train.comparison.collect import read_cell
 from train.comparison.definition import Cell
 from train.config import Config
 from train.data.facts import DataFacts
+from train.data.pixels import png_bytes
 from train.errors import UserError
 from train.inspection.muting import Muting
 from train.measures.records import Costs, EpochRecord
@@ -55,7 +56,7 @@ def run(tmp_path):
     write_decision(path, decision_rule(), decision_figures(), step=6, data="abc", costs=Costs(10, 1))
     counts = ConfusionCounts(*np.arange(18).reshape(3, 2, 3))
     write_image_counts(path, ImageCounts(("a", "b"), ("a", "b"), CLASSES, counts, counts))
-    write_label_map(path, 1, np.ones((4, 4), np.uint8))
+    write_label_map(path, 1, png_bytes(np.ones((4, 4), np.uint8)))
     write_members(path / "mean", [Member("..", 6, "5e"), Member("../b", 4, "f3")])
     return path
 

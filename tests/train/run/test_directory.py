@@ -58,6 +58,19 @@ def test_counted_class_weights_stand_beside_the_config_as_it_was_written(tmp_pat
     assert directory.read_run(tmp_path) == (config, FACTS)
 
 
+def test_the_config_file_is_kept_as_it_was_if_there_is_one(tmp_path, config_file):
+    text = b"# -*- coding: latin-1 -*-\r\n# \xfcber\r\nconfig = ..."
+    config_file.write_bytes(text)
+    for name in ("run", "other"):
+        (tmp_path / name).mkdir()
+    assert directory.begin_or_resume(tmp_path / "run", CONFIG, config_file, FACTS) == []
+    assert (tmp_path / "run/config.py").read_bytes() == text
+    assert directory.begin_or_resume(tmp_path / "run", CONFIG, config_file, FACTS) == []
+    lost = tmp_path / "lost/config.py"  # of a run that begins another
+    assert directory.begin_or_resume(tmp_path / "other", CONFIG, lost, FACTS) == []
+    assert directory.read_run(tmp_path / "other") == (CONFIG, FACTS)
+
+
 def test_another_text_with_equal_fields_is_noted(tmp_path, config_file):
     directory.begin_or_resume(tmp_path, CONFIG, config_file, FACTS)
     config_file.write_text("# a remark\nconfig = ...")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from balanced_jax.metrics import ConfusionCounts
+from train.data.pixels import png_bytes
 from train.run.results import (
     LABEL_MAPS,
     ImageCounts,
@@ -44,7 +45,7 @@ def test_counts_are_read_as_they_were_written(tmp_path):
 def test_label_maps_are_read_as_they_were_written(tmp_path):
     maps = {7: np.arange(12, dtype=np.uint8).reshape(3, 4), 120: np.zeros((2, 2), np.uint8)}
     for position, classes in maps.items():
-        write_label_map(tmp_path, position, classes)
+        write_label_map(tmp_path, position, png_bytes(classes))
     result = read_label_maps(tmp_path)
     assert list(result) == [7, 120]
     for position, classes in maps.items():
@@ -71,7 +72,7 @@ def test_kept_results_are_those_of_the_run(tmp_path):
     for name in ("config.json", "metrics.jsonl", "evaluation.json", "report.html"):
         (run / name).write_text(name)
     write_image_counts(run, image_counts())
-    write_label_map(run, 1, np.ones((2, 2), np.uint8))
+    write_label_map(run, 1, png_bytes(np.ones((2, 2), np.uint8)))
     keep_results(run, kept)
     assert {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()} == {
         "config.json", "metrics.jsonl", "evaluation.json", "image_counts.csv", "label_maps/00001.png",

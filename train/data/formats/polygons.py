@@ -125,6 +125,10 @@ class Coco:
         """Return whether the file lists an image."""
         return nfc(file_name) in self._sizes
 
+    def annotated(self) -> list[str]:
+        """Return the file names, in NFC, of the images with a shape."""
+        return [name for name, (_, _, key) in self._sizes.items() if self._shapes.get(key)]
+
     def label(
         self, file_name: str, classes: Sequence[str], check_size: CheckSize | None = None
     ) -> np.ndarray:

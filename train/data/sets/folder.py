@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +132,8 @@ class FolderBuilder(SegmentationBuilder):
         groups = dict(zip(names, names, strict=True))
         if self.data.groups is not None:
             groups = _read_groups(Path(self.data.groups), names)
+        if is_coco(self.data.masks):
+            _check_annotated(self.data, self.pairs)
         traits = {
             pair.name: label_traits(groups[pair.name], _read_label(self.data, pair))
             for pair in progress(self.pairs, f"Reading the labels of {self.name}")
@@ -178,6 +180,23 @@ def _check_white(label_images: Mapping[Path, frozenset[int]]) -> None:
         )
 
 
+def _check_annotated(data: Folder, pairs: Sequence[Pair]) -> None:
+    """Refuse a COCO file with shapes of an image that is not there, as by another `file_name`."""
+    path = Path(str(data.masks))
+    annotated = read_coco(path, *file_state(path)).annotated()
+    if lost := sorted(set(annotated) - {nfc(_file_name(data, pair)) for pair in pairs}):
+        raise UserError(
+            f"{path}: has annotations of {lost[0]}, but {data.images} has no such image ({len(lost)} of "
+            f"{len(annotated)} annotated images); file_name has to be the path below --data.images; mend it, "
+            "add the image, or remove it from the file"
+        )
+
+
+def _file_name(data: Folder, pair: Pair) -> str:
+    """Return the path of an image below the folder of the images, as COCO files name it."""
+    return pair.image.relative_to(data.images).as_posix()
+
+
 def _parse_color(text: str) -> tuple[int, int, int]:
     """Return red, green and blue of "RRGGBB" or "#RRGGBB".
 
@@ -203,8 +222,7 @@ def _read_label(data: Folder, pair: Pair) -> np.ndarray:
             raise size_error(path, size, pair.image, stored)
 
     if is_coco(data.masks):
-        name = pair.image.relative_to(data.images).as_posix()
-        coco = read_coco(path, *file_state(path))
+        name, coco = _file_name(data, pair), read_coco(path, *file_state(path))
         if data.missing_is_clean and not coco.holds(name):
             return _clean_label(data, pair)
         return coco.label(name, data.classes, check_size)

@@ -8,6 +8,7 @@ from balanced_jax.metrics import ConfusionCounts
 from tests.train.records import epoch_record, evaluation
 from train.commands.fit import Fit
 from train.data.facts import DataFacts
+from train.data.pixels import png_bytes
 from train.data.prepare import prepare
 from train.run import directory
 from train.run.files import write_json, write_rows
@@ -30,7 +31,8 @@ def finish(fit: Fit) -> None:
     counts = ConfusionCounts(values[0] + better, values[1], values[2])
     names = tuple(f"test/{i:05}" for i in range(8))
     write_image_counts(run_dir, ImageCounts(names, names, CLASSES, counts, counts))
-    write_label_map(run_dir, 0, np.full((32, 32), len(config.objective), np.uint8))
+    label_map = np.full((32, 32), len(config.objective), np.uint8)
+    write_label_map(run_dir, 0, png_bytes(label_map))
     write_json(run_dir / "evaluation.json", evaluation(CLASSES, step=30 * config.epochs))
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.tiny import config
+from tests.tiny import DATA
 from tests.train.commands.compare.made_up import CELLS, CLASSES, states
 from tests.train.records import evaluation
 from train.__main__ import main
@@ -182,7 +182,7 @@ def test_the_reference_is_trained_again_at_another_commit(compare, trained, tmp_
 def test_pictures_are_of_the_images_that_the_cells_have_seen(compare, trained, prepared, tmp_path):
     page, of_both = tmp_path / "out/comparison.html", ("--seeds", "0", "--objectives", "both")
     assert compare(*of_both, "--vary", "data.seed", "1") == 0
-    seen = prepare(dataclasses.replace(config.data, seed=1), data_dir=prepared, source=None).parts["test"]
+    seen = prepare(dataclasses.replace(DATA, seed=1), data_dir=prepared, source=None).parts["test"]
     assert data_uri(seen[0]["image"]) in page.read_text()
     assert compare(*of_both, "--vary", "data.seed", "1", "2") == 0
     assert "data:image/png" not in page.read_text()  # one image cannot stand for both

@@ -1,5 +1,6 @@
 """Wrong files in a folder: each is refused in one line that names the file and the remedy."""
 
+import json
 import shutil
 import unicodedata
 
@@ -183,3 +184,25 @@ def test_void_beside_a_class_makes_void_of_255_everywhere(eight_images, label_im
         eight_images / "masks/part 3.png",
     )
     assert len(prepare_folder(eight_images).parts) == 3
+
+
+@pytest.mark.parametrize("missing_is_clean", [False, True])
+def test_annotations_of_an_image_that_is_not_there_are_refused(eight_images, missing_is_clean):
+    numbers = range(8)
+    listed = [{"id": k, "file_name": f"part {k}.jpg", "height": 12, "width": 16} for k in numbers]
+    file = eight_images / "all.json"
+
+    def prepare_coco(*others: str, annotated: range = numbers):
+        more = [{**listed[0], "id": 8 + k, "file_name": name} for k, name in enumerate(others)]
+        shapes = [{"image_id": k, "category_id": 1, "segmentation": [[2, 2, 9, 2, 9, 9]]} for k in annotated]
+        categories = [{"id": 1, "name": "defect"}]
+        content = {"images": listed + more, "categories": categories, "annotations": shapes}
+        file.write_text(json.dumps(content))
+        return prepare_folder(eight_images, masks=str(file), missing_is_clean=missing_is_clean)
+
+    assert sum(len(part) for part in prepare_coco("not/there.jpg").parts.values()) == 8
+    problem = (
+        r"all.json: has annotations of images/part 9.jpg, but .* no such image \(1 of 9 annotated images\)"
+    )
+    with pytest.raises(UserError, match=problem):
+        prepare_coco("images/part 9.jpg", annotated=range(9))

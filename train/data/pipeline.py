@@ -102,7 +102,7 @@ def evaluation_batches(
     """Iterate over batches of all examples in their order; the last batch is filled up with void examples.
 
     Args:
-        examples: where `label` is missing, all pixels are void.
+        examples: with labels.
         size: height and width that images are resized to; None pads them to the canvas.
         batch_size: images of a batch.
         canvas: height and width that hold the largest image.
@@ -115,22 +115,19 @@ def evaluation_batches(
         height and width of `image` without padding; `size` float32 [batch, 2], height and width of the label;
         `real` bool [batch], false for added examples.
     """
-
     masks = masks or {}
 
     def prepare(example: Mapping[str, Any]) -> Batch:
         image = example["image"]
         shape = image.shape[:2]
-        label = example.get("label", np.full(shape, VOID, np.uint8))
+        label = example["label"]
         input_label = label if size is None else resized_label(label, size)
         input_canvas = size or canvas
         return {
             "image": padded_image(image, canvas) if size is None else resized_image(image, size),
             "label": padded(label, canvas, VOID),
             "input_label": padded(input_label, input_canvas, VOID),
-            "masks": {
-                name: padded(mask(input_label), input_canvas, 0) for name, mask in (masks or {}).items()
-            },
+            "masks": {name: padded(mask(input_label), input_canvas, 0) for name, mask in masks.items()},
             "extent": np.array(shape if size is None else size, np.float32),
             "size": np.array(shape, np.float32),
             "real": np.array(True),

@@ -25,7 +25,7 @@ from PIL import Image
 
 from train.csv_files import csv_writer
 from train.display.annotations import Defect, coco_file, write_labelme
-from train.display.columns import class_columns
+from train.display.columns import distinct_columns
 from train.display.pictures import overlay
 from train.errors import ANOTHER_OUT, writing
 from train.measures.components import find_components
@@ -105,7 +105,7 @@ def prediction_writer(out: Path, class_names: Sequence[str], files: PredictionFi
         with writing(f"{out}", ANOTHER_OUT):
             out.mkdir(parents=True, exist_ok=True)
             table = _json_lines if files.json else _csv_table
-            columns = [*_IMAGE_COLUMNS, *class_columns(class_names[1:], _IMAGE_COLUMNS)]
+            columns = [*_IMAGE_COLUMNS, *distinct_columns("class", class_names[1:], _IMAGE_COLUMNS)]
             add_image = tables.enter_context(table(out / "images", columns))
             add_component = add_to_coco = None
             if files.components:

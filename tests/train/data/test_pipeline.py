@@ -245,12 +245,5 @@ def test_without_a_size_images_are_padded_to_the_canvas():
     assert (batch["masks"]["x"] == np.where(inside, batch["label"] + np.float32(1), 0)).all()
 
 
-def test_a_missing_label_is_void():
-    source = [{"image": example["image"]} for example in examples(2)]
-    (batch,) = evaluation_batches(source, size=None, batch_size=2, canvas=(8, 8))
-    assert (batch["label"] == VOID).all()
-    assert (batch["size"] == [8, 8]).all()
-
-
 def test_no_examples_make_no_batch():
     assert list(evaluation_batches([], size=None, batch_size=2, canvas=(8, 8))) == []

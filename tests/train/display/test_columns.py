@@ -6,21 +6,23 @@ import json
 import numpy as np
 import pytest
 
-from train.display.columns import class_columns
+from train.display.columns import distinct_columns
 from train.display.predictions import PredictionFiles, prediction_writer
 
 
 def test_a_column_has_the_name_of_its_class_where_it_can():
-    assert class_columns(["pit", "scratch"], ["image", "score"]) == ["pit", "scratch"]
-    assert class_columns(["score", "image"], ["image", "score"]) == ["class score", "class image"]
+    assert distinct_columns("class", ["pit", "scratch"], ["image", "score"]) == ["pit", "scratch"]
+    assert distinct_columns("class", ["score", "image"], ["image", "score"]) == ["class score", "class image"]
     names = ["image", "class image", "class class image"]
-    assert len({"image", *class_columns(names, ["image"])}) == 4
+    assert len({"image", *distinct_columns("class", names, ["image"])}) == 4
 
 
 def test_the_columns_of_a_class_have_suffixes():
     suffixes = ("", "_deviation")
-    assert class_columns(["iou_deviation"], ["iou", "iou_deviation"], suffixes) == ["class iou_deviation"]
-    assert class_columns(["a", "a_deviation"], [], suffixes) == ["a", "class a_deviation"]
+    assert distinct_columns("class", ["iou_deviation"], ["iou", "iou_deviation"], suffixes) == [
+        "class iou_deviation"
+    ]
+    assert distinct_columns("class", ["a", "a_deviation"], [], suffixes) == ["a", "class a_deviation"]
 
 
 @pytest.mark.parametrize("as_json", [False, True])

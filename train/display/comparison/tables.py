@@ -2,14 +2,15 @@
 
 import io
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.table import Table
 
 from train.comparison.records import ComparisonRecord, RowFigures, Spread
 from train.csv_files import csv_writer
-from train.display.columns import class_columns
+from train.display.columns import distinct_columns
 from train.display.comparison.axes import DECIDED, MOST_PROBABLE, figures, reference_text, row_axes
 from train.display.comparison.summary import progress, remarks, spread
 from train.display.formatting import drop_zeros, figure, signed
@@ -78,14 +79,16 @@ def csv_table(record: ComparisonRecord) -> str:
     deviation over the seeds.
     """
     lines = [
-        {
-            "row": row.name,
-            **{axis: row.levels[axis] for axis in row_axes(record)},
-            "decision": rule,
-            "seeds": " ".join(row.seeds),
-            **_numbers(rule_figures, record.classes[1:]),
-            "published": row.published,
-        }
+        _named_by_axes(
+            {
+                "row": row.name,
+                "decision": rule,
+                "seeds": " ".join(row.seeds),
+                **_numbers(rule_figures, record.classes[1:]),
+                "published": row.published,
+            },
+            {axis: row.levels[axis] for axis in row_axes(record)},
+        )
         for row in record.rows
         for rule, rule_figures in figures(row).items()
     ]
@@ -97,10 +100,16 @@ def csv_table(record: ComparisonRecord) -> str:
     return file.getvalue()
 
 
+def _named_by_axes(line: dict[str, Any], levels: Mapping[str, str]) -> dict[str, Any]:
+    """Return a line with the levels of its row in columns of their own, behind the name of the row."""
+    columns = distinct_columns("axis", list(levels), line)
+    return {"row": line["row"], **dict(zip(columns, levels.values(), strict=True)), **line}
+
+
 def _numbers(rule: RowFigures, defects: Sequence[str]) -> dict[str, float | None]:
     spreads: dict[str, Spread] = {name: getattr(rule, name) for name in _SPREADS}
     fixed = [f"{name}{suffix}" for name in spreads for suffix in _SUFFIXES]
-    columns = class_columns([f"iou_{name}" for name in defects], fixed, _SUFFIXES)
+    columns = distinct_columns("class", [f"iou_{name}" for name in defects], fixed, _SUFFIXES)
     spreads |= {column: rule.classes[name] for column, name in zip(columns, defects, strict=True)}
     difference = rule.difference
     low, high = (difference and difference.interval) or (None, None)

@@ -125,6 +125,13 @@ def test_csv_gives_every_number_back():
         assert line["difference_seeds"] == "2"
 
 
+def test_csv_of_an_axis_with_the_name_of_a_figure_has_both():
+    record = comparison({"objective": ["paper"], "precision": ["half", "full"]})
+    half, *_ = csv_rows(record)
+    assert half["axis precision"] == "half"
+    assert float(half["precision"]) == record.rows[0].most_probable.precision.mean
+
+
 def test_csv_leaves_missing_numbers_empty():
     one = row("paper", {"objective": "paper"}, None, most_probable=ONE_SEED, seeds=[])
     line, nothing = csv_rows(dataclasses.replace(RECORD, rows=[one]))

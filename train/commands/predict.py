@@ -16,8 +16,9 @@ from train.data.example import Size
 from train.data.facts import DataFacts
 from train.data.files import find_files, nfc
 from train.data.formats.images import SUFFIXES, read_head, read_pixels
+from train.data.formats.polygons import PREDICTED_COCO
 from train.data.pixels import with_channels
-from train.display.predictions import COCO, PredictionFiles, prediction_writer
+from train.display.predictions import PredictionFiles, prediction_writer
 from train.errors import UserError
 from train.inference.tiles import FLIPS, Predictor, Tiling
 from train.inference.trained import load_trained
@@ -154,8 +155,8 @@ def _check_annotations(names: Collection[str], out: Path, files: PredictionFiles
         UserError: names the file.
     """
     if files.coco and files.labelme and "coco" in names:
-        raise UserError(f"{COCO}: --coco and --labelme would both write it; leave one out")
-    written = [out / COCO] if files.coco else []
+        raise UserError(f"{PREDICTED_COCO}: --coco and --labelme would both write it; leave one out")
+    written = [out / PREDICTED_COCO] if files.coco else []
     written += [out / f"{name}.json" for name in names if files.labelme]
     for file in written:
         if file.exists():

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from train.csv_files import csv_writer
+from train.data.formats.polygons import PREDICTED_COCO
 from train.display.annotations import Defect, coco_file, write_labelme
 from train.display.columns import class_columns
 from train.display.pictures import overlay
@@ -35,8 +36,6 @@ _IMAGE_COLUMNS = ("image", "score")
 """Columns of images.csv, before those of the defect classes."""
 _COMPONENT_COLUMNS = ("image", "class", "area", "top", "left", "height", "width", "probability")
 """Columns of components.csv."""
-COCO = "coco.json"
-"""Name of the COCO file."""
 _NO_CONTOUR = np.empty((0, 2), int)
 
 
@@ -111,7 +110,7 @@ def prediction_writer(out: Path, class_names: Sequence[str], files: PredictionFi
             if files.components:
                 add_component = tables.enter_context(table(out / "components", _COMPONENT_COLUMNS))
             if files.coco:
-                add_to_coco = tables.enter_context(coco_file(out / COCO, class_names))
+                add_to_coco = tables.enter_context(coco_file(out / PREDICTED_COCO, class_names))
         yield write
 
 

@@ -14,6 +14,8 @@ from tests.train.commands import refusal
 from tests.untrained import gray_facts, make_run
 from train.__main__ import main
 from train.data.formats.polygons import Coco, read_labelme
+from train.data.prepare import prepare
+from train.data.sets import Folder
 from train.training.experiment import Experiment
 
 CLASSES = ("background", "scratch", "spot", "pit")
@@ -52,6 +54,32 @@ def test_both_files_give_the_class_maps_again(run, folder, tmp_path):
         np.testing.assert_array_equal(read_labelme(file, CLASSES), classes)
         image = file.parent / json.loads(file.read_text())["imagePath"]
         assert image.resolve() == folder / f"{name}.png"
+
+
+@pytest.mark.parametrize("labels", [{"masks": "out", "mask_suffix": ".json"}, {"masks": "out/coco.json"}])
+def test_a_data_set_takes_its_labels_from_all_that_is_predicted(labels, run, folder, tmp_path):
+    for name in "abcdef":
+        (folder / f"{name}.png").write_bytes((folder / "one.png").read_bytes())
+    out = tmp_path / "out"
+    files = ("--coco", "--labelme", "--components", "--probabilities")
+    assert main(["predict", str(run), str(folder), "--out", str(out), *files]) == 0
+    labels = {**labels, "masks": str(tmp_path / labels["masks"])}
+    data = prepare(Folder(str(folder), classes=CLASSES, **labels), data_dir=tmp_path / "prepared")
+    examples = [example for part in data.parts.values() for example in part]
+    assert len(examples) == 8
+    for example in examples:
+        with Image.open(out / f"{example['name']}.png") as image:
+            np.testing.assert_array_equal(example["label"], np.asarray(image))
+
+
+def test_an_image_may_have_the_name_of_the_coco_file(run, folder, tmp_path):
+    for name in ("coco", *"abcde"):
+        (folder / f"{name}.png").write_bytes((folder / "one.png").read_bytes())
+    out = tmp_path / "out"
+    assert main(["predict", str(run), str(folder), "--out", str(out), "--labelme"]) == 0
+    labels = Folder(str(folder), str(out), mask_suffix=".json", classes=CLASSES)
+    data = prepare(labels, data_dir=tmp_path / "prepared")
+    assert sum(map(len, data.parts.values())) == 8
 
 
 @pytest.mark.parametrize(("flag", "name"), [("--coco", "coco.json"), ("--labelme", "deep/two.json")])

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from train.data.example import Size
-from train.errors import ANOTHER_OUT, writing
 
 
 class Defect(NamedTuple):
@@ -88,9 +87,6 @@ def coco_file(file: Path, class_names: Sequence[str]) -> Iterator[AddImage]:
     Args:
         file: a new file.
         class_names: the background first, which is no category; the id of a category is that of its class.
-
-    Raises:
-        UserError: the file cannot be completed.
     """
     categories = json.dumps([{"id": k, "name": name} for k, name in enumerate(class_names) if k])
     images: list[dict[str, Any]] = []
@@ -109,9 +105,7 @@ def coco_file(file: Path, class_names: Sequence[str]) -> Iterator[AddImage]:
         try:
             yield add
         finally:
-            with writing(f"{file}", ANOTHER_OUT):
-                stream.write(f'\n], "images": {json.dumps(images)}}}\n')
-                stream.flush()
+            stream.write(f'\n], "images": {json.dumps(images)}}}\n')
 
 
 def _annotation(number: int, image: int, defect: Defect) -> dict[str, Any]:

@@ -75,42 +75,39 @@ def prediction_writer(out: Path, class_names: Sequence[str], files: PredictionFi
 
     def write(image: Mapping[str, Any], classes: np.ndarray, probabilities: np.ndarray) -> None:
         target, size = out / f"{image['name']}.png", (classes.shape[0], classes.shape[1])
-        with writing(f"{out}", ANOTHER_OUT):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(classes).save(target)
-            Image.fromarray(overlay(image["image"], classes)).save(
-                target.with_name(f"{target.stem}_overlay.png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(classes).save(target)
+        Image.fromarray(overlay(image["image"], classes)).save(target.with_name(f"{target.stem}_overlay.png"))
+        if files.probabilities:
+            np.savez_compressed(
+                target.with_name(f"{target.stem}_probabilities.npz"),
+                probabilities=probabilities.astype(np.float16),
+                classes=np.array(class_names),
             )
-            if files.probabilities:
-                np.savez_compressed(
-                    target.with_name(f"{target.stem}_probabilities.npz"),
-                    probabilities=probabilities.astype(np.float16),
-                    classes=np.array(class_names),
-                )
-            if add_component is not None:
-                for defect in _find_defects(classes, probabilities, class_names, contours=False):
-                    row = (defect.class_name, defect.area, *defect.box, defect.probability)
-                    add_component([image["name"], *row])
-            if files.coco or files.labelme:
-                traced = list(_find_defects(classes, probabilities, class_names, contours=True))
-                if files.labelme:
-                    write_labelme(target.with_suffix(".json"), image["path"], size, traced)
-                if add_to_coco is not None:
-                    add_to_coco(f"{image['name']}{image['path'].suffix}", size, traced)
-            highest = probabilities[..., 1:].max((0, 1))
-            add_image([image["name"], 1 - probabilities[..., 0].min(), *highest])
+        if add_component is not None:
+            for defect in _find_defects(classes, probabilities, class_names, contours=False):
+                row = (defect.class_name, defect.area, *defect.box, defect.probability)
+                add_component([image["name"], *row])
+        if files.coco or files.labelme:
+            traced = list(_find_defects(classes, probabilities, class_names, contours=True))
+            if files.labelme:
+                write_labelme(target.with_suffix(".json"), image["path"], size, traced)
+            if add_to_coco is not None:
+                add_to_coco(f"{image['name']}{image['path'].suffix}", size, traced)
+        highest = probabilities[..., 1:].max((0, 1))
+        add_image([image["name"], 1 - probabilities[..., 0].min(), *highest])
 
-    with contextlib.ExitStack() as tables:
-        with writing(f"{out}", ANOTHER_OUT):
-            out.mkdir(parents=True, exist_ok=True)
-            table = _json_lines if files.json else _csv_table
-            columns = [*_IMAGE_COLUMNS, *class_columns(class_names[1:], _IMAGE_COLUMNS)]
-            add_image = tables.enter_context(table(out / "images", columns))
-            add_component = add_to_coco = None
-            if files.components:
-                add_component = tables.enter_context(table(out / "components", _COMPONENT_COLUMNS))
-            if files.coco:
-                add_to_coco = tables.enter_context(coco_file(out / PREDICTED_COCO, class_names))
+    # A table is closed inside of `writing`: what a full disk has left in its buffer fails there once more.
+    with writing(f"{out}", ANOTHER_OUT), contextlib.ExitStack() as tables:
+        out.mkdir(parents=True, exist_ok=True)
+        table = _json_lines if files.json else _csv_table
+        columns = [*_IMAGE_COLUMNS, *class_columns(class_names[1:], _IMAGE_COLUMNS)]
+        add_image = tables.enter_context(table(out / "images", columns))
+        add_component = add_to_coco = None
+        if files.components:
+            add_component = tables.enter_context(table(out / "components", _COMPONENT_COLUMNS))
+        if files.coco:
+            add_to_coco = tables.enter_context(coco_file(out / PREDICTED_COCO, class_names))
         yield write
 
 

@@ -26,7 +26,7 @@ from train.measures.decision import class_map
 from train.measures.records import DecisionRule
 from train.run.checkpoints import Choice
 from train.run.decision import current_rule
-from train.run.log import console, progress
+from train.run.log import console, log, progress
 
 _READ_AHEAD = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
 """Images decoded while the devices work; more would fill the memory with large images."""
@@ -149,18 +149,23 @@ def _check_results(named: Mapping[str, Path], out: Path) -> None:
 
 
 def _check_annotations(names: Collection[str], out: Path, files: PredictionFiles) -> None:
-    """Refuse to replace label files, which a person may have drawn or corrected.
+    """Refuse to replace a COCO file, and say how many LabelMe files are kept: both may have been corrected.
 
     Raises:
         UserError: names the file.
     """
     if files.coco and files.labelme and "coco" in names:
         raise UserError(f"{PREDICTED_COCO}: --coco and --labelme would both write it; leave one out")
-    written = [out / PREDICTED_COCO] if files.coco else []
-    written += [out / f"{name}.json" for name in names if files.labelme]
-    for file in written:
-        if file.exists():
-            raise UserError(f"{file}: exists, and its labels would be lost; give another --out, or remove it")
+    if files.coco and (file := out / PREDICTED_COCO).exists():
+        raise UserError(f"{file}: exists, and its labels would be lost; give another --out, or remove it")
+    if files.labelme and (kept := sum((out / f"{name}.json").exists() for name in names)):
+        log.warning(
+            "note: %s: %d of %d LabelMe files exist and are kept, because a person may have corrected them; "
+            "to predict them anew give another --out",
+            out,
+            kept,
+            len(names),
+        )
 
 
 def largest_size(paths: Iterable[Path], read: Read) -> Size:

@@ -4,8 +4,8 @@
     NAME_overlay.png         the image with its classes drawn over it
     images.csv               scores of each image: the probability that it shows a defect, and each class
     components.csv           if wanted, one line per connected defect; both tables as .jsonl, if wanted
-    coco.json                if wanted, all connected defects as polygons
-    NAME.json                if wanted, those of the image for LabelMe
+    coco.json                if wanted, all connected defects as polygons, once all images are done
+    NAME.json                if wanted, those of the image for LabelMe; a file that exists is kept
     NAME_probabilities.npz   if wanted, the probability of each class
 
 The tables lie in the output folder itself, the other files in the subfolder of their image. An image is done
@@ -50,9 +50,10 @@ class PredictionFiles:
     json: bool = False
     """Write the tables as .jsonl, one object per line, in place of .csv."""
     coco: bool = False
-    """Write coco.json: each connected defect as a polygon, for label tools."""
+    """Write coco.json, once all images are done: each connected defect as a polygon, for label tools."""
     labelme: bool = False
-    """Write NAME.json: the connected defects of an image as polygons, for LabelMe."""
+    """Write NAME.json: the connected defects of an image as polygons, for LabelMe. A file that exists is
+    kept."""
 
 
 Write = Callable[[Mapping[str, Any], np.ndarray, np.ndarray], None]
@@ -90,8 +91,8 @@ def prediction_writer(out: Path, class_names: Sequence[str], files: PredictionFi
                 add_component([image["name"], *row])
         if files.coco or files.labelme:
             traced = list(_find_defects(classes, probabilities, class_names, contours=True))
-            if files.labelme:
-                write_labelme(target.with_suffix(".json"), image["path"], size, traced)
+            if files.labelme and not (labels := target.with_suffix(".json")).exists():
+                write_labelme(labels, image["path"], size, traced)
             if add_to_coco is not None:
                 add_to_coco(f"{image['name']}{image['path'].suffix}", size, traced)
         highest = probabilities[..., 1:].max((0, 1))

@@ -1,6 +1,7 @@
 """`python -m train predict`: class maps, overlays and tables of a person's own images."""
 
 import functools
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ from train.run.log import console, log, progress
 
 _READ_AHEAD = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
 """Images decoded while the devices work; more would fill the memory with large images."""
+_LONGEST_NAME = 255
+"""Bytes of a file name that the file systems of Linux and macOS take."""
 
 Read = Callable[[Path], tuple[np.ndarray, bytes | None]]
 """Reads an image file, as `read_pixels` does."""
@@ -66,7 +69,7 @@ class Predict(RunCommand):
         experiment, state, step, _ = load_trained(self.run_dir, self.checkpoint)
         config, facts = experiment.config, experiment.facts
         named = _name_images(self.paths)
-        _check_results(named, self.out)
+        _check_results(named, self.out, self.files.longest_ending)
         _check_annotations(named, self.out, self.files)
         read = functools.partial(read_pixels, decoding=config.data.decoding)
         images = _ImageFiles(list(named.values()), list(named), facts.channels, read)
@@ -130,14 +133,25 @@ def _name_images(paths: Sequence[Path]) -> dict[str, Path]:
     return named
 
 
-def _check_results(named: Mapping[str, Path], out: Path) -> None:
-    """Refuse results that would replace each other, or an image.
+def _check_results(named: Mapping[str, Path], out: Path, ending: str) -> None:
+    """Refuse results that would replace each other, or an image, or whose file names would be too long.
+
+    Args:
+        named: image files by name.
+        out: folder of the results.
+        ending: the longest end of a file name of results.
 
     Raises:
         UserError: names the image.
     """
     images = {nfc(str(file.resolve())): file for file in named.values()}
     for name, file in named.items():
+        longest = Path(f"{name}{ending}").name
+        if (size := len(os.fsencode(longest))) > _LONGEST_NAME:
+            raise UserError(
+                f"{file}: its results would have file names of up to {size} bytes, and file systems take "
+                f"{_LONGEST_NAME}; give the image a shorter name"
+            )
         if f"{name}_overlay" in named:
             raise UserError(
                 f"{file}: its overlay and the class map of {named[f'{name}_overlay']} would both be written "

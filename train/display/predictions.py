@@ -55,6 +55,11 @@ class PredictionFiles:
     """Write NAME.json: the connected defects of an image as polygons, for LabelMe. A file that exists is
     kept."""
 
+    @property
+    def longest_ending(self) -> str:
+        """The longest that a file name has after the name of the image."""
+        return "_probabilities.npz" if self.probabilities else "_overlay.png"
+
 
 Write = Callable[[Mapping[str, Any], np.ndarray, np.ndarray], None]
 """Writes the files of an image (`image`, `name`, `path`): its classes uint8 [h, w], its probabilities [h, w,

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM at any moment: one line on stderr, exit code 130 or 143, and the command goes on."""
 
+import json
 import re
 import signal
 import subprocess
@@ -95,10 +96,12 @@ def test_between_the_images_of_a_prediction(numbers, code, tmp_path):
     make_run(tmp_path / "run", Experiment(tiny, gray_facts(("background", "scratch", "spot", "pit"))))
     (tmp_path / "images").mkdir()
     Image.new("L", (512, 512)).save(tmp_path / "image.png")
-    for i in range(2000):
-        (tmp_path / "images" / f"{i:04}.png").symlink_to(tmp_path / "image.png")
+    images = [tmp_path / "images" / f"{i:04}.png" for i in range(2000)]
+    for image in images:
+        image.symlink_to(tmp_path / "image.png")
     table = tmp_path / "out" / "images.csv"
     arguments = ["predict", tmp_path / "run", tmp_path / "images", "--out", table.parent]
+    arguments += ["--coco", "--labelme"]
     begun = lambda: table.exists() and table.read_text().count("\n") > 2  # noqa: E731
     assert stopped(arguments, begun, numbers, tmp_path) == (code, BEGINS)
     *whole, _ = table.read_text().split("\n")
@@ -106,6 +109,12 @@ def test_between_the_images_of_a_prediction(numbers, code, tmp_path):
     for line in whole[1:]:
         with Image.open(table.with_name(line.split(",")[0] + ".png")) as image:
             image.load()
+    for image in images[10:]:  # the rest of the work is long
+        image.unlink()
+    assert main([*map(str, arguments)]) == 0
+    assert len(json.loads((table.parent / "coco.json").read_text())["images"]) == 10
+    for image in images[:10]:
+        assert json.loads((table.parent / f"{image.stem}.json").read_text())["imagePath"]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ of the connected defects of each class, in pixels.
 import argparse
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +15,45 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 
 
 def read(path, channels, levels):
     """Return an image, uint8 [h, w, channels]; levels are the black and white of gray of more than 8 bits."""
     try:
-        with Image.open(path) as file:
-            narrowed = ";16" in str(file.tile) and file.mode[0] != "I"  # color that Pillow reads as 8 bits
+        with Image.open(path, formats=FORMATS) as file:
+            taken = not is_changed(file, path)
+            several = file.format == "TIFF" and getattr(file, "n_frames", 1) > 1
             image = ImageOps.exif_transpose(file)
     except Exception as error:  # Pillow raises many kinds over a damaged file
         sys.exit(f"{path}: cannot be read ({error})")
-    if image.mode[0] == "I" and levels:
-        scaled = (np.asarray(image, float) - levels[0]) / (levels[1] - levels[0])
+    if several:
+        sys.exit(f"{path}: holds several images; save each as a file of its own")
+    deep = image.mode[0] == "I"
+    if image.has_transparency_data and (deep or image.convert("RGBA").getchannel("A").getextrema()[0] != 255):
+        sys.exit(f"{path}: is partly transparent; save it without an alpha channel")
+    if deep and levels:
+        values = np.asarray(image, float)
+        taken = taken and values.min() >= 0 and values.max() < 2**16
+        scaled = (values - levels[0]) / (levels[1] - levels[0])
         image = Image.fromarray(np.round(255 * scaled.clip(0, 1)).astype(np.uint8))
-    if narrowed or image.mode[0] in "IF" or channels not in (1, 3):
-        sys.exit(f"{path}: takes gray or RGB of 8 bits, or deeper gray if the network was trained on it")
+    if not taken or image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA") or channels not in (1, 3):
+        sys.exit(f"{path}: is neither gray nor RGB of 8 bits, nor deeper gray as in training; convert it")
     image = image.convert("RGB").convert("L" if channels == 1 else "RGB")
     return np.asarray(image).reshape(image.height, image.width, channels)
+
+
+def is_changed(file, path):
+    """Return whether Pillow changes or drops some values of an image file that it has opened."""
+    tags, deep = getattr(file, "tag_v2", {}), file.mode[0] == "I"  # tags of a TIFF
+    two_colors = file.format == "BMP" and file.mode == "1"
+    return (
+        (";16" in str(file.tile) and not deep)  # color of 16 bits is narrowed to 8
+        or tags.get(277, 1) > len(file.getbands())  # channels are dropped
+        or (tags.get(339) == (2,) and file.mode == "L")  # -1 is read as 255
+        or (tags.get(262) == 0 and deep)  # 0 is white, and read as black
+        or (two_colors and path.read_bytes()[28] != 1)  # bytes are read as bits
+    )
 
 
 def predict(session, path, about):
@@ -98,7 +121,13 @@ def decide(probabilities, about):
     return classes.astype(np.uint8), areas
 
 
+def is_image(file):
+    """Return whether a file of a folder is an image by its name; macOS puts a hidden ._a.png beside a.png."""
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+
+
 def main():
+    warnings.simplefilter("error", Image.DecompressionBombWarning)  # over 89 million pixels
     sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE_OR_FOLDER")
@@ -107,7 +136,7 @@ def main():
     files = []
     for path in arguments.images:
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        files += [file for file in inside if file == path or file.suffix.lower() in SUFFIXES]
+        files += [file for file in inside if file == path or is_image(file)]
     if not files:
         sys.exit("no image in these folders")
     if len({file.stem.lower() for file in files}) < len(files):

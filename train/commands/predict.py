@@ -1,6 +1,7 @@
 """`python -m train predict`: class maps, overlays and tables of a person's own images."""
 
 import functools
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,9 @@ from train.data.example import Size
 from train.data.facts import DataFacts
 from train.data.files import find_files, nfc
 from train.data.formats.images import SUFFIXES, read_head, read_pixels
+from train.data.formats.polygons import PREDICTED_COCO
 from train.data.pixels import with_channels
-from train.display.predictions import COCO, PredictionFiles, prediction_writer
+from train.display.predictions import PredictionFiles, prediction_writer
 from train.errors import UserError
 from train.inference.tiles import FLIPS, Predictor, Tiling
 from train.inference.trained import load_trained
@@ -25,10 +27,12 @@ from train.measures.decision import class_map
 from train.measures.records import DecisionRule
 from train.run.checkpoints import Choice
 from train.run.decision import current_rule
-from train.run.log import console, progress
+from train.run.log import console, log, progress
 
 _READ_AHEAD = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
 """Images decoded while the devices work; more would fill the memory with large images."""
+_LONGEST_NAME = 255
+"""Bytes of a file name that the file systems of Linux and macOS take."""
 
 Read = Callable[[Path], tuple[np.ndarray, bytes | None]]
 """Reads an image file, as `read_pixels` does."""
@@ -65,7 +69,7 @@ class Predict(RunCommand):
         experiment, state, step, _ = load_trained(self.run_dir, self.checkpoint)
         config, facts = experiment.config, experiment.facts
         named = _name_images(self.paths)
-        _check_results(named, self.out)
+        _check_results(named, self.out, self.files.longest_ending)
         _check_annotations(named, self.out, self.files)
         read = functools.partial(read_pixels, decoding=config.data.decoding)
         images = _ImageFiles(list(named.values()), list(named), facts.channels, read)
@@ -129,14 +133,25 @@ def _name_images(paths: Sequence[Path]) -> dict[str, Path]:
     return named
 
 
-def _check_results(named: Mapping[str, Path], out: Path) -> None:
-    """Refuse results that would replace each other, or an image.
+def _check_results(named: Mapping[str, Path], out: Path, ending: str) -> None:
+    """Refuse results that would replace each other, or an image, or whose file names would be too long.
+
+    Args:
+        named: image files by name.
+        out: folder of the results.
+        ending: the longest end of a file name of results.
 
     Raises:
         UserError: names the image.
     """
     images = {nfc(str(file.resolve())): file for file in named.values()}
     for name, file in named.items():
+        longest = Path(f"{name}{ending}").name
+        if (size := len(os.fsencode(longest))) > _LONGEST_NAME:
+            raise UserError(
+                f"{file}: its results would have file names of up to {size} bytes, and file systems take "
+                f"{_LONGEST_NAME}; give the image a shorter name"
+            )
         if f"{name}_overlay" in named:
             raise UserError(
                 f"{file}: its overlay and the class map of {named[f'{name}_overlay']} would both be written "
@@ -148,18 +163,23 @@ def _check_results(named: Mapping[str, Path], out: Path) -> None:
 
 
 def _check_annotations(names: Collection[str], out: Path, files: PredictionFiles) -> None:
-    """Refuse to replace label files, which a person may have drawn or corrected.
+    """Refuse to replace a COCO file, and say how many LabelMe files are kept: both may have been corrected.
 
     Raises:
         UserError: names the file.
     """
     if files.coco and files.labelme and "coco" in names:
-        raise UserError(f"{COCO}: --coco and --labelme would both write it; leave one out")
-    written = [out / COCO] if files.coco else []
-    written += [out / f"{name}.json" for name in names if files.labelme]
-    for file in written:
-        if file.exists():
-            raise UserError(f"{file}: exists, and its labels would be lost; give another --out, or remove it")
+        raise UserError(f"{PREDICTED_COCO}: --coco and --labelme would both write it; leave one out")
+    if files.coco and (file := out / PREDICTED_COCO).exists():
+        raise UserError(f"{file}: exists, and its labels would be lost; give another --out, or remove it")
+    if files.labelme and (kept := sum((out / f"{name}.json").exists() for name in names)):
+        log.warning(
+            "note: %s: %d of %d LabelMe files exist and are kept, because a person may have corrected them; "
+            "to predict them anew give another --out",
+            out,
+            kept,
+            len(names),
+        )
 
 
 def largest_size(paths: Iterable[Path], read: Read) -> Size:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from train.data.example import Size
-from train.errors import ANOTHER_OUT, writing
+from train.run.files import replacing
 
 
 class Defect(NamedTuple):
@@ -35,7 +35,7 @@ class Defect(NamedTuple):
 
 
 def write_labelme(file: Path, image: Path, size: Size, defects: Sequence[Defect]) -> None:
-    """Write the LabelMe file of an image.
+    """Write the LabelMe file of an image, whole or not at all.
 
     Args:
         file: a new file.
@@ -63,7 +63,8 @@ def write_labelme(file: Path, image: Path, size: Size, defects: Sequence[Defect]
         "imageHeight": size[0],
         "imageWidth": size[1],
     }
-    file.write_text(json.dumps(content), encoding="utf-8")
+    with replacing(file) as stream:
+        stream.write(json.dumps(content).encode())
 
 
 def _relative(image: Path, folder: Path) -> str:
@@ -81,22 +82,20 @@ AddImage = Callable[[str, Size, Sequence[Defect]], None]
 
 @contextlib.contextmanager
 def coco_file(file: Path, class_names: Sequence[str]) -> Iterator[AddImage]:
-    """Yield a function that adds an image to a new COCO file, which is whole at the end of the context.
+    """Yield a function that adds an image to a new COCO file, which appears at the end of the context.
 
-    Annotations are written image by image; of the images, the names are kept in memory.
+    After an error or a kill there is none. Annotations are written image by image; of the images, the names
+    are kept in memory.
 
     Args:
         file: a new file.
         class_names: the background first, which is no category; the id of a category is that of its class.
-
-    Raises:
-        UserError: the file cannot be completed.
     """
     categories = json.dumps([{"id": k, "name": name} for k, name in enumerate(class_names) if k])
     images: list[dict[str, Any]] = []
     ids = itertools.count(1)
-    with file.open("w", encoding="utf-8") as stream:
-        stream.write(f'{{"info": {{}}, "licenses": [], "categories": {categories}, "annotations": [')
+    with replacing(file) as stream:
+        stream.write(f'{{"info": {{}}, "licenses": [], "categories": {categories}, "annotations": ['.encode())
 
         def add(name: str, size: Size, defects: Sequence[Defect]) -> None:
             height, width = size
@@ -104,14 +103,10 @@ def coco_file(file: Path, class_names: Sequence[str]) -> Iterator[AddImage]:
             for defect in defects:
                 number = next(ids)
                 annotation = _annotation(number, len(images), defect)
-                stream.write(f"{',' if number > 1 else ''}\n{json.dumps(annotation)}")
+                stream.write(f"{',' if number > 1 else ''}\n{json.dumps(annotation)}".encode())
 
-        try:
-            yield add
-        finally:
-            with writing(f"{file}", ANOTHER_OUT):
-                stream.write(f'\n], "images": {json.dumps(images)}}}\n')
-                stream.flush()
+        yield add
+        stream.write(f'\n], "images": {json.dumps(images)}}}\n'.encode())
 
 
 def _annotation(number: int, image: int, defect: Defect) -> dict[str, Any]:

@@ -4,8 +4,8 @@
     NAME_overlay.png         the image with its classes drawn over it
     images.csv               scores of each image: the probability that it shows a defect, and each class
     components.csv           if wanted, one line per connected defect; both tables as .jsonl, if wanted
-    coco.json                if wanted, all connected defects as polygons
-    NAME.json                if wanted, those of the image for LabelMe
+    coco.json                if wanted, all connected defects as polygons, once all images are done
+    NAME.json                if wanted, those of the image for LabelMe; a file that exists is kept
     NAME_probabilities.npz   if wanted, the probability of each class
 
 The tables lie in the output folder itself, the other files in the subfolder of their image. An image is done
@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from train.csv_files import csv_writer
+from train.data.formats.polygons import PREDICTED_COCO
 from train.display.annotations import Defect, coco_file, write_labelme
 from train.display.columns import distinct_columns
 from train.display.pictures import overlay
@@ -35,8 +36,6 @@ _IMAGE_COLUMNS = ("image", "score")
 """Columns of images.csv, before those of the defect classes."""
 _COMPONENT_COLUMNS = ("image", "class", "area", "top", "left", "height", "width", "probability")
 """Columns of components.csv."""
-COCO = "coco.json"
-"""Name of the COCO file."""
 _NO_CONTOUR = np.empty((0, 2), int)
 
 
@@ -51,9 +50,15 @@ class PredictionFiles:
     json: bool = False
     """Write the tables as .jsonl, one object per line, in place of .csv."""
     coco: bool = False
-    """Write coco.json: each connected defect as a polygon, for label tools."""
+    """Write coco.json, once all images are done: each connected defect as a polygon, for label tools."""
     labelme: bool = False
-    """Write NAME.json: the connected defects of an image as polygons, for LabelMe."""
+    """Write NAME.json: the connected defects of an image as polygons, for LabelMe. A file that exists is
+    kept."""
+
+    @property
+    def longest_ending(self) -> str:
+        """The longest that a file name has after the name of the image."""
+        return "_probabilities.npz" if self.probabilities else "_overlay.png"
 
 
 Write = Callable[[Mapping[str, Any], np.ndarray, np.ndarray], None]
@@ -76,42 +81,39 @@ def prediction_writer(out: Path, class_names: Sequence[str], files: PredictionFi
 
     def write(image: Mapping[str, Any], classes: np.ndarray, probabilities: np.ndarray) -> None:
         target, size = out / f"{image['name']}.png", (classes.shape[0], classes.shape[1])
-        with writing(f"{out}", ANOTHER_OUT):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(classes).save(target)
-            Image.fromarray(overlay(image["image"], classes)).save(
-                target.with_name(f"{target.stem}_overlay.png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(classes).save(target)
+        Image.fromarray(overlay(image["image"], classes)).save(target.with_name(f"{target.stem}_overlay.png"))
+        if files.probabilities:
+            np.savez_compressed(
+                target.with_name(f"{target.stem}_probabilities.npz"),
+                probabilities=probabilities.astype(np.float16),
+                classes=np.array(class_names),
             )
-            if files.probabilities:
-                np.savez_compressed(
-                    target.with_name(f"{target.stem}_probabilities.npz"),
-                    probabilities=probabilities.astype(np.float16),
-                    classes=np.array(class_names),
-                )
-            if add_component is not None:
-                for defect in _find_defects(classes, probabilities, class_names, contours=False):
-                    row = (defect.class_name, defect.area, *defect.box, defect.probability)
-                    add_component([image["name"], *row])
-            if files.coco or files.labelme:
-                traced = list(_find_defects(classes, probabilities, class_names, contours=True))
-                if files.labelme:
-                    write_labelme(target.with_suffix(".json"), image["path"], size, traced)
-                if add_to_coco is not None:
-                    add_to_coco(f"{image['name']}{image['path'].suffix}", size, traced)
-            highest = probabilities[..., 1:].max((0, 1))
-            add_image([image["name"], 1 - probabilities[..., 0].min(), *highest])
+        if add_component is not None:
+            for defect in _find_defects(classes, probabilities, class_names, contours=False):
+                row = (defect.class_name, defect.area, *defect.box, defect.probability)
+                add_component([image["name"], *row])
+        if files.coco or files.labelme:
+            traced = list(_find_defects(classes, probabilities, class_names, contours=True))
+            if files.labelme and not (labels := target.with_suffix(".json")).exists():
+                write_labelme(labels, image["path"], size, traced)
+            if add_to_coco is not None:
+                add_to_coco(f"{image['name']}{image['path'].suffix}", size, traced)
+        highest = probabilities[..., 1:].max((0, 1))
+        add_image([image["name"], 1 - probabilities[..., 0].min(), *highest])
 
-    with contextlib.ExitStack() as tables:
-        with writing(f"{out}", ANOTHER_OUT):
-            out.mkdir(parents=True, exist_ok=True)
-            table = _json_lines if files.json else _csv_table
-            columns = [*_IMAGE_COLUMNS, *distinct_columns("class", class_names[1:], _IMAGE_COLUMNS)]
-            add_image = tables.enter_context(table(out / "images", columns))
-            add_component = add_to_coco = None
-            if files.components:
-                add_component = tables.enter_context(table(out / "components", _COMPONENT_COLUMNS))
-            if files.coco:
-                add_to_coco = tables.enter_context(coco_file(out / COCO, class_names))
+    # A table is closed inside of `writing`: what a full disk has left in its buffer fails there once more.
+    with writing(f"{out}", ANOTHER_OUT), contextlib.ExitStack() as tables:
+        out.mkdir(parents=True, exist_ok=True)
+        table = _json_lines if files.json else _csv_table
+        columns = [*_IMAGE_COLUMNS, *distinct_columns("class", class_names[1:], _IMAGE_COLUMNS)]
+        add_image = tables.enter_context(table(out / "images", columns))
+        add_component = add_to_coco = None
+        if files.components:
+            add_component = tables.enter_context(table(out / "components", _COMPONENT_COLUMNS))
+        if files.coco:
+            add_to_coco = tables.enter_context(coco_file(out / PREDICTED_COCO, class_names))
         yield write
 
 

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import IO, Any
 
 from train import records
 from train.errors import MAKE_ROOM, UserError, writing
@@ -154,13 +154,21 @@ def write_text(path: AnyPath, text: str) -> None:
 
 def write_bytes(path: AnyPath, content: bytes) -> None:
     """Replace a file, atomically, and flush it to the disk."""
-    if not is_first_host():
-        return
-    new = path.with_name(f".{path.name}.new")
-    with writing(f"{path}", MAKE_ROOM):
-        with new.open("wb") as file:
+    if is_first_host():
+        with writing(f"{path}", MAKE_ROOM), replacing(path) as file:
             file.write(content)
-            file.flush()
-            with contextlib.suppress(io.UnsupportedOperation):  # a file in a bucket has no descriptor
-                os.fsync(file.fileno())
-        new.replace(path)
+
+
+@contextlib.contextmanager
+def replacing(path: AnyPath) -> Iterator[IO[bytes]]:
+    """Yield a new file, which is flushed to the disk and takes the place of `path` at the end of the context.
+
+    After an error or a kill, `path` is as before.
+    """
+    new = path.with_name(f".{path.name}.new")
+    with new.open("wb") as file:
+        yield file
+        file.flush()
+        with contextlib.suppress(io.UnsupportedOperation):  # a file in a bucket has no descriptor
+            os.fsync(file.fileno())
+    new.replace(path)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib.util
+import struct
 import sys
 import types
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from scipy import ndimage
 
 from balanced_jax.models import UNet
 from tests.tiny import config as tiny
+from tests.train.data.image_files import encoded, pages, png_header, tiff
 from tests.train.records import evaluation
 from tests.untrained import gray_facts, make_run
 from train.__main__ import main
@@ -27,6 +29,7 @@ from train.commands.export import probability_network
 from train.config import Input
 from train.data.example import Decoding
 from train.data.formats.images import read_pixels
+from train.errors import UserError
 from train.inference.steps import resize_step
 from train.measures.components import find_components
 from train.measures.decision import class_map
@@ -212,6 +215,59 @@ def test_deep_gray_is_scaled_by_the_levels_of_the_run(program, tmp_path):
         np.testing.assert_array_equal(result, expected)
 
 
+def refused_files() -> dict[str, bytes]:
+    """Files that training refuses, by name."""
+    gray = Image.fromarray(blots(0, (20, 30)))
+    rgba, palette = gray.convert("RGBA"), gray.convert("P")
+    rgba.putalpha(gray)
+    values = np.random.default_rng(0).integers(0, 2**12, (20, 30, 5)).astype(np.uint16)
+    two_colors = bytearray(encoded(Image.fromarray(np.eye(32, dtype=np.uint8)), "BMP"))
+    two_colors[46:50] = struct.pack("<I", 2)  # of a palette of 256
+    two_colors[54:62] = bytes(4) + b"\xff\xff\xff\0"
+    return {
+        "rgba.png": encoded(rgba, "PNG"),
+        "rgba.tif": encoded(rgba, "TIFF"),
+        "la.png": encoded(rgba.convert("LA"), "PNG"),
+        "palette.png": encoded(palette, "PNG", transparency=128),
+        "transparent.png": encoded(gray.convert("RGB"), "PNG", transparency=(128, 128, 128)),
+        "deep_transparent.png": encoded(Image.fromarray(values[..., 0]), "PNG", transparency=0),
+        "cmyk.jpg": encoded(gray.convert("CMYK"), "JPEG"),
+        "cmyk.tif": encoded(gray.convert("CMYK"), "TIFF"),
+        "lab.tif": encoded(Image.new("LAB", (30, 20)), "TIFF"),
+        "float.tif": encoded(gray.convert("F"), "TIFF"),
+        "pages.tif": pages(values[..., :2].astype(np.uint8)),
+        "channels.tif": tiff(values.astype(np.uint8)),
+        "four.tif": tiff(values[..., :4].astype(np.uint8), t262=2, t338=0),
+        "signed.tif": tiff(values[..., :1].astype(np.int8), t339=2),
+        "white_is_zero.tif": tiff(values[..., :1], t262=0),
+        "large_values.tif": encoded(Image.fromarray(100_000 * np.eye(20, dtype=np.int32)), "TIFF"),
+        "negative.tif": encoded(Image.fromarray(-np.eye(20, dtype=np.int32)), "TIFF"),
+        "two_colors.bmp": bytes(two_colors),
+        "gif.png": encoded(gray, "GIF"),
+    }
+
+
+@pytest.mark.parametrize("levels", [None, (0, 4095)])
+@pytest.mark.parametrize("name", refused_files())
+def test_what_training_refuses_is_refused(name, levels, program, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(refused_files()[name])
+    with pytest.raises(UserError):
+        read_pixels(path, Decoding(levels=levels))
+    with pytest.raises(SystemExit, match=name) as refused:
+        program.read(path, 3, levels)
+    assert "\n" not in str(refused.value)
+
+
+def test_hidden_files_of_a_folder_are_skipped(run, tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    Image.fromarray(blots(0, SIZE)).save(tmp_path / "images/a.png")
+    (tmp_path / "images/._a.png").write_bytes(b"of macOS")
+    run(tmp_path / "images", "--out", tmp_path / "classes")
+    assert capsys.readouterr().out.count("\n") == 1
+    assert [path.name for path in (tmp_path / "classes").iterdir()] == ["a.png"]
+
+
 @pytest.mark.parametrize("exported", [None], indirect=True, ids=["own size"])
 def test_what_the_user_can_mend_is_one_line(run, tmp_path):
     (tmp_path / "images").mkdir()
@@ -221,12 +277,14 @@ def test_what_the_user_can_mend_is_one_line(run, tmp_path):
     Image.fromarray(blots(0, (8, 8)).astype(np.uint16)).save(tmp_path / "deep.png")
     (tmp_path / "color.png").write_bytes(imagecodecs.png_encode(np.zeros((8, 8, 3), np.uint16)))
     (tmp_path / "damaged.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
+    (tmp_path / "huge.png").write_bytes(png_header(10_000, 10_000))
     (tmp_path / "empty").mkdir()
     for images, problem in {
         ("large.png",): "large.png: is larger than 48x40; cut it, or export again with a larger --size",
-        ("deep.png",): "deep.png: takes gray or RGB of 8 bits, or deeper gray if the network was trained",
-        ("color.png",): "color.png: takes gray or RGB of 8 bits",
+        ("deep.png",): "deep.png: is neither gray nor RGB of 8 bits, nor deeper gray as in training",
+        ("color.png",): "color.png: is neither gray nor RGB of 8 bits",
         ("damaged.png",): "damaged.png: cannot be read",
+        ("huge.png",): r"huge.png: cannot be read \(Image size \(100000000 pixels\) exceeds limit",
         ("missing.png",): "missing.png: cannot be read",
         ("empty",): "no image in these folders",
         ("a.png", "images"): "two images have one name",

@@ -127,6 +127,25 @@ def test_images_whose_names_are_equal_in_nfc_are_twins(tmp_path, monkeypatch, ca
     assert all(name in message for name in names)
 
 
+@pytest.mark.parametrize(
+    ("flags", "longest"), [([], "_overlay.png"), (["--probabilities"], "_probabilities.npz")]
+)
+def test_names_too_long_for_results_are_known_before_the_work(flags, longest, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "run", Experiment(tiny, gray_facts(("background", "pit"))))
+    Path("images/deep").mkdir(parents=True)
+    name = "ü" * ((255 - len(longest)) // 2) + "a" * ((255 - len(longest)) % 2)
+    arguments = ["run", "images", "--out", "out", *flags]
+    Image.new("L", (32, 32)).save(f"images/deep/{name}b.png")
+    message = refused("predict", arguments, capsys)
+    assert "b.png: its results would have file names of up to 256 bytes, and file systems take 255" in message
+    assert "give the image a shorter name" in message
+    assert not Path("out").exists()
+    Path(f"images/deep/{name}b.png").rename(f"images/deep/{name}.png")
+    assert main(["predict", *arguments, "--labelme"]) == 0
+    assert Path(f"out/deep/{name}{longest}").exists()
+
+
 def test_a_page_of_curves_replaces_such_a_page_and_no_other_file(tmp_path, capsys):
     page = tmp_path / "new" / "curves.html"
     for _ in range(2):

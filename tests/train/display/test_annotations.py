@@ -90,15 +90,17 @@ def test_labelme_names_the_image_from_its_own_folder(tmp_path):
     assert json.loads((out / "deep/1.json").read_text())["shapes"] == []
 
 
-def test_a_coco_file_holds_what_was_done_before_an_error(tmp_path):
+def test_a_coco_file_appears_when_all_images_are_done(tmp_path):
     def interrupted():
         yield np.eye(3, dtype=np.uint8)
+        assert not (tmp_path / "out/coco.json").exists()
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         written(tmp_path, interrupted(), coco=True)
-    coco = Coco(tmp_path / "out/coco.json")
-    np.testing.assert_array_equal(coco.label("deep/0.jpg", CLASSES), np.eye(3))
+    assert not (tmp_path / "out/coco.json").exists()
+    written(tmp_path, [np.eye(3, dtype=np.uint8)], coco=True)
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_names_that_are_no_text_are_found_again(tmp_path):

@@ -23,6 +23,8 @@ from train.data.files import nfc, read_bytes
 from train.data.formats.outlines import OutsideError, draw
 from train.errors import UserError
 
+PREDICTED_COCO = "coco.json"
+"""Name of the COCO file that `predict` writes."""
 _MAX_PIXELS = 2**28
 """Largest label; a file may claim any size."""
 _MAX_WORK = 2**32

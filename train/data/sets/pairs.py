@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from train.data.files import find_files, nfc
 from train.data.formats.images import SUFFIXES
+from train.data.formats.polygons import PREDICTED_COCO
 from train.errors import UserError
 
 _LABEL_SUFFIXES = (*SUFFIXES, ".json")  # of LabelMe
@@ -28,7 +29,8 @@ def pair_files(root: Path, masks: str | None, suffix: str, *, missing_is_clean: 
     Args:
         root: folder of the images.
         masks: folder of the label images, or a COCO file; None if they lie beside the images.
-        suffix: end of the names of label images, with the extension if it holds a dot.
+        suffix: end of the names of label images, with the extension if it holds a dot; files without it
+            are no label images.
         missing_is_clean: whether images without a label image are accepted.
 
     Raises:
@@ -43,11 +45,14 @@ def pair_files(root: Path, masks: str | None, suffix: str, *, missing_is_clean: 
         images = _by_name(root, [path for path in files if not _split(path, suffix)[1]], "")
         label_images = _by_name(root, [path for path in files if _split(path, suffix)[1]], suffix)
     else:
-        label_files = find_files(label_root, _LABEL_SUFFIXES, excluded=root)
+        files = find_files(label_root, _LABEL_SUFFIXES, excluded=root)
         images = _by_name(root, find_files(root, SUFFIXES, excluded=label_root), "")
-        label_images = _by_name(label_root, label_files, suffix)
+        label_images = _by_name(label_root, [path for path in files if _split(path, suffix)[1]], suffix)
     if not images:
         raise UserError(f"{root}: holds no images ({', '.join(SUFFIXES)}); check --data.images")
+    # The COCO file beside LabelMe files of `predict` is the label of no image.
+    predicted = label_root / PREDICTED_COCO
+    label_images = {name: path for name, path in label_images.items() if name in images or path != predicted}
     _check_partners(images, label_images, root, label_root, suffix, missing_is_clean)
     pairs = [
         Pair((path.parent / path.stem).relative_to(root).as_posix(), path, label_images.get(name))

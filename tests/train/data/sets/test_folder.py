@@ -95,6 +95,15 @@ def test_label_images_may_lie_in_a_folder_below_the_images_and_have_a_suffix(tmp
     assert sum(map(len, data.parts.values())) == 8
 
 
+@pytest.mark.parametrize("suffix", ["_seg", ".PNG", "_seg.png"])
+def test_files_without_the_suffix_are_no_label_images(eight_images, label_image, suffix):
+    for path in (eight_images / "masks").iterdir():
+        path.rename(path.with_name(f"{path.stem}{suffix if '.' in suffix else suffix + '.png'}"))
+    for name in ("part 0_overlay.bmp", "part 0.tif", "notes.bmp"):
+        label_image(f"masks/{name}", 7)
+    assert sum(map(len, prepare_folder(eight_images, mask_suffix=suffix).parts.values())) == 8
+
+
 def test_other_and_hidden_files_are_skipped(eight_images):
     for name in ("images/README.md", "images/.thumb.png", "masks/Thumbs.db", "masks/.cache/x.png"):
         (eight_images / name).parent.mkdir(exist_ok=True)

@@ -133,6 +133,17 @@ def as_class_values(
     return jax.lax.stop_gradient(array)
 
 
+def check_counts(**counts: Integer[ArrayLike, "..."]) -> None:
+    """Raise ValueError for counts below 0, which sums in int32 become beyond 2**31 pixels."""
+    for name, count in counts.items():
+        smallest = np.asarray(count).min(initial=0)
+        if smallest < 0:
+            raise ValueError(
+                f"{name} must be at least 0, got {smallest}: int32 overflows when counts are added, so stack "
+                "those of images by np.concatenate"
+            )
+
+
 def concrete_value(value: ScalarLike) -> float | None:
     """Return a hyperparameter as a Python number, or None if it is traced."""
     return None if isinstance(value, Tracer) else float(np.asarray(value))

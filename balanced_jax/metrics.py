@@ -1,6 +1,10 @@
 """Segmentation metrics: confusion counts of each image and class, and ratios of their sums.
 
-Counts of images and batches may be added, ratios may not. The `reading` says how images enter a ratio:
+Stack the counts of images and batches along the leading axis (`np.concatenate`): they are summed here in
+int64, and every reading is right. For "dataset" alone they may be added, on the host and in int64, because
+int32 overflows at 2**31 pixels (8192 images of 512x512). Ratios may not be added.
+
+The `reading` says how images enter a ratio:
 
 - "dataset": counts are summed over all images before the ratio is taken; NaN for a class that is neither
   labeled nor predicted anywhere.
@@ -20,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float64, Integer
 
-from balanced_jax._arguments import as_class_indices
+from balanced_jax._arguments import as_class_indices, check_counts
 from balanced_jax._labels import class_counts, one_hot
 from balanced_jax.masks.valid import valid_mask
 
@@ -28,7 +32,7 @@ Reading = Literal["dataset", "present", "union", "all"]
 
 
 class ConfusionCounts(NamedTuple):
-    """Pixel counts of each image and class."""
+    """Pixel counts of each image and class; sums over images belong in int64."""
 
     true_positives: Integer[Array | np.ndarray, "*images classes"]
     false_positives: Integer[Array | np.ndarray, "*images classes"]
@@ -94,14 +98,14 @@ def iou(counts: ConfusionCounts, reading: Reading) -> Float64[np.ndarray, "class
     """Compute intersection over union of each class, TP / (TP + FP + FN).
 
     Args:
-        counts: of any number of images, on leading axes.
+        counts: of any number of images, on leading axes; of the sum of images under "dataset" alone.
         reading: "dataset", "present", "union" or "all"; see the module's docstring.
 
     Returns:
         Score of each class in [0, 1], NaN without an image to average over; computed on the host.
 
     Raises:
-        ValueError: an unknown reading.
+        ValueError: an unknown reading, or a count below 0, as int32 makes of large sums.
 
     >>> import numpy as np
     >>> counts = ConfusionCounts(*np.array([[[6, 3], [9, 0]], [[1, 0], [0, 1]], [[0, 1], [1, 0]]]))
@@ -126,7 +130,8 @@ def recall(counts: ConfusionCounts, reading: Reading) -> Float64[np.ndarray, "cl
     return _score(counts, reading, lambda tp, fp, fn: (tp, tp + fn))
 
 
-def _score(counts, reading, ratio) -> Float64[np.ndarray, "classes"]:
+def _score(counts: ConfusionCounts, reading: Reading, ratio) -> Float64[np.ndarray, "classes"]:
+    check_counts(**counts._asdict())
     tp, fp, fn = (np.asarray(count, np.int64).reshape(-1, np.shape(count)[-1]) for count in counts)
     if reading == "dataset":
         tp, fp, fn = (count.sum(axis=0, keepdims=True) for count in (tp, fp, fn))

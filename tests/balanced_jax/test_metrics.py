@@ -148,3 +148,19 @@ def test_sums_over_a_large_data_set_do_not_overflow():
     counts = ConfusionCounts(full, full, full)
     assert full.sum(axis=0, dtype=np.int32)[0] <= 0  # what int32 would make of them
     np.testing.assert_allclose(iou(counts, "dataset"), 1 / 3)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("part", ConfusionCounts._fields)
+def test_counts_whose_sum_overflowed_are_refused(metric, part):
+    batch = ConfusionCounts(*(jnp.array([[2**30, 10]]) for _ in range(3)))
+    total = batch._replace(**{part: getattr(batch, part) + getattr(batch, part)})
+    for reading in READINGS:
+        with pytest.raises(ValueError, match=f"{part} must be at least 0, got -2147483648: "):
+            metric(total, reading)
+
+
+def test_counts_added_in_int64_serve_the_reading_of_the_set_alone():
+    added = ConfusionCounts(*(count.sum(axis=0, dtype=np.int64) for count in FIVE))
+    np.testing.assert_array_equal(iou(added, "dataset"), iou(FIVE, "dataset"))
+    assert iou(added, "union") == iou(added, "dataset") != iou(FIVE, "union")

@@ -8,6 +8,11 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, Real, ScalarLike
 
+PixelWeights = Real[ArrayLike, "*batch h w"] | Bool[ArrayLike, "*batch h w"]
+"""Weights of pixels in any type that a mask has."""
+EntryWeights = Real[ArrayLike, "*batch h w classes"] | Bool[ArrayLike, "*batch h w classes"]
+"""Weights of the classes of each pixel."""
+
 
 def as_class_indices(
     name: str, labels: ArrayLike, num_classes: int, min_classes: int = 1
@@ -81,7 +86,7 @@ def as_logits(logits: Float[ArrayLike, "..."], min_classes: int = 2) -> Float[Ar
 
 
 def as_weights(
-    weights: Float[ArrayLike, "..."] | None, valid: Bool[Array, "*batch h w"], dtype: DTypeLike
+    weights: PixelWeights | None, valid: Bool[Array, "*batch h w"], dtype: DTypeLike
 ) -> Float[Array, "*batch h w"]:
     """Return weights that are 0 at void pixels; None is 1 at all others."""
     if weights is None:

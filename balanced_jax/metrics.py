@@ -87,8 +87,10 @@ def _counts(
         return tuple(jnp.sum(plane, axis=(-3, -2), dtype=jnp.int32) for plane in planes)
 
     def counts_of_labels(p: Array, y: Array) -> tuple[Array, ...]:
-        correct = jnp.where(p == y, p, num_classes)
-        predicted = jnp.where(valid_mask(y, num_classes), p, num_classes)
+        valid = valid_mask(y, num_classes)
+        labeled = jnp.where(valid, y, num_classes).astype(p.dtype)  # void would become a class in fewer bits
+        correct = jnp.where(p == labeled, p, num_classes)
+        predicted = jnp.where(valid, p, num_classes)
         return tuple(class_counts(classes, num_classes) for classes in (correct, predicted, y))
 
     return jax.lax.platform_dependent(predictions, labels, cpu=counts_of_labels, default=sums_of_planes)

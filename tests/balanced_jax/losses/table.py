@@ -31,7 +31,7 @@ class Row:
     formula: Callable[..., Any]
     """Float64 reference of one image, in `formulas.py`."""
     options: tuple[dict[str, Any], ...] = ()
-    """Options that get their own comparison with the formula (for three classes)."""
+    """Options that get their own comparison with the formula (for three classes); all are in the last."""
     numbers: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     """Hyper-parameters that may be traced, each with two values."""
     labels: Callable[..., np.ndarray] = class_indices
@@ -129,8 +129,8 @@ ROWS = (
         options=(
             {"gamma": 0},
             {"gamma": 0.5},
-            {"gamma": 4.0, "alpha": (0.5, 2, 1.5)},
             {"alpha": np.array([9, 1, 1], np.float32)},
+            {"gamma": 4.0, "alpha": (0.5, 2, 1.5)},
         ),
         numbers={"gamma": (2.0, 0.5), "alpha": ((1.0, 2.0, 3.0), (0.5, 0.5, 1.0))},
     ),

@@ -62,10 +62,10 @@ class Convolution(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W features"]:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-        kernel = jnp.asarray(self.param("kernel", self.kernel_init, shape), self.dtype)
+        kernel = jnp.asarray(self.param("kernel", self.kernel_init, shape, jnp.float32), self.dtype)
         y = convolve(x.astype(self.dtype), kernel, self.stride, self.dilation)
         if self.bias:
-            bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+            bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32).astype(self.dtype)
             y += bias.reshape(1, 1, 1, -1)
         return y
 

@@ -108,6 +108,10 @@ class Dropout(nn.Module):
     """Dropout with one key per image: RNG key `dropout`, folded with `index` [b] of collection `examples`.
 
     The index is the position of each image in the run; without the collection, the position in the batch.
+
+    Raises:
+        ValueError: in training inside of `nn.remat` or another lifted transformation, where flax hides the
+            collection.
     """
 
     rate: float
@@ -120,6 +124,11 @@ class Dropout(nn.Module):
             return x
         # One key per image, so that the dropped activations do not depend on the other images of the device.
         root = self.scope.root  # pyright: ignore[reportOptionalMemberAccess]
+        if root.path:
+            raise ValueError(
+                f"Dropout: got {'/'.join(root.path)} under nn.remat or another lifted transformation, "
+                "where the index of each image cannot be read; apply dropout outside of it"
+            )
         index = root.get_variable("examples", "index", jnp.arange(len(x)))
         keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), index)
         keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)

@@ -220,7 +220,8 @@ Written by `python -m tests.balanced_jax.battery`; each cell is a test of `test_
 - x64: 64-bit labels beyond 32 bits are void.
 - empty: no image, no row or no column gives an empty map, whose mean is 0.
 - -inf: a pixel costs 0 where only its label has a finite logit; a label with a logit of -inf makes no NaN.
-- debug_infs: nothing infinite or NaN on the way, under `jax.debug_infs` and `jax.debug_nans`.
+- debug_infs: nothing infinite or NaN on the way, under `jax.debug_infs` and `jax.debug_nans`. Thresholds of 0
+  and 1 raise a FloatingPointError there: their log odds are infinite.
 
 Losses and masks that have options have a row, too, in which all of them are switched on.
 

@@ -93,6 +93,11 @@ THRESHOLDS = (
     {"eps_sup": 1.0},
     {"eps_inf": 0.1, "eps_sup": 0.999},
 )
+BALANCED = (
+    {"beta": 0, "window": 3},
+    {"eps_inf": 0.0, "eps_sup": 1},
+    {"eps_inf": 0.1, "eps_sup": 0.999, "beta": 0.9, "window": 5},
+)
 EPS = {"eps_inf": (0.3, 0.1), "eps_sup": (0.7, 1.0)}
 ALL = ({"classes": "all"}, {"classes": "all", "smoothing": 0.5})
 
@@ -119,7 +124,7 @@ ROWS = (
     Row(
         losses.balanced_loss,
         formulas.balanced_loss,
-        options=({"beta": 0, "window": 3}, {"eps_inf": 0.0, "eps_sup": 1, "beta": 0.9, "window": 5}),
+        options=BALANCED,
         numbers={**EPS, "beta": (0.99, 0.0)},
         mask_inside=True,
     ),
@@ -145,7 +150,7 @@ ROWS = (
     Row(
         losses.sigmoid_balanced_loss,
         formulas.sigmoid_balanced_loss,
-        options=({"beta": 0, "window": 3}, {"eps_inf": 0.0, "eps_sup": 1, "beta": 0.9, "window": 5}),
+        options=BALANCED,
         numbers={**EPS, "beta": (0.99, 0.0)},
         labels=class_flags,
         classes=(1, 2, 5),

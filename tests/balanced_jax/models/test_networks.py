@@ -79,6 +79,13 @@ def test_in_double_precision_variables_and_logits_stay_float32(model):
 
 
 @each_network
+def test_the_smallest_documented_width_is_taken(model):
+    logits, collections = training_shapes(model.clone(width=1), (1, 32, 32, 1))
+    assert logits.shape == (1, 32, 32, 2)
+    assert all(x.size for x in jax.tree.leaves(collections))
+
+
+@each_network
 def test_group_norm_has_no_running_statistics(model):
     _, collections = training_shapes(model.clone(norm="group"), (1, 64, 64, 1))
     assert set(collections) <= {"auxiliary"}

@@ -29,6 +29,7 @@ from balanced_jax._labels import class_counts, one_hot
 from balanced_jax.masks.valid import valid_mask
 
 Reading = Literal["dataset", "present", "union", "all"]
+"""How images enter a ratio; see the module's docstring."""
 
 
 class ConfusionCounts(NamedTuple):

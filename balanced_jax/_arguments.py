@@ -8,6 +8,11 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, Real, ScalarLike
 
+PixelWeights = Real[ArrayLike, "*batch h w"] | Bool[ArrayLike, "*batch h w"]
+"""Weights of pixels in any type that a mask has."""
+EntryWeights = Real[ArrayLike, "*batch h w classes"] | Bool[ArrayLike, "*batch h w classes"]
+"""Weights of the classes of each pixel."""
+
 
 def as_class_indices(
     name: str, labels: ArrayLike, num_classes: int, min_classes: int = 1
@@ -81,7 +86,7 @@ def as_logits(logits: Float[ArrayLike, "..."], min_classes: int = 2) -> Float[Ar
 
 
 def as_weights(
-    weights: Float[ArrayLike, "..."] | None, valid: Bool[Array, "*batch h w"], dtype: DTypeLike
+    weights: PixelWeights | None, valid: Bool[Array, "*batch h w"], dtype: DTypeLike
 ) -> Float[Array, "*batch h w"]:
     """Return weights that are 0 at void pixels; None is 1 at all others."""
     if weights is None:
@@ -131,6 +136,17 @@ def as_class_values(
             valid_range = "above 0" if positive else "at least 0"
             raise ValueError(f"{name} must be finite and {valid_range}, got {numbers.tolist()}")
     return jax.lax.stop_gradient(array)
+
+
+def check_counts(**counts: Integer[ArrayLike, "..."]) -> None:
+    """Raise ValueError for counts below 0, which sums in int32 become beyond 2**31 pixels."""
+    for name, count in counts.items():
+        smallest = np.asarray(count).min(initial=0)
+        if smallest < 0:
+            raise ValueError(
+                f"{name} must be at least 0, got {smallest}: int32 overflows when counts are added, so stack "
+                "those of images by np.concatenate"
+            )
 
 
 def concrete_value(value: ScalarLike) -> float | None:

@@ -2,8 +2,9 @@
 
 A loss is a map, so the functions here serve pixel losses, region losses and their sums alike. The non-void
 pixels of an image are grouped in four ways: by error, by branch of the truncated cross entropy, by class, and
-by whether a pixel touches another class. Other groups are boolean arrays [..., H, W, groups]. Sums over
-groups may be added over images, batches and devices; shares may not.
+by whether a pixel touches another class. Other groups are boolean arrays [..., H, W, groups]. Stack the
+sums of images and batches along the leading axis (`np.concatenate`), or add them: `pixels` on the host and in
+int64, because int32 overflows at 2**31 pixels (8192 images of 512x512). Shares may not be added.
 
 Args:
     logits, labels: see `balanced_jax.losses` (errors, too); a void pixel is in no group.
@@ -15,6 +16,7 @@ Args:
 
 Raises:
     TypeError, ValueError: as the losses do, also for the thresholds.
+    ValueError: numbers of pixels below 0, as int32 makes of large sums.
 """
 
 from collections.abc import Callable
@@ -25,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Float64, Integer, ScalarLike
 
-from balanced_jax._arguments import as_class_indices, as_float
+from balanced_jax._arguments import as_class_indices, as_float, check_counts
 from balanced_jax._labels import one_hot
 from balanced_jax.losses._region import count_pixels
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
@@ -85,7 +87,7 @@ def diagnose(
         loss, logits, labels, eps_inf, eps_sup: see `balanced_jax.diagnostics` (errors, too).
 
     Returns:
-        Sums of each image. Stack or add those of several images, then pass them to `shares`.
+        Sums of each image. Stack those of several images, then pass them to `shares`.
 
     References:
         Xie et al. 2023, doi:10.3390/app13020826; figs. 1, 2 and 4 show such sums for cross entropy and one
@@ -268,7 +270,7 @@ def shares(sums: GroupSums) -> Shares:
     has.
 
     Args:
-        sums: see `balanced_jax.diagnostics`.
+        sums: see `balanced_jax.diagnostics` (errors, too).
 
     Returns:
         Shares, computed on the host; 0 for a group without a pixel, NaN where the total is 0 or not finite.
@@ -278,6 +280,8 @@ def shares(sums: GroupSums) -> Shares:
     >>> [share.round(3).tolist() for share in shares(two)]
     [[0.875, 0.125], [0.625, 0.375], [nan, nan]]
     """
+
+    check_counts(pixels=sums.pixels)
 
     def share(sums: Array | np.ndarray) -> np.ndarray:
         totals = _sum_over_images(sums)
@@ -293,7 +297,7 @@ def densities(sums: GroupSums) -> tuple[Float64[np.ndarray, "groups"], Float64[n
     The ratio of two densities compares single pixels, such as a boundary pixel with one inside.
 
     Args:
-        sums: see `balanced_jax.diagnostics`.
+        sums: see `balanced_jax.diagnostics` (errors, too).
 
     Returns:
         Densities of the loss and of the gradient, computed on the host; NaN for a group without a pixel.
@@ -315,7 +319,7 @@ def means(
 
     Args:
         sums: of a map, such as a mask, by `group_sums`; of any number of images, on leading axes.
-        pixels: number of pixels of the same images and groups, as in `GroupSums.pixels`.
+        pixels: number of pixels of the same images and groups, as in `GroupSums.pixels` (errors, too).
 
     Returns:
         Means, computed on the host; NaN for a group without a pixel.
@@ -324,6 +328,7 @@ def means(
     >>> means(np.array([[6.0, 0.0], [2.0, 0.0]]), np.array([[3, 0], [1, 0]])).tolist()
     [2.0, nan]
     """
+    check_counts(pixels=pixels)
     sums, pixels = _sum_over_images(sums), _sum_over_images(pixels)
     return np.where(pixels > 0, sums / np.maximum(pixels, 1), np.nan)
 

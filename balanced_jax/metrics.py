@@ -1,6 +1,10 @@
 """Segmentation metrics: confusion counts of each image and class, and ratios of their sums.
 
-Counts of images and batches may be added, ratios may not. The `reading` says how images enter a ratio:
+Stack the counts of images and batches along the leading axis (`np.concatenate`): they are summed here in
+int64, and every reading is right. For "dataset" alone they may be added, on the host and in int64, because
+int32 overflows at 2**31 pixels (8192 images of 512x512). Ratios may not be added.
+
+The `reading` says how images enter a ratio:
 
 - "dataset": counts are summed over all images before the ratio is taken; NaN for a class that is neither
   labeled nor predicted anywhere.
@@ -20,15 +24,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float64, Integer
 
-from balanced_jax._arguments import as_class_indices
+from balanced_jax._arguments import as_class_indices, check_counts
 from balanced_jax._labels import class_counts, one_hot
 from balanced_jax.masks.valid import valid_mask
 
 Reading = Literal["dataset", "present", "union", "all"]
+"""How images enter a ratio; see the module's docstring."""
 
 
 class ConfusionCounts(NamedTuple):
-    """Pixel counts of each image and class."""
+    """Pixel counts of each image and class; sums over images belong in int64."""
 
     true_positives: Integer[Array | np.ndarray, "*images classes"]
     false_positives: Integer[Array | np.ndarray, "*images classes"]
@@ -83,8 +88,10 @@ def _counts(
         return tuple(jnp.sum(plane, axis=(-3, -2), dtype=jnp.int32) for plane in planes)
 
     def counts_of_labels(p: Array, y: Array) -> tuple[Array, ...]:
-        correct = jnp.where(p == y, p, num_classes)
-        predicted = jnp.where(valid_mask(y, num_classes), p, num_classes)
+        valid = valid_mask(y, num_classes)
+        labeled = jnp.where(valid, y, num_classes).astype(p.dtype)  # void would become a class in fewer bits
+        correct = jnp.where(p == labeled, p, num_classes)
+        predicted = jnp.where(valid, p, num_classes)
         return tuple(class_counts(classes, num_classes) for classes in (correct, predicted, y))
 
     return jax.lax.platform_dependent(predictions, labels, cpu=counts_of_labels, default=sums_of_planes)
@@ -94,14 +101,14 @@ def iou(counts: ConfusionCounts, reading: Reading) -> Float64[np.ndarray, "class
     """Compute intersection over union of each class, TP / (TP + FP + FN).
 
     Args:
-        counts: of any number of images, on leading axes.
+        counts: of any number of images, on leading axes; of the sum of images under "dataset" alone.
         reading: "dataset", "present", "union" or "all"; see the module's docstring.
 
     Returns:
         Score of each class in [0, 1], NaN without an image to average over; computed on the host.
 
     Raises:
-        ValueError: an unknown reading.
+        ValueError: an unknown reading, or a count below 0, as int32 makes of large sums.
 
     >>> import numpy as np
     >>> counts = ConfusionCounts(*np.array([[[6, 3], [9, 0]], [[1, 0], [0, 1]], [[0, 1], [1, 0]]]))
@@ -126,7 +133,8 @@ def recall(counts: ConfusionCounts, reading: Reading) -> Float64[np.ndarray, "cl
     return _score(counts, reading, lambda tp, fp, fn: (tp, tp + fn))
 
 
-def _score(counts, reading, ratio) -> Float64[np.ndarray, "classes"]:
+def _score(counts: ConfusionCounts, reading: Reading, ratio) -> Float64[np.ndarray, "classes"]:
+    check_counts(**counts._asdict())
     tp, fp, fn = (np.asarray(count, np.int64).reshape(-1, np.shape(count)[-1]) for count in counts)
     if reading == "dataset":
         tp, fp, fn = (count.sum(axis=0, keepdims=True) for count in (tp, fp, fn))

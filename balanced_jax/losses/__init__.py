@@ -11,12 +11,13 @@ Args:
     labels: class indices [..., H, W] in any integer type. Outside [0, C) a pixel is void: its cost and
         gradient are 0. Sigmoid losses, whose classes do not exclude each other, take flags [..., H, W, C]: 1
         where the pixel has the class, 0 where it does not, any other number where the entry is void.
-    weights: factor of each pixel [..., H, W], such as a mask of `balanced_jax.masks`; ignored at void pixels.
-        Multiplies the map of a pixel loss. Region losses take weights of at least 0 into their sums as well:
-        multiplying a region map afterwards would weight the numerator alone. Sigmoid losses also take a
-        factor of each entry [..., H, W, C], and multiply before the mean over the non-void entries.
-    eps_inf: up to this error, one minus the label's probability, a pixel (or entry) is easy; in [0, 1).
-    eps_sup: from this error on a pixel (or entry) is hard; in (0, 1] and above `eps_inf`.
+    weights: factor of each pixel [..., H, W], such as a mask of `balanced_jax.masks`, in any floating-point,
+        integer or boolean type; ignored at void pixels. Multiplies the map of a pixel loss. Region losses
+        take weights of at least 0 into their sums as well: multiplying a region map afterwards would weight
+        the numerator alone. Sigmoid losses also take a factor of each entry [..., H, W, C], and multiply
+        before the mean over the non-void entries.
+    eps_inf: below this error, one minus the label's probability, a pixel (or entry) is easy; in [0, 1).
+    eps_sup: above this error a pixel (or entry) is hard; in (0, 1] and above `eps_inf`.
     classes: classes that a region loss averages in an image: "present" for those that label a pixel of
         weight above 0, "all" for every class.
     smoothing: under "all", a class without labeled pixels costs f / (f + smoothing), where f is its mean

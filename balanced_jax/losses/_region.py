@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer
 
+from balanced_jax._arguments import PixelWeights
 from balanced_jax._labels import one_hot, take_by_label
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error, softmax
 
@@ -38,7 +39,7 @@ Prices = Callable[[SoftConfusion], tuple[Float[Array, "*batch classes"], Float[A
 def region_map(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
-    weights: Float[ArrayLike, "*batch h w"] | None,
+    weights: PixelWeights | None,
     prices: Prices,
 ) -> Float[Array, "*batch h w"]:
     """Return the map whose mean over the non-void pixels of an image is a F + b M; a, b = prices(sums)."""

@@ -6,13 +6,13 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer
 
-from balanced_jax._arguments import as_class_indices, as_logits
+from balanced_jax._arguments import EntryWeights, PixelWeights, as_class_indices, as_logits
 
 
 def check_arguments(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w classes"],
-    weights: Float[ArrayLike, "..."] | None,
+    weights: PixelWeights | EntryWeights | None,
 ) -> tuple[
     Float[Array, "*batch h w classes"],
     Integer[Array, "*batch h w classes"],

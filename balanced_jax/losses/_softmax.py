@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer
 
-from balanced_jax._arguments import as_class_indices, as_logits, as_weights
+from balanced_jax._arguments import PixelWeights, as_class_indices, as_logits, as_weights
 from balanced_jax._labels import one_hot
 from balanced_jax.masks.valid import valid_mask
 
@@ -14,7 +14,7 @@ from balanced_jax.masks.valid import valid_mask
 def check_arguments(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
-    weights: Float[ArrayLike, "*batch h w"] | None,
+    weights: PixelWeights | None,
 ) -> tuple[
     Float[Array, "*batch h w classes"],
     Integer[Array, "*batch h w"],

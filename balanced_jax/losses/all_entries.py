@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
+from balanced_jax._arguments import PixelWeights
 from balanced_jax._labels import one_hot
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
 from balanced_jax.losses.truncated import log_odds_thresholds, truncated_of_log_odds
@@ -12,7 +13,7 @@ def all_entries_truncated_cross_entropy(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
     eps_inf: ScalarLike = 0.3,
     eps_sup: ScalarLike = 0.7,
 ) -> Float[Array, "*batch h w"]:

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
+from balanced_jax._arguments import EntryWeights, PixelWeights
 from balanced_jax.losses import _sigmoid
 from balanced_jax.losses.truncated import sigmoid_truncated_cross_entropy, softmax_truncated_cross_entropy
 from balanced_jax.masks.balance import balance_mask
@@ -12,7 +13,7 @@ def balanced_loss(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
     eps_inf: ScalarLike = 0.3,
     eps_sup: ScalarLike = 0.7,
     beta: ScalarLike = 0.99,
@@ -50,7 +51,7 @@ def sigmoid_balanced_loss(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w classes"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | Float[ArrayLike, "*batch h w classes"] | None = None,
+    weights: PixelWeights | EntryWeights | None = None,
     eps_inf: ScalarLike = 0.3,
     eps_sup: ScalarLike = 0.7,
     beta: ScalarLike = 0.99,

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer
 
+from balanced_jax._arguments import PixelWeights
 from balanced_jax.losses._log_odds import softplus
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
 
@@ -11,7 +12,7 @@ def softmax_cross_entropy(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
 ) -> Float[Array, "*batch h w"]:
     """Compute cross entropy, -log(p) for a label of softmax probability p.
 

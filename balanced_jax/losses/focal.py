@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, Real, ScalarLike
 
-from balanced_jax._arguments import as_class_values, as_constant
+from balanced_jax._arguments import EntryWeights, PixelWeights, as_class_values, as_constant
 from balanced_jax._labels import broadcast_by_label
 from balanced_jax.losses import _sigmoid
 from balanced_jax.losses._log_odds import inverse_odds, softplus
@@ -17,7 +17,7 @@ def softmax_focal_loss(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
     gamma: ScalarLike = 2.0,
     alpha: Real[ArrayLike, "classes"] | Sequence[ScalarLike] | None = None,
 ) -> Float[Array, "*batch h w"]:
@@ -48,7 +48,7 @@ def sigmoid_focal_loss(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w classes"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | Float[ArrayLike, "*batch h w classes"] | None = None,
+    weights: PixelWeights | EntryWeights | None = None,
     gamma: ScalarLike = 2.0,
     alpha: ScalarLike | None = None,
 ) -> Float[Array, "*batch h w"]:

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
-from balanced_jax._arguments import as_constant
+from balanced_jax._arguments import PixelWeights, as_constant
 from balanced_jax.losses._log_odds import softplus
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
 
@@ -12,7 +12,7 @@ def generalized_cross_entropy(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
     q: ScalarLike = 0.7,
 ) -> Float[Array, "*batch h w"]:
     """Compute generalized cross entropy, (1 - p**q) / q for a label of softmax probability p.

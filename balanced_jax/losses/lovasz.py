@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer, UInt
 
+from balanced_jax._arguments import PixelWeights
 from balanced_jax._sharding import shard_automatically
 from balanced_jax.losses._region import class_mean_weights, count_pixels
 from balanced_jax.losses._softmax import check_arguments
@@ -16,7 +17,7 @@ def lovasz_softmax_loss(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
     classes: Literal["present", "all"] = "present",
 ) -> Float[Array, "*batch h w"]:
     """Compute Lovász-softmax loss, one minus intersection over union extended to probabilities, as a map.

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, ScalarLike
 
-from balanced_jax._arguments import as_float, as_logits, as_weights
+from balanced_jax._arguments import PixelWeights, as_float, as_logits, as_weights
 from balanced_jax.losses._region import map_of_errors
 from balanced_jax.losses._softmax import softmax
 from balanced_jax.losses._tversky import tversky_prices
@@ -21,7 +21,7 @@ def softmax_cross_entropy_with_probabilities(
     logits: Float[ArrayLike, "*batch h w classes"],
     targets: Float[ArrayLike, "*batch h w classes"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
 ) -> Float[Array, "*batch h w"]:
     """Compute cross entropy with targets t, -sum(t log(p)) for softmax probabilities p.
 
@@ -45,7 +45,7 @@ def dice_loss_with_probabilities(
     logits: Float[ArrayLike, "*batch h w classes"],
     targets: Float[ArrayLike, "*batch h w classes"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
     classes: Literal["present", "all"] = "present",
     smoothing: ScalarLike = 0.1,
 ) -> Float[Array, "*batch h w"]:
@@ -74,7 +74,7 @@ def iou_loss_with_probabilities(
     logits: Float[ArrayLike, "*batch h w classes"],
     targets: Float[ArrayLike, "*batch h w classes"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
     classes: Literal["present", "all"] = "present",
     smoothing: ScalarLike = 0.1,
 ) -> Float[Array, "*batch h w"]:
@@ -99,7 +99,7 @@ def iou_loss_with_probabilities(
 def _errors(
     logits: Float[ArrayLike, "*batch h w classes"],
     targets: Float[ArrayLike, "*batch h w classes"],
-    weights: Float[ArrayLike, "*batch h w"] | None,
+    weights: PixelWeights | None,
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Return the first arguments of `map_of_errors`."""
     logits, targets, valid, weights = _check_arguments(logits, targets, weights)
@@ -113,7 +113,7 @@ def _errors(
 def _check_arguments(
     logits: Float[ArrayLike, "*batch h w classes"],
     targets: Float[ArrayLike, "*batch h w classes"],
-    weights: Float[ArrayLike, "*batch h w"] | None,
+    weights: PixelWeights | None,
 ) -> tuple[
     Float[Array, "*batch h w classes"],
     Float[Array, "*batch h w classes"],

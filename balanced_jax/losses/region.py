@@ -5,6 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
+from balanced_jax._arguments import PixelWeights
 from balanced_jax.losses._region import SoftConfusion, region_map
 from balanced_jax.losses._tversky import tversky_prices
 
@@ -13,7 +14,7 @@ def dice_loss(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
     classes: Literal["present", "all"] = "present",
     smoothing: ScalarLike = 0.1,
 ) -> Float[Array, "*batch h w"]:
@@ -48,7 +49,7 @@ def iou_loss(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
     classes: Literal["present", "all"] = "present",
     smoothing: ScalarLike = 0.1,
 ) -> Float[Array, "*batch h w"]:
@@ -78,7 +79,7 @@ def tversky_loss(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
     alpha: ScalarLike = 0.5,
     beta: ScalarLike = 0.5,
     classes: Literal["present", "all"] = "present",
@@ -112,7 +113,7 @@ def focal_tversky_loss(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
     alpha: ScalarLike = 0.5,
     beta: ScalarLike = 0.5,
     gamma: ScalarLike = 0.75,
@@ -146,7 +147,7 @@ def generalized_dice_loss(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
 ) -> Float[Array, "*batch h w"]:
     """Compute generalized Dice loss, one ratio of sums over classes with weights 1 / size**2, as a map.
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, DTypeLike, Float, Integer, ScalarLike
 
-from balanced_jax._arguments import as_constant, as_float, concrete_value
+from balanced_jax._arguments import EntryWeights, PixelWeights, as_constant, as_float, concrete_value
 from balanced_jax.losses import _sigmoid
 from balanced_jax.losses._log_odds import inverse_odds
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
@@ -50,7 +50,7 @@ def softmax_truncated_cross_entropy(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | None = None,
+    weights: PixelWeights | None = None,
     eps_inf: ScalarLike = 0.3,
     eps_sup: ScalarLike = 0.7,
 ) -> Float[Array, "*batch h w"]:
@@ -82,7 +82,7 @@ def sigmoid_truncated_cross_entropy(
     logits: Float[ArrayLike, "*batch h w classes"],
     labels: Integer[ArrayLike, "*batch h w classes"],
     *,
-    weights: Float[ArrayLike, "*batch h w"] | Float[ArrayLike, "*batch h w classes"] | None = None,
+    weights: PixelWeights | EntryWeights | None = None,
     eps_inf: ScalarLike = 0.3,
     eps_sup: ScalarLike = 0.7,
 ) -> Float[Array, "*batch h w"]:

@@ -33,7 +33,8 @@ def _image_purity(labels: Integer[Array, "h w"], num_classes: int, window: int) 
     scale = 2.0**31 - 8  # a difference of up to 1 fits 32 bits; its terms may wrap around
     q = np.arange(window**2 + 1) / window**2
     t = -q * np.log(np.maximum(q, 1 / window**2)) / np.log(num_classes)
-    term, term_of_all = (jnp.asarray(np.round(scale * x).astype(int).astype(np.int32)) for x in (t, q + t))
+    terms = (np.round(scale * x).astype(np.int64) for x in (t, q + t))
+    term, term_of_all = (jnp.asarray(x.astype(np.int32)) for x in terms)
     difference = term_of_all[n] - sum(term[c] for c in counts)
     return difference.astype(jnp.float32) / n.astype(jnp.float32) * np.float32(window**2 / scale)
 

@@ -30,7 +30,7 @@ def class_weight_mask(
             traced, like `floor` and `power`.
         counting: unit of N, "percent" of the image's non-void pixels, or "pixels".
         floor: smallest N of a class that is present, at least 0. Without a floor (0), a class of 0.1 percent
-            weighs 600 times the background.
+            weighs 631 times the background.
         relative: whether weights are divided by that of a class that fills the image, so that an image of one
             class has weights of 1; False gives equation 2 as printed.
         power: exponent of the weights, not in the paper: 1 gives the paper's weights, 0 weights of 1. A ramp

@@ -78,7 +78,7 @@ def _scale_to_class_mean_1(
     mask: Float[Array, "*batch h w"], labels: Integer[Array, "*batch h w"], num_classes: int
 ) -> Float[Array, "*batch h w"]:
     total = jnp.sum(mask[..., None], axis=(-3, -2), where=one_hot(labels, num_classes))
-    mean = total / jnp.maximum(class_counts(labels, num_classes), 1)
+    mean = total / jnp.maximum(class_counts(labels, num_classes), 1).astype(mask.dtype)
     mean = take_by_label(jnp.where(mean < 1e-3, 0, mean), labels)
     return jnp.where(mean > 0, mask / jnp.where(mean > 0, mean, 1), 1)
 

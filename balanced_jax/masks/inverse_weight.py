@@ -10,8 +10,8 @@ def inverse_weight_mask(
     labels: Integer[ArrayLike, "*batch h w"],
     num_classes: int,
     *,
-    minimum: float | int = 1.0,
-    maximum: float | int = 2e5,
+    minimum: float | int | np.number = 1.0,
+    maximum: float | int | np.number = 2e5,
 ) -> Float32[np.ndarray, "*batch h w"]:
     """Return weights inverse to the size of each pixel's connected component, computed on the host.
 

@@ -11,7 +11,8 @@ from `layers`; base class `_network.Network` has the fields.
 - Collection `auxiliary`, if any: further logits [b, h, w, num_classes], sown in training and never by `init`.
   The objective is applied to each of them, with a smaller weight.
 - Collection `examples`, read only: `index` [b] is the position of each image in the run. Dropout keys are
-  derived from it (see `layers.Dropout`), so that results do not depend on the number of devices.
+  derived from it (see `layers.Dropout`), so that results do not depend on the number of devices. Lifted
+  transformations such as `nn.remat` hide it: dropout stands outside of them.
 """
 
 from balanced_jax.models.deeplabv3 import DeepLabV3

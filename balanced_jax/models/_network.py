@@ -42,6 +42,9 @@ class Network(nn.Module):
         """
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # would promote activations in half precision
+                value = value.item()
+                setattr(self, field.name, value)
             accepts, takes = _TAKES.get(field.name, (_anything, ""))
             if field.type is bool:
                 accepts, takes = _is_bool, "True or False"
@@ -72,7 +75,7 @@ def _anything(value: Any) -> bool:
 
 
 def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool | np.bool_)
+    return isinstance(value, bool)
 
 
 def _is_whole(value: Any, least: int = 1) -> bool:

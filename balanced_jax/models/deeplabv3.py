@@ -44,7 +44,7 @@ class DeepLabV3(Network):
         x = _AtrousPyramid(4 * self.width, 96 // self.output_stride, mode, name="pyramid")(x)
         x = Dropout(self.dropout, mode)(x)
         if self.decoder:
-            fine = Unit(3 * self.width // 4, mode, kernel=1, name="fine")(stage1)
+            fine = Unit(max(3 * self.width // 4, 1), mode, kernel=1, name="fine")(stage1)
             x = jnp.concatenate([resize(x, fine.shape[1:3]), fine], axis=-1)
             x = Unit(4 * self.width, mode, name="refine")(x)
         x = Unit(4 * self.width, mode, name="head")(x)

@@ -62,10 +62,10 @@ class Convolution(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W features"]:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-        kernel = jnp.asarray(self.param("kernel", self.kernel_init, shape), self.dtype)
+        kernel = jnp.asarray(self.param("kernel", self.kernel_init, shape, jnp.float32), self.dtype)
         y = convolve(x.astype(self.dtype), kernel, self.stride, self.dilation)
         if self.bias:
-            bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+            bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32).astype(self.dtype)
             y += bias.reshape(1, 1, 1, -1)
         return y
 
@@ -108,6 +108,10 @@ class Dropout(nn.Module):
     """Dropout with one key per image: RNG key `dropout`, folded with `index` [b] of collection `examples`.
 
     The index is the position of each image in the run; without the collection, the position in the batch.
+
+    Raises:
+        ValueError: in training inside of `nn.remat` or another lifted transformation, where flax hides the
+            collection.
     """
 
     rate: float
@@ -120,6 +124,11 @@ class Dropout(nn.Module):
             return x
         # One key per image, so that the dropped activations do not depend on the other images of the device.
         root = self.scope.root  # pyright: ignore[reportOptionalMemberAccess]
+        if root.path:
+            raise ValueError(
+                f"Dropout: got {'/'.join(root.path)} under nn.remat or another lifted transformation, "
+                "where the index of each image cannot be read; apply dropout outside of it"
+            )
         index = root.get_variable("examples", "index", jnp.arange(len(x)))
         keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), index)
         keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)

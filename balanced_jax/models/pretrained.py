@@ -179,7 +179,8 @@ def _to_flax_layout(tensor: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if tensor.ndim != 4:
         return tensor
     kernel = tensor.transpose(2, 3, 1, 0)
-    return kernel.sum(2, keepdims=True) if (kernel.shape[2], shape[2]) == (3, 1) else kernel
+    to_gray = (kernel.shape[2], shape[2]) == (3, 1)
+    return kernel.sum(2, dtype=np.float32, keepdims=True) if to_gray else kernel
 
 
 def _to_torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -71,5 +71,6 @@ class _Deconvolution(nn.Module):
         # twice as long on a CPU.
         b, h, w, _ = x.shape
         blocks = nn.DenseGeneral((2, 2, self.features), use_bias=False, dtype=self.dtype, name="blocks")(x)
-        bias = self.param("bias", nn.initializers.zeros, (1, 1, 1, self.features)).astype(self.dtype)
-        return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, self.features) + bias
+        bias = self.param("bias", nn.initializers.zeros, (1, 1, 1, self.features), jnp.float32)
+        blocks = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, self.features)
+        return blocks + bias.astype(self.dtype)

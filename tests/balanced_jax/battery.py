@@ -3,7 +3,9 @@
 python -m tests.balanced_jax.battery
 """
 
+import dataclasses
 import functools
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,14 +31,44 @@ Entry = Row | Callable[..., Any]
 """A loss, or a mask as a function of labels alone."""
 
 
-def of_three_classes(mask: Callable[..., Any]) -> Callable[..., Any]:
-    options = {"values": (1.0, 2.0, 3.0)} if mask is masks.fixed_class_weights else {}
-    return functools.wraps(mask)(lambda labels: mask(labels, 3, **options))
-
-
-ENTRIES: dict[str, Entry] = {row.name: row for row in ROWS} | {
-    name: of_three_classes(getattr(masks, name)) for name in masks.__all__ if name not in ON_HOST
+CLASS_WEIGHTS = {"beta": 0.9, "counting": "pixels", "floor": 2.0, "relative": False, "power": 0.5}
+CONFUSION = {"window": 3, "minimum": 0.1, "preserve_class_mass": True}
+OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
+    "balance_mask": ({}, {**CLASS_WEIGHTS, **CONFUSION}),
+    "class_weight_mask": ({}, CLASS_WEIGHTS),
+    "confusion_mask": ({}, CONFUSION, {"method": "conv"}),
+    "fixed_class_weights": ({"values": (1.0, 2.0, 3.0)},),
 }
+"""Options of masks, each in a row of its own."""
+FLOATS, INTEGERS = (jnp.float32, jnp.bfloat16), (np.uint8, np.int32, np.uint32)
+
+
+def label(name: str, options: dict[str, Any]) -> str:
+    """Return the name of a row of the page."""
+    return f"{name}({', '.join(f'{k}={v!r}' for k, v in options.items())})" if options else name
+
+
+def loss_entries() -> dict[str, Entry]:
+    """Return every loss, and every loss that has options with all of them switched on."""
+    entries: dict[str, Entry] = {row.name: row for row in ROWS}
+    for row in ROWS:
+        for options in row.options[-1:]:
+            with_options = functools.wraps(row.loss)(functools.partial(row.loss, **options))
+            entries[label(row.name, options)] = dataclasses.replace(row, loss=with_options)
+    return entries
+
+
+def mask_entries() -> dict[str, Entry]:
+    """Return every mask of three classes that can be compiled, and with each of its options."""
+    return {
+        label(name, options): functools.partial(getattr(masks, name), num_classes=3, **options)
+        for name in masks.__all__
+        if name not in ON_HOST
+        for options in OPTIONS.get(name, ({},))
+    }
+
+
+ENTRIES: dict[str, Entry] = loss_entries() | mask_entries()
 
 
 def program(entry: Entry) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -92,15 +124,16 @@ def symbolic_sizes(entry: Entry) -> None:
 
 
 def strict_promotion(entry: Entry) -> None:
-    """Dtypes are never promoted without being asked, of half precision and of bytes neither."""
+    """Dtypes are never promoted without being asked, whatever those of logits and labels are."""
     function, arguments = program(entry)
     with jax.numpy_dtype_promotion("strict"):
         if isinstance(entry, Row):
             logits, labels, *others = arguments
-            for float_type in (jnp.float32, jnp.bfloat16):
-                jax.eval_shape(function, jnp.asarray(logits, float_type), labels.astype(np.uint8), *others)
+            for float_type, label_type in itertools.product(FLOATS, INTEGERS):
+                jax.eval_shape(function, jnp.asarray(logits, float_type), labels.astype(label_type), *others)
         else:
-            jax.eval_shape(function, *(a.astype(np.uint8) for a in arguments))
+            for label_type in INTEGERS:
+                jax.eval_shape(function, *(a.astype(label_type) for a in arguments))
 
 
 def x64(entry: Entry) -> None:
@@ -182,11 +215,15 @@ Written by `python -m tests.balanced_jax.battery`; each cell is a test of `test_
   and gradients of whole arrays, on meshes with axes of the type Auto or Explicit.
 - second derivative: 0, in forward and reverse mode, where pixels are surely right (margins from 60 to 1e4).
 - symbolic sizes: exported once with free batch, height and width, for CPU, CUDA and TPU.
-- strict promotion: under `jax.numpy_dtype_promotion("strict")`, with bfloat16 logits and uint8 labels, too.
+- strict promotion: under `jax.numpy_dtype_promotion("strict")`, for logits in float32 and bfloat16 and labels
+  in uint8, int32 and uint32.
 - x64: 64-bit labels beyond 32 bits are void.
 - empty: no image, no row or no column gives an empty map, whose mean is 0.
 - -inf: a pixel costs 0 where only its label has a finite logit; a label with a logit of -inf makes no NaN.
-- debug_infs: nothing infinite or NaN on the way, under `jax.debug_infs` and `jax.debug_nans`.
+- debug_infs: nothing infinite or NaN on the way, under `jax.debug_infs` and `jax.debug_nans`. Thresholds of 0
+  and 1 raise a FloatingPointError there: their log odds are infinite.
+
+Losses and masks that have options have a row, too, in which all of them are switched on.
 
 Masks have no logits, so two columns do not apply to them. `inverse_weight_mask` and `skeleton_mask` run in
 NumPy on the host. Losses with probabilities have no rows.

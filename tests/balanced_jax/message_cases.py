@@ -73,6 +73,12 @@ def init(layer):
     return jax.eval_shape(lambda: layer.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1))))
 
 
+def numbers_of_numpy(**fields):
+    """Say in an error what the network makes of the numbers."""
+    network = UNet(**fields)
+    raise ValueError(" ".join(f"{name}={getattr(network, name)!r}" for name in fields))
+
+
 def common(f, y):
     """What every loss is asked, with the labels it takes."""
     name = f.__name__
@@ -222,6 +228,7 @@ CASES = {
     "dtype of integers": lambda: UNet(dtype="int32"),
     "dropout of 2": lambda: UNet(dropout=2.0),
     "dropout nan": lambda: FCN8s(dropout=float("nan")),
+    "numbers of NumPy": lambda: numbers_of_numpy(width=np.int8(4), dropout=np.float32(0.5), remat=np.True_),
     "reading unknown": lambda: iou(COUNTS, "mean"),  # pyright: ignore[reportArgumentType]
 }
 

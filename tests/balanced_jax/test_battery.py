@@ -1,6 +1,7 @@
 """Every loss and mask in other people's programs; `battery.py` has the columns."""
 
 import functools
+import inspect
 
 import jax
 import numpy as np
@@ -22,6 +23,7 @@ FAST = {
     "focal_tversky_loss": ("second derivative",),
     "lovasz_softmax_loss": ("symbolic sizes", "strict promotion"),
     "confusion_mask": ("empty",),
+    battery.label("confusion_mask", battery.CONFUSION): ("strict promotion",),
 }
 """One of each column, where it found most; the others are slow tests."""
 
@@ -45,7 +47,16 @@ def test_every_public_loss_and_mask_has_a_row():
     public = {*losses.__all__, *masks.__all__}
     of_probabilities = {name for name in public if name.endswith("_with_probabilities")}
     others = {"masked_mean", "truncated_cross_entropy", *ON_HOST, *of_probabilities}
-    assert {*battery.ENTRIES} == public - others
+    assert {name.partition("(")[0] for name in battery.ENTRIES} == public - others
+
+
+def test_every_option_is_switched_on_in_a_row():
+    for name in {name.partition("(")[0] for name in battery.ENTRIES}:
+        function = getattr(losses, name, None) or getattr(masks, name)
+        parameters = inspect.signature(function).parameters.values()
+        options = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} - {"weights"}
+        rows = "".join(row for row in battery.ENTRIES if row.startswith(f"{name}("))
+        assert {option for option in options if f"{option}=" in rows} == options, name
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

@@ -313,3 +313,13 @@ def test_shares_of_what_is_not_finite_are_nan_and_do_not_warn():
 def test_pixels_of_many_images_do_not_overflow():
     pixels = np.full((8192, 2), 512 * 512, np.int32)
     assert shares(GroupSums(pixels, pixels / 1, pixels / 1)).pixels.tolist() == [0.5, 0.5]
+
+
+def test_pixels_whose_sum_overflowed_are_refused():
+    pixels, some = jnp.array([[2**30, 1]]), np.ones((1, 2))
+    total = pixels + pixels
+    for figure in (shares, densities):
+        with pytest.raises(ValueError, match="pixels must be at least 0, got -2147483648: "):
+            figure(GroupSums(total, some, some))
+    with pytest.raises(ValueError, match="pixels must be at least 0, got -2147483648: "):
+        means(some, total)

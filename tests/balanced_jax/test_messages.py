@@ -165,6 +165,7 @@ MESSAGES = {
     "dtype unknown": ("ValueError", "dtype", "'float99'", '"float32" or "bfloat16"'),
     "dtype of integers": ("ValueError", "dtype", "'int32'", '"float32" or "bfloat16"'),
     "dropout of 2": ("ValueError", "dropout", "got 2.0", "a fraction from 0 to below 1"),
+    "numbers of NumPy": ("ValueError", "width=4 dropout=0.5 remat=True"),
     "dropout nan": ("ValueError", "dropout", "got nan", "a fraction from 0 to below 1"),
     "reading unknown": ("ValueError", "reading", "'mean'", '"dataset", "present", "union" or "all"'),
 }

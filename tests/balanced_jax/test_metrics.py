@@ -61,6 +61,21 @@ def test_bytes_are_counted_as_integers_are():
     assert counts.false_positives[255] == 1
 
 
+@pytest.mark.parametrize("of_predictions", ["int32", "uint32", "int16"])
+@pytest.mark.parametrize("of_labels", ["int32", "uint32", "int16"])
+def test_predictions_and_labels_may_differ_in_type_under_strict_promotion(of_predictions, of_labels):
+    predictions, labels = np.array([[0, 1, 1, 2, -1]]), np.array([[1, 1, -1, 0, 1]])
+    with jax.numpy_dtype_promotion("strict"):
+        counts = confusion_counts(predictions.astype(of_predictions), labels.astype(of_labels), 3)
+    np.testing.assert_array_equal(np.stack(counts), loop(predictions, labels, 3))
+
+
+def test_a_label_beyond_the_bits_of_predictions_is_void():
+    with enable_x64(True):
+        counts = confusion_counts(jnp.array([[1]], jnp.int32), jnp.array([[2**32 + 1]]), 2)
+    assert [int(count.sum()) for count in counts] == [0, 0, 0]
+
+
 def test_counts_stay_int32_in_double_precision():
     with enable_x64(True):
         counts = confusion_counts(np.zeros((4, 4), int), np.zeros((4, 4), int), 2)
@@ -148,3 +163,19 @@ def test_sums_over_a_large_data_set_do_not_overflow():
     counts = ConfusionCounts(full, full, full)
     assert full.sum(axis=0, dtype=np.int32)[0] <= 0  # what int32 would make of them
     np.testing.assert_allclose(iou(counts, "dataset"), 1 / 3)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("part", ConfusionCounts._fields)
+def test_counts_whose_sum_overflowed_are_refused(metric, part):
+    batch = ConfusionCounts(*(jnp.array([[2**30, 10]]) for _ in range(3)))
+    total = batch._replace(**{part: getattr(batch, part) + getattr(batch, part)})
+    for reading in READINGS:
+        with pytest.raises(ValueError, match=f"{part} must be at least 0, got -2147483648: "):
+            metric(total, reading)
+
+
+def test_counts_added_in_int64_serve_the_reading_of_the_set_alone():
+    added = ConfusionCounts(*(count.sum(axis=0, dtype=np.int64) for count in FIVE))
+    np.testing.assert_array_equal(iou(added, "dataset"), iou(FIVE, "dataset"))
+    assert iou(added, "union") == iou(added, "dataset") != iou(FIVE, "union")

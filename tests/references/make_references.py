@@ -152,7 +152,7 @@ def network(case: Case) -> dict[str, np.ndarray]:
     gradient = {address: x for address, x in networks.to_flax(case, gradient).items() if address in addresses}
     after = {name: x.numpy() for name, x in twin.state_dict().items() if x.ndim}
     for name, n in samples.items():
-        # PyTorch keeps the unbiased variance, flax the biased one.
+        # PyTorch keeps the unbiased variance, flax the biased one; docs/reference/api/models.md says so.
         var = f"{name}.running_var"
         after[var] = tensors[var] * 0.9 + (after[var] - tensors[var] * 0.9) * (n - 1) / n
     statistics = {a: x for a, x in networks.to_flax(case, after).items() if a.startswith("batch_stats")}

@@ -31,7 +31,7 @@ class Row:
     formula: Callable[..., Any]
     """Float64 reference of one image, in `formulas.py`."""
     options: tuple[dict[str, Any], ...] = ()
-    """Options that get their own comparison with the formula (for three classes)."""
+    """Options that get their own comparison with the formula (for three classes); all are in the last."""
     numbers: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     """Hyper-parameters that may be traced, each with two values."""
     labels: Callable[..., np.ndarray] = class_indices
@@ -93,6 +93,11 @@ THRESHOLDS = (
     {"eps_sup": 1.0},
     {"eps_inf": 0.1, "eps_sup": 0.999},
 )
+BALANCED = (
+    {"beta": 0, "window": 3},
+    {"eps_inf": 0.0, "eps_sup": 1},
+    {"eps_inf": 0.1, "eps_sup": 0.999, "beta": 0.9, "window": 5},
+)
 EPS = {"eps_inf": (0.3, 0.1), "eps_sup": (0.7, 1.0)}
 ALL = ({"classes": "all"}, {"classes": "all", "smoothing": 0.5})
 
@@ -119,7 +124,7 @@ ROWS = (
     Row(
         losses.balanced_loss,
         formulas.balanced_loss,
-        options=({"beta": 0, "window": 3}, {"eps_inf": 0.0, "eps_sup": 1, "beta": 0.9, "window": 5}),
+        options=BALANCED,
         numbers={**EPS, "beta": (0.99, 0.0)},
         mask_inside=True,
     ),
@@ -129,8 +134,8 @@ ROWS = (
         options=(
             {"gamma": 0},
             {"gamma": 0.5},
-            {"gamma": 4.0, "alpha": (0.5, 2, 1.5)},
             {"alpha": np.array([9, 1, 1], np.float32)},
+            {"gamma": 4.0, "alpha": (0.5, 2, 1.5)},
         ),
         numbers={"gamma": (2.0, 0.5), "alpha": ((1.0, 2.0, 3.0), (0.5, 0.5, 1.0))},
     ),
@@ -145,7 +150,7 @@ ROWS = (
     Row(
         losses.sigmoid_balanced_loss,
         formulas.sigmoid_balanced_loss,
-        options=({"beta": 0, "window": 3}, {"eps_inf": 0.0, "eps_sup": 1, "beta": 0.9, "window": 5}),
+        options=BALANCED,
         numbers={**EPS, "beta": (0.99, 0.0)},
         labels=class_flags,
         classes=(1, 2, 5),

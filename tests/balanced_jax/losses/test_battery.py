@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from balanced_jax import losses
+from balanced_jax.masks import boundary_mask
 from tests.balanced_jax import formulas
 from tests.balanced_jax.losses.examples import SHAPE, example, expected, without
 from tests.balanced_jax.losses.table import CASES, ROWS, Case
@@ -52,6 +53,18 @@ def test_weights_of_1_change_nothing(row):
     logits, labels, _, cotangent = example(row)
     weighted, _ = row.both(logits, labels, np.ones(SHAPE, np.float32), cotangent)
     assert_close(jax.jit(row.loss)(logits, labels), weighted)
+
+
+@every_loss
+def test_a_boolean_mask_weights_as_its_numbers_do(row):
+    logits, labels, _, cotangent = example(row)
+    mask = boundary_mask(labels[..., 0] if row.multilabel else labels, 3)
+    assert mask.any()
+    assert not mask.all()
+    weighted = row.both(logits, labels, mask, cotangent)
+    expected = row.both(logits, labels, mask.astype(jnp.float32), cotangent)
+    jax.tree.map(assert_close, weighted, expected)
+    jax.eval_shape(row.both, logits, labels, mask.astype(jnp.int8), cotangent)
 
 
 @every_loss

@@ -159,6 +159,7 @@ def test_leading_axes_types_and_missing_weights_change_nothing(loss):
         jax.vmap(loss)(logits, targets),
     ):
         assert_close(other, value)
+    assert_close(loss(logits, targets, weights=np.ones(weights.shape, bool)), value)
     half = loss(jnp.asarray(logits, jnp.bfloat16), jnp.asarray(targets, jnp.bfloat16))
     assert half.dtype == jnp.float32
     assert loss(logits[:0], targets[:0]).shape == (0, 5, 6)

@@ -111,6 +111,13 @@ def test_a_cpu_looks_up_what_other_platforms_compute(num_classes, window):
     assert_close(_on_cpu.purity(labels, num_classes, window)[valid], expected[valid])
 
 
+def test_the_look_up_needs_no_platform_int_of_64_bits(monkeypatch):
+    monkeypatch.setattr(_on_cpu, "int", np.int32, raising=False)  # as NumPy 1 has it on Windows
+    labels = jnp.asarray(blobs(3, (2, 20, 21)))
+    valid = valid_mask(labels, 3)
+    assert_close(_on_cpu.purity(labels, 3, 5)[valid], purity_by_slices(labels, 3, 5)[valid])
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_class_of_small_mean_keeps_the_digits_of_its_mask(method):
     board = np.indices((1, 64, 64)).sum(0) % 2  # near an even mixture in every window

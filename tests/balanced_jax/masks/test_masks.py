@@ -311,6 +311,9 @@ def test_leading_axes_void_and_types_of_labels_change_no_inverse_weight():
     np.testing.assert_array_equal(inverse_weight_mask(labels[1], 3), mask[1])
     np.testing.assert_array_equal(inverse_weight_mask(jnp.asarray(labels), 3), mask)
     np.testing.assert_array_equal(
+        inverse_weight_mask(labels, 3, minimum=np.int64(1), maximum=np.float32(2e5)), mask
+    )
+    np.testing.assert_array_equal(
         inverse_weight_mask(np.where(labels < 0, 255, labels).astype(np.uint8), 3), mask
     )
     padded = np.pad(labels, ((0, 0), (0, 3), (2, 0)), constant_values=-1)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,6 +35,29 @@ def test_dropout_depends_on_the_index_of_an_image_in_the_run():
         return layer.apply(examples, x[: len(index)], rngs={"dropout": jax.random.key(0)})
 
     np.testing.assert_array_equal(dropped([7, 2, 5])[1], dropped([2])[0])
+
+
+@pytest.mark.parametrize("lifted", [nn.remat, nn.jit])
+def test_dropout_is_refused_where_the_index_is_hidden(lifted):
+    class Block(nn.Module):
+        train: bool
+
+        @nn.compact
+        def __call__(self, x):
+            return Dropout(0.5, Mode(self.train))(x)
+
+    class Network(nn.Module):
+        train: bool
+
+        @nn.compact
+        def __call__(self, x):
+            return lifted(Block)(self.train, name="block")(x)
+
+    x = jnp.ones((3, 8, 8, 2))
+    examples = {"examples": {"index": jnp.arange(3)}}
+    np.testing.assert_array_equal(Network(train=False).apply(examples, x), x)
+    with pytest.raises(ValueError, match=r"^Dropout: got block under nn\.remat"):
+        Network(train=True).apply(examples, x, rngs={"dropout": jax.random.key(0)})
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 7), (9, 6)])

@@ -13,6 +13,7 @@ from flax import traverse_util
 
 from balanced_jax.models import DeepLabV3, FCN8s, PSPNet, SegNet, UNet
 from balanced_jax.models._network import Network
+from tests.balanced_jax.x64 import enable_x64
 from tests.references import make_references, networks
 from tests.references.networks import CASES
 
@@ -67,6 +68,21 @@ def test_logits_are_float32_at_the_size_of_any_image(model, shape):
     logits, collections = training_shapes(model.clone(num_classes=5, dtype="bfloat16"), shape)
     for output in (logits, *jax.tree.leaves(collections.get("auxiliary", {}))):
         assert (output.shape, output.dtype) == ((*shape[:3], 5), jnp.float32)
+
+
+@each_network
+def test_in_double_precision_variables_and_logits_stay_float32(model):
+    with enable_x64(True):
+        logits, collections = training_shapes(model, (1, 32, 32, 1))
+        variables = initial_shapes(model)
+    assert {x.dtype for x in jax.tree.leaves((logits, collections, variables))} == {jnp.dtype("float32")}
+
+
+@each_network
+def test_the_smallest_documented_width_is_taken(model):
+    logits, collections = training_shapes(model.clone(width=1), (1, 32, 32, 1))
+    assert logits.shape == (1, 32, 32, 2)
+    assert all(x.size for x in jax.tree.leaves(collections))
 
 
 @each_network

@@ -106,6 +106,14 @@ def test_for_gray_images_the_first_kernel_is_summed_over_the_colors(tmp_path):
     np.testing.assert_allclose(gray[stem], color[stem].sum(2, keepdims=True), atol=1e-7)
 
 
+def test_colors_in_half_precision_are_summed_in_single(tmp_path):
+    half = {name: x.astype(np.float16) for name, x in encoder("deeplabv3").items()}
+    gray = flat(load_pretrained(saved(tmp_path, half), variables(PSPNet(**RESNET), channels=1)))
+    expected = half["conv1.weight"].astype(np.float64).sum(1, keepdims=True).transpose(2, 3, 1, 0)
+    # Two sums, each below 1, are rounded by 2**-25 at most.
+    np.testing.assert_allclose(gray["params/backbone/stem/conv/kernel"], expected, rtol=0, atol=2**-24)
+
+
 @pytest.mark.parametrize(
     ("model", "name", "words"),
     [

@@ -37,11 +37,8 @@ class _Table(NamedTuple):
     comparison: Comparison
 
 
-def _topomortar() -> dict[str, _Table]:
-    titles = {
-        "noisy": "validation labels as bad as the training labels",
-        "noisy_accurate_validation": "twenty accurate validation labels",
-    }
+def _of_topomortar(titles: dict[str, str]) -> dict[str, _Table]:
+    """Return a table for each comparison of `topomortar_small`, by name and title."""
     made = {name: dataclasses.replace(topomortar_small.comparisons[name], seeds=_SEEDS) for name in titles}
     return {name: _Table(title, f"topomortar_{name}", made[name]) for name, title in titles.items()}
 
@@ -66,7 +63,13 @@ def _of_rare_defects(folder: str, config: Config) -> dict[str, _Table]:
 
 
 _SETS = {
-    "topomortar": _topomortar(),
+    "topomortar": _of_topomortar(
+        {
+            "noisy": "validation labels as bad as the training labels",
+            "noisy_accurate_validation": "twenty accurate validation labels",
+        }
+    ),
+    "topomortar_better": _of_topomortar({"pseudo": "pseudo labels", "accurate": "accurate labels"}),
     "kolektor_sdd": _of_rare_defects("kolektor_sdd", kolektor_sdd_small.config),
     "magnetic_tile": _of_rare_defects("magnetic_tile", magnetic_tile_small.config),
 }

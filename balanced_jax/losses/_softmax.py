@@ -106,7 +106,7 @@ def split_logits(
 
 @jax.custom_jvp
 def softmax(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch h w classes"]:
-    """Return softmax over the classes."""
+    """Return softmax over the classes; its gradient keeps its digits where a probability is near 1."""
     if logits.shape[-1] > _UNROLLED_CLASSES:
         return jax.nn.softmax(logits)
     planes = _class_planes(logits)
@@ -118,7 +118,9 @@ def softmax(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch 
 @softmax.defjvp
 def _softmax_jvp(primals, tangents):
     p, (tangent,) = softmax(*primals), tangents
-    return p, p * (tangent - jnp.sum(p * tangent, axis=-1, keepdims=True))
+    slope = p * (tangent - jnp.sum(p * tangent, axis=-1, keepdims=True))
+    # The slopes sum to 0. That of a class of probability near 1 cancels, so the sum of the others gives it.
+    return p, slope - jnp.where(p > 0.5, jnp.sum(slope, axis=-1, keepdims=True), 0)
 
 
 _UNROLLED_CLASSES = 32

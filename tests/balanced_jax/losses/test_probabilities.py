@@ -9,7 +9,7 @@ import pytest
 
 from balanced_jax import losses
 from tests.balanced_jax import formulas
-from tests.balanced_jax.tolerance import assert_close
+from tests.balanced_jax.tolerance import assert_close, assert_gradient_close_at_each_pixel
 
 OF_LABELS = {
     losses.softmax_cross_entropy_with_probabilities: losses.softmax_cross_entropy,
@@ -87,6 +87,17 @@ def test_map_and_gradient_are_those_of_the_formula(loss, num_classes):
     arguments = example(num_classes)
     for actual, by_formula in zip(both(loss)(*arguments), expected(loss, *arguments), strict=True):
         assert_close(actual, by_formula, arguments[0])
+
+
+@every_loss
+@pytest.mark.parametrize("margin", [8, 17, 22])
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_gradients_at_confidently_wrong_pixels_keep_their_digits(loss, margin, num_classes):
+    logits, targets, weights, _ = example(num_classes)
+    wrong = np.eye(num_classes)[targets.argmin(-1)]
+    logits, ones = (logits / 6 + margin * wrong).astype(np.float32), np.ones_like(weights)
+    arguments = logits, targets, weights, ones
+    assert_gradient_close_at_each_pixel(both(loss)(*arguments)[1], expected(loss, *arguments)[1])
 
 
 @every_loss

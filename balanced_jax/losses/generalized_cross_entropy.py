@@ -1,5 +1,6 @@
 """Generalized cross entropy: a loss between cross entropy and the error itself, for wrong labels."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
@@ -35,4 +36,17 @@ def generalized_cross_entropy(
     logits, labels, valid, weights = check_arguments(logits, labels, weights)
     q = as_constant("q", q, lambda q: 0 < q <= 1, "in (0, 1]", logits.dtype)
     log_p = -softplus(log_odds_of_error(logits, labels))
-    return jnp.where(valid, weights * -jnp.expm1(q * log_p) / q, 0)
+    return jnp.where(valid, weights * _cost_of_log_p(log_p, q), 0)
+
+
+@jax.custom_jvp
+def _cost_of_log_p(log_p: Float[Array, "*shape"], q: Float[Array, ""]) -> Float[Array, "*shape"]:
+    """Return (1 - p**q) / q."""
+    return -jnp.expm1(q * log_p) / q
+
+
+@_cost_of_log_p.defjvp
+def _cost_of_log_p_jvp(primals, tangents):
+    log_p, q = primals
+    # The derivative of expm1 is expm1 + 1, which cancels where p**q is near 0.
+    return _cost_of_log_p(log_p, q), -jnp.exp(q * log_p) * tangents[0]

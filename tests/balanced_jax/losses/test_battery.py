@@ -26,8 +26,11 @@ def comparisons(cases):
 
 
 every_comparison = comparisons(CASES)
-# Float32 does not know the order of errors that round to 1, on which the gradient of Lovász depends.
-every_region = comparisons([c for c in CASES if c.row.region and c.row.name != "lovasz_softmax_loss"])
+# Float32 does not know the order of errors that round to 1, on which the gradient of Lovász depends, and the
+# digits of small weights of the masks that a loss makes.
+every_comparison_of_digits = comparisons(
+    [case for case in CASES if case.row.name != "lovasz_softmax_loss" and not case.row.mask_inside]
+)
 every_multilabel_loss = pytest.mark.parametrize(
     "row", [r for r in ROWS if r.multilabel], ids=lambda row: row.name
 )
@@ -131,7 +134,7 @@ def test_logits_of_1e37_give_a_finite_map(case):
     assert jnp.isfinite(value).all()
 
 
-@every_region
+@every_comparison_of_digits
 @pytest.mark.parametrize("margin", [8, 17, 22])
 def test_gradients_at_confidently_wrong_pixels_keep_their_digits(case, margin):
     logits, labels, weights, _ = example(case.row, case.num_classes, scale=0.5)

@@ -6,8 +6,9 @@ none included, are batch axes; sums and statistics are those of one image.
 
 Args:
     logits: unnormalized scores [..., H, W, C], in any floating-point type; finite, or -inf for a class that
-        is ruled out at the pixel. A pixel with no other class than its label costs 0. A label that is ruled
-        out has an infinite cost under cross entropy and focal loss: make the pixel void.
+        is ruled out at the pixel; anything, NaN included, where the pixel (or entry) is void. A pixel with no
+        other class than its label costs 0. A label that is ruled out has an infinite cost under cross entropy
+        and focal loss: make the pixel void.
     labels: class indices [..., H, W] in any integer type. Outside [0, C) a pixel is void: its cost and
         gradient are 0. Sigmoid losses, whose classes do not exclude each other, take flags [..., H, W, C]: 1
         where the pixel has the class, 0 where it does not, any other number where the entry is void.

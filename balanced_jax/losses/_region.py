@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike, Bool, DTypeLike, Float, Integer
 from balanced_jax._labels import one_hot, take_by_label
 from balanced_jax.losses._log_odds import sigmoid
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error, softmax
+from balanced_jax.losses._weights import weigh
 
 
 class SoftConfusion(NamedTuple):
@@ -53,9 +54,9 @@ def region_map(
             for x in (weights * error, weights)
         )
         a, b = prices(SoftConfusion(missed[..., ::-1], missed, size))
-        return jnp.where(valid, weights * error * pixels * take_by_label(a[..., ::-1] + b, labels), 0)
+        return weigh(error * pixels * take_by_label(a[..., ::-1] + b, labels), weights)
     y = one_hot(labels, logits.shape[-1])
-    false_positives = jnp.where(y, 0, softmax(logits))
+    false_positives = jnp.where(y, 0, softmax(logits, valid))
     # The error of the label is the sum of the other probabilities, which unlike 1 - p does not cancel.
     false_negatives = jnp.where(y, jnp.sum(false_positives, axis=-1, keepdims=True), 0)
     return map_of_errors(false_positives, false_negatives, y.astype(logits.dtype), valid, weights, prices)
@@ -75,7 +76,7 @@ def map_of_errors(
     a, b = prices(SoftConfusion(*(jnp.sum(term, axis=(-3, -2)) for term in terms)))
     a, b = (pixels * x[..., None, :] for x in (a, b))
     cost = jnp.sum(a[..., None, :] * false_positives + b[..., None, :] * false_negatives, axis=-1)
-    return jnp.where(valid, weights * cost, 0)
+    return weigh(cost, weights)
 
 
 def count_pixels(valid: Bool[Array, "*batch h w"], dtype: DTypeLike) -> Float[Array, "*batch 1 1"]:

@@ -11,6 +11,7 @@ from balanced_jax._labels import broadcast_by_label
 from balanced_jax.losses import _sigmoid
 from balanced_jax.losses._log_odds import inverse_odds, softplus
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
+from balanced_jax.losses._weights import weigh
 
 
 def softmax_focal_loss(
@@ -36,12 +37,12 @@ def softmax_focal_loss(
     >>> print(np.asarray(softmax_focal_loss(logits, labels)).round(3))  # right, wrong
     [[0.002 1.65 ]]
     """
-    logits, labels, valid, weights = check_arguments(logits, labels, weights)
+    logits, labels, _, weights = check_arguments(logits, labels, weights)
     gamma = as_constant("gamma", gamma, lambda g: g >= 0, "at least 0", logits.dtype)
     if alpha is not None:
         alpha = as_class_values("alpha", alpha, logits.shape[-1], logits.dtype)
         weights *= broadcast_by_label(alpha, labels)
-    return jnp.where(valid, weights * _focal_of_log_odds(log_odds_of_error(logits, labels), gamma), 0)
+    return weigh(_focal_of_log_odds(log_odds_of_error(logits, labels), gamma), weights)
 
 
 def sigmoid_focal_loss(

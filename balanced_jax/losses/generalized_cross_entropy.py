@@ -7,6 +7,7 @@ from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 from balanced_jax._arguments import as_constant
 from balanced_jax.losses._log_odds import softplus
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
+from balanced_jax.losses._weights import weigh
 
 
 def generalized_cross_entropy(
@@ -33,10 +34,10 @@ def generalized_cross_entropy(
     >>> print(np.asarray(generalized_cross_entropy(logits, labels)).round(3))  # right, wrong
     [[0.121 1.106]]
     """
-    logits, labels, valid, weights = check_arguments(logits, labels, weights)
+    logits, labels, _, weights = check_arguments(logits, labels, weights)
     q = as_constant("q", q, lambda q: 0 < q <= 1, "in (0, 1]", logits.dtype)
     log_p = -softplus(log_odds_of_error(logits, labels))
-    return jnp.where(valid, weights * _cost_of_log_p(log_p, q), 0)
+    return weigh(_cost_of_log_p(log_p, q), weights)
 
 
 @jax.custom_jvp

@@ -19,7 +19,8 @@ FAST = {
     "balanced_loss": ("batch, Explicit", "x64", "debug_infs"),
     "boundary_mask": ("batch, Auto", "rows, Auto", "rows, Explicit", "strict promotion"),
     "softmax_focal_loss": ("-inf",),
-    "focal_tversky_loss": ("second derivative",),
+    "focal_tversky_loss": ("second derivative", "void"),
+    "sigmoid_focal_loss": ("void",),
     "lovasz_softmax_loss": ("symbolic sizes", "strict promotion"),
     "confusion_mask": ("empty",),
 }

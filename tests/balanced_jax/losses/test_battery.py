@@ -113,6 +113,29 @@ def test_weights_of_0_everywhere_cost_nothing(row):
 
 
 @every_comparison
+def test_a_weight_of_0_at_a_label_that_is_ruled_out_costs_nothing(case):
+    """Where the cost is infinite: under cross entropy and focal losses, and for an eps_sup of 1."""
+    logits, labels, weights, cotangent = example(case.row, case.num_classes)
+    is_label = labels == 1 if case.row.multilabel else labels[..., None] == np.arange(case.num_classes)
+    unweighted = np.random.default_rng(1).random(SHAPE) < 0.3
+    weights = np.where(unweighted, 0, weights).astype(np.float32)
+    ruled_out = np.where(is_label & unweighted[..., None], -np.inf, logits).astype(np.float32)
+    value, gradient = case.both(ruled_out, labels, weights, cotangent)
+    plain, plain_gradient = case.both(logits, labels, weights, cotangent)
+    assert (value[unweighted] == 0).all()
+    assert (gradient[unweighted] == 0).all()
+    assert_close(value, plain)
+    assert_close(gradient, plain_gradient)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if not r.region], ids=lambda row: row.name)
+def test_the_gradient_at_a_weight_of_0_is_the_cost(row):
+    logits, labels, _, _ = example(row)
+    by_weights = jax.grad(lambda w: row.loss(logits, labels, weights=w).sum())(np.zeros(SHAPE, np.float32))
+    assert_close(by_weights, row.loss(logits, labels), logits)
+
+
+@every_comparison
 @pytest.mark.parametrize("present", [(0,), (0, 1)], ids=["clean", "of two classes"])
 def test_images_that_lack_classes_are_those_of_the_formula(case, present):
     logits, labels, weights, cotangent = example(case.row, case.num_classes)

@@ -158,13 +158,13 @@ def test_logits_of_1e37_give_a_finite_map(case):
 
 
 @every_comparison_of_digits
-@pytest.mark.parametrize("margin", [8, 17, 22])
-def test_gradients_at_confidently_wrong_pixels_keep_their_digits(case, margin):
+@pytest.mark.parametrize("margin", [-12, 8, 17, 22])
+def test_gradients_at_confidently_right_and_wrong_pixels_keep_their_digits(case, margin):
     logits, labels, weights, _ = example(case.row, case.num_classes, scale=0.5)
     if case.row.multilabel:
         wrong = np.where(labels == 1, -1, 1)
     else:
-        wrong = np.eye(case.num_classes)[(labels + 1) % case.num_classes]
+        wrong = np.eye(case.num_classes)[(labels + (margin > 0)) % case.num_classes] * np.sign(margin)
     wrong = wrong * (np.random.default_rng(1).random((*SHAPE, 1)) < 0.5)
     logits, ones = (logits + margin * wrong).astype(np.float32), np.ones(SHAPE, np.float32)
     _, gradient = case.both(logits, labels, weights, ones)

@@ -6,16 +6,18 @@ none included, are batch axes; sums and statistics are those of one image.
 
 Args:
     logits: unnormalized scores [..., H, W, C], in any floating-point type; finite, or -inf for a class that
-        is ruled out at the pixel. A pixel with no other class than its label costs 0. A label that is ruled
-        out has an infinite cost under cross entropy and focal loss: make the pixel void.
+        is ruled out at the pixel; anything, NaN included, where the pixel (or entry) is void. A pixel with no
+        other class than its label costs 0. A label that is ruled out has an infinite cost under cross
+        entropy, also with probabilities, and focal loss, and under every truncated or balanced loss with an
+        `eps_sup` of 1: make the pixel void, or its weight 0.
     labels: class indices [..., H, W] in any integer type. Outside [0, C) a pixel is void: its cost and
         gradient are 0. Sigmoid losses, whose classes do not exclude each other, take flags [..., H, W, C]: 1
         where the pixel has the class, 0 where it does not, any other number where the entry is void.
     weights: factor of each pixel [..., H, W], such as a mask of `balanced_jax.masks`, in any floating-point,
-        integer or boolean type; ignored at void pixels. Multiplies the map of a pixel loss. Region losses
-        take weights of at least 0 into their sums as well: multiplying a region map afterwards would weight
-        the numerator alone. Sigmoid losses also take a factor of each entry [..., H, W, C], and multiply
-        before the mean over the non-void entries.
+        integer or boolean type; ignored at void pixels. Multiplies the map of a pixel loss; 0 makes any cost
+        0. Region losses take weights of at least 0 into their sums as well: multiplying a region map
+        afterwards would weight the numerator alone. Sigmoid losses also take a factor of each entry
+        [..., H, W, C], and multiply before the mean over the non-void entries.
     eps_inf: below this error, one minus the label's probability, a pixel (or entry) is easy; in [0, 1).
     eps_sup: above this error a pixel (or entry) is hard; in (0, 1] and above `eps_inf`.
     classes: classes that a region loss averages in an image: "present" for those that label a pixel of

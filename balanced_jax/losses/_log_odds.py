@@ -15,6 +15,16 @@ def softplus(log_odds: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 softplus.defjvps(lambda tangent, _, log_odds: tangent * jax.nn.sigmoid(log_odds))
 
 
+@jax.custom_jvp
+def sigmoid(log_odds: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Return 1 / (1 + exp(-log_odds)), the error e."""
+    return jax.nn.sigmoid(log_odds)
+
+
+# The derivative of `jax.nn.sigmoid` is e (1 - e) of the rounded e: 0 from log odds of 17 on in float32.
+sigmoid.defjvps(lambda tangent, _, log_odds: tangent * (jax.nn.sigmoid(log_odds) * jax.nn.sigmoid(-log_odds)))
+
+
 def inverse_odds(log_odds: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return the inverse odds (1 - e) / e of the error.
 

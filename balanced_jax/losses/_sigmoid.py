@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer
 
 from balanced_jax._arguments import EntryWeights, PixelWeights, as_class_indices, as_logits
+from balanced_jax.losses._weights import weigh
 
 
 def check_arguments(
@@ -25,6 +26,8 @@ def check_arguments(
         message = f"labels must have shape {logits.shape}, that of logits, got {labels.shape}"
         raise ValueError(message + _remedy(logits.shape, labels.shape))
     valid = _is_flag(labels)
+    # A NaN or an infinity at a void entry would survive a product with 0, in the mean and in the gradient.
+    logits = jnp.where(valid, logits, 0)
     if weights is None:
         return logits, labels, valid.astype(logits.dtype)
     weights = jnp.asarray(weights, logits.dtype)
@@ -60,7 +63,7 @@ def mean_over_entries(
     `cost(log_odds, options)` takes the log odds of an entry's error, one minus the probability of its label.
     """
     log_odds_of_error = jnp.where(labels == 1, -logits, logits)
-    total = jnp.sum(weights * cost(log_odds_of_error, options), axis=-1)
+    total = jnp.sum(weigh(cost(log_odds_of_error, options), weights), axis=-1)
     return total / jnp.maximum(jnp.sum(_is_flag(labels), axis=-1, dtype=total.dtype), 1)
 
 

@@ -50,11 +50,13 @@ def log_odds_of_error(
 ) -> Float[Array, "*batch h w"]:
     """Return log(e / (1 - e)) of the error e, one minus the softmax probability of the label.
 
-    Confident predictions round e or 1 - e to 0 or 1, never their log odds. Finite at void pixels.
+    Confident predictions round e or 1 - e to 0 or 1, never their log odds. 0 at void pixels, with a gradient
+    of 0, whatever the logits are.
     """
     if logits.shape[-1] == 2:
-        return (logits[..., 1] - logits[..., 0]) * jnp.where(labels == 0, 1, -1).astype(logits.dtype)
-    return _log_odds_of_error(logits, labels)
+        difference = logits[..., 1] - logits[..., 0]
+        return jnp.where(labels == 0, difference, jnp.where(labels == 1, -difference, 0))
+    return jnp.where(valid_mask(labels, logits.shape[-1]), _log_odds_of_error(logits, labels), 0)
 
 
 @jax.custom_jvp
@@ -71,7 +73,7 @@ def _log_odds_of_error_jvp(primals, tangents):
     is_label = one_hot(labels, logits.shape[-1])
     others = jnp.where(is_label, jnp.finfo(logits.dtype).min, logits)
     p_other = jnp.exp((others - max_other[..., None]) - log_sum[..., None])
-    slope = jnp.where(is_label, -1, p_other)
+    slope = jnp.where(is_label, -1, jnp.where(valid_mask(labels, logits.shape[-1])[..., None], p_other, 0))
     return _stored_on_gpu(log_sum + (max_other - label_logit)), jnp.sum(slope * tangents[0], axis=-1)
 
 
@@ -105,19 +107,21 @@ def split_logits(
 
 
 @jax.custom_jvp
-def softmax(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch h w classes"]:
-    """Return softmax over the classes."""
+def softmax(
+    logits: Float[Array, "*batch h w classes"], valid: Bool[Array, "*batch h w"]
+) -> Float[Array, "*batch h w classes"]:
+    """Return softmax over the classes; at void pixels 0, with a gradient of 0, whatever the logits are."""
     if logits.shape[-1] > _UNROLLED_CLASSES:
-        return jax.nn.softmax(logits)
+        return jnp.where(valid[..., None], jax.nn.softmax(logits), 0)
     planes = _class_planes(logits)
     top = functools.reduce(jnp.maximum, planes)
     log_sum = jnp.log(sum(jnp.exp(plane - top) for plane in planes))
-    return jnp.exp((logits - top[..., None]) - log_sum[..., None])
+    return jnp.where(valid[..., None], jnp.exp((logits - top[..., None]) - log_sum[..., None]), 0)
 
 
 @softmax.defjvp
 def _softmax_jvp(primals, tangents):
-    p, (tangent,) = softmax(*primals), tangents
+    p, tangent = softmax(*primals), tangents[0]
     return p, p * (tangent - jnp.sum(p * tangent, axis=-1, keepdims=True))
 
 

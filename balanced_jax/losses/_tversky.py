@@ -33,18 +33,18 @@ def tversky_prices(
         numerator = fp_cost * fp + beta * fn
         smoothed = smoothing * jnp.sum(size, axis=-1, keepdims=True)
         denominator = numerator + jnp.where(labeled, sums.true_positives, smoothed)
-        denominator = jnp.where(denominator > 0, denominator, 1)
+        denominator = jnp.where(denominator == 0, 1, denominator)
         scale = class_mean_weights(labeled, classes, dtype) / denominator
         if gamma is not None:
             class_cost = numerator / denominator
             # class_cost ** (gamma - 1) as exp((gamma - 1) log(cost)), since the derivative of ** overflows at
             # tiny costs; so would the logarithm's second derivative without the factor that makes them 1.
             # At 0, where the power is infinite for gamma below 1, the class is perfect and has no gradient.
-            imperfect = class_cost >= jnp.finfo(dtype).tiny
-            positive_cost = jnp.where(imperfect, class_cost, 1)
+            perfect = class_cost < jnp.finfo(dtype).tiny
+            positive_cost = jnp.where(perfect, 1, class_cost)
             factor = jax.lax.stop_gradient(1 / positive_cost)
             log_cost = jnp.log(positive_cost * factor) - jnp.log(factor)
-            scale *= jnp.where(imperfect, jnp.exp((gamma - 1) * log_cost), 0)
+            scale *= jnp.where(perfect, 0, jnp.exp((gamma - 1) * log_cost))
         return fp_cost * scale, beta * scale
 
     return prices

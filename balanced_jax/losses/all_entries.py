@@ -1,11 +1,12 @@
 """Truncated cross entropy of every class at every pixel."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
+from jaxtyping import Array, ArrayLike, Bool, Float, Integer, ScalarLike
 
 from balanced_jax._arguments import PixelWeights
 from balanced_jax._labels import one_hot
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
+from balanced_jax.losses._weights import weigh
 from balanced_jax.losses.truncated import log_odds_thresholds, truncated_of_log_odds
 
 
@@ -40,23 +41,25 @@ def all_entries_truncated_cross_entropy(
     if logits.shape[-1] == 2:  # both classes of a pixel have the same error
         cost = 2 * truncated_of_log_odds(log_odds_of_error(logits, labels), thresholds)
     else:
-        against = _log_odds_against(logits)
+        against = _log_odds_against(logits, valid)
         log_odds = jnp.where(one_hot(labels, logits.shape[-1]), against, -against)
         cost = jnp.sum(truncated_of_log_odds(log_odds, thresholds), axis=-1)
-    return jnp.where(valid, weights * cost, 0)
+    return weigh(cost, weights)
 
 
-def _log_odds_against(logits: Float[Array, "*batch h w classes"]) -> Float[Array, "*batch h w classes"]:
+def _log_odds_against(
+    logits: Float[Array, "*batch h w classes"], valid: Bool[Array, "*batch h w"]
+) -> Float[Array, "*batch h w classes"]:
     """Return, for each class, the log odds that the pixel has another one.
 
     Relative to the largest logit, its class adds 1 to the sum of exponentials, so subtracting the exponential
     of another class cancels no digits. Subtracting the 1 would, so the class of the largest logit has a
     formula of its own.
     """
-    predicted = jnp.argmax(logits, axis=-1)
+    predicted = jnp.where(valid, jnp.argmax(logits, axis=-1), -1)
     is_predicted = one_hot(predicted, logits.shape[-1])
     against_predicted = log_odds_of_error(logits, predicted)[..., None]
     largest = jnp.sum(logits, axis=-1, where=is_predicted, keepdims=True)
-    difference = jnp.where(is_predicted, jnp.finfo(logits.dtype).min, logits - largest)
+    difference = jnp.where(is_predicted | ~valid[..., None], jnp.finfo(logits.dtype).min, logits - largest)
     others = 1 + jnp.exp(against_predicted) - jnp.exp(difference)
     return jnp.where(is_predicted, against_predicted, jnp.log(others) - difference)

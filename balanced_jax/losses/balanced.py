@@ -5,6 +5,7 @@ from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
 from balanced_jax._arguments import EntryWeights, PixelWeights
 from balanced_jax.losses import _sigmoid
+from balanced_jax.losses._softmax import check_arguments
 from balanced_jax.losses.truncated import sigmoid_truncated_cross_entropy, softmax_truncated_cross_entropy
 from balanced_jax.masks.balance import balance_mask
 
@@ -43,8 +44,11 @@ def balanced_loss(
     >>> [round(cost[pixel].item(), 2) for pixel in [(0, 0), (12, 12), (17, 17)]]
     [0.36, 0.2, 2.28]
     """
-    cost = softmax_truncated_cross_entropy(logits, labels, weights=weights, eps_inf=eps_inf, eps_sup=eps_sup)
-    return cost * balance_mask(labels, jnp.shape(logits)[-1], beta=beta, window=window)
+    _, labels, _, weights = check_arguments(logits, labels, weights)
+    mask = balance_mask(labels, jnp.shape(logits)[-1], beta=beta, window=window)
+    return softmax_truncated_cross_entropy(
+        logits, labels, weights=mask * weights, eps_inf=eps_inf, eps_sup=eps_sup
+    )
 
 
 def sigmoid_balanced_loss(

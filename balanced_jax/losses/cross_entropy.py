@@ -1,11 +1,11 @@
 """Softmax cross entropy."""
 
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer
 
 from balanced_jax._arguments import PixelWeights
 from balanced_jax.losses._log_odds import softplus
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
+from balanced_jax.losses._weights import weigh
 
 
 def softmax_cross_entropy(
@@ -24,5 +24,5 @@ def softmax_cross_entropy(
     >>> print(np.asarray(softmax_cross_entropy(np.zeros((1, 3, 4), np.float32), labels)).round(2))
     [[1.39 1.39 0.  ]]
     """
-    logits, labels, valid, weights = check_arguments(logits, labels, weights)
-    return jnp.where(valid, weights * softplus(log_odds_of_error(logits, labels)), 0)
+    logits, labels, _, weights = check_arguments(logits, labels, weights)
+    return weigh(softplus(log_odds_of_error(logits, labels)), weights)

@@ -11,6 +11,7 @@ from balanced_jax._labels import broadcast_by_label
 from balanced_jax.losses import _sigmoid
 from balanced_jax.losses._log_odds import inverse_odds, softplus
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
+from balanced_jax.losses._weights import weigh
 
 
 def softmax_focal_loss(
@@ -36,12 +37,12 @@ def softmax_focal_loss(
     >>> print(np.asarray(softmax_focal_loss(logits, labels)).round(3))  # right, wrong
     [[0.002 1.65 ]]
     """
-    logits, labels, valid, weights = check_arguments(logits, labels, weights)
+    logits, labels, _, weights = check_arguments(logits, labels, weights)
     gamma = as_constant("gamma", gamma, lambda g: g >= 0, "at least 0", logits.dtype)
     if alpha is not None:
         alpha = as_class_values("alpha", alpha, logits.shape[-1], logits.dtype)
         weights *= broadcast_by_label(alpha, labels)
-    return jnp.where(valid, weights * _focal_of_log_odds(log_odds_of_error(logits, labels), gamma), 0)
+    return weigh(_focal_of_log_odds(log_odds_of_error(logits, labels), gamma), weights)
 
 
 def sigmoid_focal_loss(
@@ -96,6 +97,9 @@ def _focal_of_log_odds_jvp(primals, tangents):
     p_by_error = inverse_odds(log_odds)
     # Recomputed rather than shared with the primal, so that nothing is stored for the backward pass.
     minus_log_error = jnp.log1p(p_by_error)
-    minus_log_p = jax.nn.relu(log_odds + minus_log_error)
+    # -log(p) = log odds - log(error), which cancels at small errors. A GPU would store `softplus`, which the
+    # primal takes, and move half as many bytes more.
+    small_error = jnp.log1p(jnp.exp(jnp.minimum(log_odds, 0)))
+    minus_log_p = jnp.where(log_odds < 0, small_error, log_odds + minus_log_error)
     slope = jnp.exp(-gamma * minus_log_error) * (1 + gamma * (minus_log_p * p_by_error)) / (1 + p_by_error)
     return _focal_of_log_odds(log_odds, gamma), slope * tangents[0]

@@ -1,11 +1,13 @@
 """Generalized cross entropy: a loss between cross entropy and the error itself, for wrong labels."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, ScalarLike
 
 from balanced_jax._arguments import PixelWeights, as_constant
 from balanced_jax.losses._log_odds import softplus
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
+from balanced_jax.losses._weights import weigh
 
 
 def generalized_cross_entropy(
@@ -32,7 +34,20 @@ def generalized_cross_entropy(
     >>> print(np.asarray(generalized_cross_entropy(logits, labels)).round(3))  # right, wrong
     [[0.121 1.106]]
     """
-    logits, labels, valid, weights = check_arguments(logits, labels, weights)
+    logits, labels, _, weights = check_arguments(logits, labels, weights)
     q = as_constant("q", q, lambda q: 0 < q <= 1, "in (0, 1]", logits.dtype)
     log_p = -softplus(log_odds_of_error(logits, labels))
-    return jnp.where(valid, weights * -jnp.expm1(q * log_p) / q, 0)
+    return weigh(_cost_of_log_p(log_p, q), weights)
+
+
+@jax.custom_jvp
+def _cost_of_log_p(log_p: Float[Array, "*shape"], q: Float[Array, ""]) -> Float[Array, "*shape"]:
+    """Return (1 - p**q) / q."""
+    return -jnp.expm1(q * log_p) / q
+
+
+@_cost_of_log_p.defjvp
+def _cost_of_log_p_jvp(primals, tangents):
+    log_p, q = primals
+    # The derivative of expm1 is expm1 + 1, which cancels where p**q is near 0.
+    return _cost_of_log_p(log_p, q), -jnp.exp(q * log_p) * tangents[0]

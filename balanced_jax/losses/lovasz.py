@@ -48,7 +48,7 @@ def lovasz_softmax_loss(
     weighted = weights is not None
     logits, labels, valid, weights = check_arguments(logits, labels, weights)
     # Planes of classes: with the classes last, a GPU stores both the errors and their transposes.
-    logits = jnp.moveaxis(logits, -1, 0)
+    logits = jnp.where(valid[None], jnp.moveaxis(logits, -1, 0), 0)
     is_label = jax.nn.one_hot(labels, len(logits), axis=0, dtype=bool)
     p = jax.nn.softmax(logits, axis=0)
     # The sum of the other probabilities: 1 - p would cancel.

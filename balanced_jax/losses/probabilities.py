@@ -15,6 +15,7 @@ from balanced_jax._arguments import PixelWeights, as_float, as_logits, as_weight
 from balanced_jax.losses._region import map_of_errors
 from balanced_jax.losses._softmax import softmax
 from balanced_jax.losses._tversky import tversky_prices
+from balanced_jax.losses._weights import weigh
 
 
 def softmax_cross_entropy_with_probabilities(
@@ -36,9 +37,10 @@ def softmax_cross_entropy_with_probabilities(
     [[0.69 0.69 0.  ]]
     """
     logits, targets, valid, weights = _check_arguments(logits, targets, weights)
+    logits = jnp.where(valid[..., None], logits, 0)
     # A target of 0 asks nothing of a class whose logit is -inf.
     terms = jnp.where(targets > 0, targets * jax.nn.log_softmax(logits), 0)
-    return jnp.where(valid, weights * -jnp.sum(terms, axis=-1), 0)
+    return weigh(-jnp.sum(terms, axis=-1), weights)
 
 
 def dice_loss_with_probabilities(
@@ -103,7 +105,7 @@ def _errors(
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Return the first arguments of `map_of_errors`."""
     logits, targets, valid, weights = _check_arguments(logits, targets, weights)
-    p, is_certain = softmax(logits), targets == 1
+    p, is_certain = softmax(logits, valid), targets == 1
     # Where the target is 1, the sum of the other probabilities does not cancel as 1 - p would.
     others = jnp.sum(jnp.where(is_certain, 0, p), axis=-1, keepdims=True)
     excess = jnp.where(is_certain, -others, p - targets)

@@ -174,7 +174,7 @@ def generalized_dice_loss(
         smallest = jnp.min(size, axis=-1, where=size > 0, initial=jnp.inf, keepdims=True)
         class_weights = jnp.where(size > 0, smallest / jnp.where(size > 0, size, 1), 0) ** 2
         denominator = jnp.sum(class_weights * (2 * sums.true_positives + fp + fn), axis=-1, keepdims=True)
-        scale = class_weights / jnp.where(denominator > 0, denominator, 1)
+        scale = class_weights / jnp.where(denominator == 0, 1, denominator)
         return scale, scale
 
     return region_map(logits, labels, weights, prices)

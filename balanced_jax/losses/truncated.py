@@ -10,6 +10,7 @@ from balanced_jax._arguments import EntryWeights, PixelWeights, as_constant, as_
 from balanced_jax.losses import _sigmoid
 from balanced_jax.losses._log_odds import inverse_odds
 from balanced_jax.losses._softmax import check_arguments, log_odds_of_error
+from balanced_jax.losses._weights import weigh
 
 
 def truncated_cross_entropy(
@@ -72,10 +73,9 @@ def softmax_truncated_cross_entropy(
     >>> print(np.asarray(softmax_truncated_cross_entropy(logits, labels)).round(3))  # easy, uncertain
     [[0.    0.336]]
     """
-    logits, labels, valid, weights = check_arguments(logits, labels, weights)
+    logits, labels, _, weights = check_arguments(logits, labels, weights)
     thresholds = log_odds_thresholds(eps_inf, eps_sup, logits.dtype)
-    cost = truncated_of_log_odds(log_odds_of_error(logits, labels), thresholds)
-    return jnp.where(valid, weights * cost, 0)
+    return weigh(truncated_of_log_odds(log_odds_of_error(logits, labels), thresholds), weights)
 
 
 def sigmoid_truncated_cross_entropy(

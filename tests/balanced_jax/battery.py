@@ -175,6 +175,17 @@ def ruled_out_classes(entry: Row) -> None:
     assert jnp.isfinite(gradient).all()
 
 
+def anything_at_void(entry: Row) -> None:
+    """NaN and infinite logits of void pixels or entries change no value and no gradient."""
+    for num_classes in (2, 3):
+        logits, labels, *others = example(entry, num_classes)
+        void = ~(valid(labels, 2) if entry.multilabel else valid(labels, num_classes)[..., None])
+        plain = entry.both(np.where(void, 0, logits), labels, *others)
+        for value in (np.nan, np.inf, -np.inf):
+            other = entry.both(np.where(void, np.float32(value), logits), labels, *others)
+            jax.tree.map(np.testing.assert_array_equal, other, plain)
+
+
 def no_infinities(entry: Entry) -> None:
     """Nothing on the way is infinite, as `jax.debug_infs` demands."""
     with jax.debug_infs(True), jax.debug_nans(True):
@@ -196,9 +207,10 @@ COLUMNS: dict[str, Callable[[Any], None]] = {
     "x64": x64,
     "empty": empty_arrays,
     "-inf": ruled_out_classes,
+    "void": anything_at_void,
     "debug_infs": no_infinities,
 }
-OF_LOGITS = ("second derivative", "-inf")
+OF_LOGITS = ("second derivative", "-inf", "void")
 CELLS = [
     (name, column)
     for name, entry in ENTRIES.items()
@@ -220,12 +232,13 @@ Written by `python -m tests.balanced_jax.battery`; each cell is a test of `test_
 - x64: 64-bit labels beyond 32 bits are void.
 - empty: no image, no row or no column gives an empty map, whose mean is 0.
 - -inf: a pixel costs 0 where only its label has a finite logit; a label with a logit of -inf makes no NaN.
+- void: logits of NaN and infinity at void pixels change no value and no gradient.
 - debug_infs: nothing infinite or NaN on the way, under `jax.debug_infs` and `jax.debug_nans`. Thresholds of 0
   and 1 raise a FloatingPointError there: their log odds are infinite.
 
 Losses and masks that have options have a row, too, in which all of them are switched on.
 
-Masks have no logits, so two columns do not apply to them. `inverse_weight_mask` and `skeleton_mask` run in
+Masks have no logits, so three columns do not apply to them. `inverse_weight_mask` and `skeleton_mask` run in
 NumPy on the host. Losses with probabilities have no rows.
 
 """

@@ -138,9 +138,10 @@ def test_the_gradient_of_cross_entropy_is_0_where_the_prediction_is_the_target()
 
 
 @every_loss
-def test_void_pixels_and_their_weights_count_for_nothing(loss):
+@pytest.mark.parametrize("at_void", [0, np.nan, -np.inf])
+def test_void_pixels_and_their_weights_count_for_nothing(loss, at_void):
     logits, targets, weights, cotangent = example(shape=(2, 5, 9))
-    targets[..., 6:, :], weights[..., 6:] = 0, np.nan
+    logits[..., 6:, :], targets[..., 6:, :], weights[..., 6:] = at_void, 0, np.nan
     value, gradient = both(loss)(logits, targets, weights, cotangent)
     kept = both(loss)(*(array[:, :, :6] for array in (logits, targets, weights, cotangent)))
     assert_close(value[:, :, :6], kept[0], logits)

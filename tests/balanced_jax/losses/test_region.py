@@ -148,6 +148,19 @@ def test_lovasz_at_512x512_is_that_of_the_authors_in_double_precision():
     assert_close(value, expected)
 
 
+@pytest.mark.parametrize("name", [*TEXTBOOK, "generalized_dice_loss"])
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_a_pixel_that_is_nan_but_not_void_is_not_hidden(name, num_classes):
+    logits = np.zeros((2, 3, num_classes), np.float32)
+    logits[1, 1] = np.nan
+    labels = np.array([[0, 1, 255], [0, 1, 1]])
+    cost = getattr(losses, name)(logits, labels)
+    assert jnp.isnan(cost[1, 1])
+    # The steps of Lovász are the ranks of errors: those of other pixels have a value.
+    assert jnp.isnan(cost[labels < 2]).all() or name == "lovasz_softmax_loss"
+    assert cost[0, 2] == 0
+
+
 @pytest.mark.parametrize("size", [32, 512])
 def test_a_small_defect_missed_altogether_costs_one_class(size):
     labels = np.zeros((size, size), np.uint8)

@@ -29,7 +29,7 @@ def comparisons(cases):
 every_comparison = comparisons(CASES)
 # Float32 does not know the order of errors that round to 1, on which the gradient of Lovász depends, and the
 # digits of small weights of the masks that a loss makes. The derivative of softmax, which region losses of
-# three classes and more take, cancels for the predicted class; its digits cost too much (benchmarks/tried.md).
+# three classes and more take, cancels for the predicted class: see benchmarks/tried.md.
 every_comparison_of_digits = comparisons(
     [
         case

@@ -69,7 +69,7 @@ _SETS = {
             "noisy_accurate_validation": "twenty accurate validation labels",
         }
     ),
-    "topomortar_better": _of_topomortar({"pseudo": "pseudo labels", "accurate": "accurate labels"}),
+    "topomortar_other": _of_topomortar({"pseudo": "labels that are too wide", "accurate": "accurate labels"}),
     "kolektor_sdd": _of_rare_defects("kolektor_sdd", kolektor_sdd_small.config),
     "magnetic_tile": _of_rare_defects("magnetic_tile", magnetic_tile_small.config),
 }

@@ -101,7 +101,9 @@ def test_class_maps_are_those_of_evaluation(kind, runs, folder, tmp_path):
     out = predicted(runs / kind, folder, tmp_path / "out")
     experiment = made(None if kind == "plain" else (48, 40))
     state = jax.device_get(experiment.random_state())
-    examples = [{"image": pixels(name)[..., None]} for name in SIZES]
+    examples = [
+        {"image": pixels(name)[..., None], "label": np.zeros(size, np.uint8)} for name, size in SIZES.items()
+    ]
     classified = classifier(experiment, (100, 70))(state, examples)
     for name, expected in zip(SIZES, classified, strict=True):
         classes = array(out / f"{name}.png")

@@ -177,7 +177,7 @@ def ruled_out_classes(entry: Row) -> None:
 
 def anything_at_void(entry: Row) -> None:
     """NaN and infinite logits of void pixels or entries change no value and no gradient."""
-    for num_classes in (2, 3):
+    for num_classes in (2, 3) if entry in ROWS else (3,):  # options may be numbers of three classes
         logits, labels, *others = example(entry, num_classes)
         void = ~(valid(labels, 2) if entry.multilabel else valid(labels, num_classes)[..., None])
         plain = entry.both(np.where(void, 0, logits), labels, *others)

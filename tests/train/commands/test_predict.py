@@ -101,9 +101,7 @@ def test_class_maps_are_those_of_evaluation(kind, runs, folder, tmp_path):
     out = predicted(runs / kind, folder, tmp_path / "out")
     experiment = made(None if kind == "plain" else (48, 40))
     state = jax.device_get(experiment.random_state())
-    examples = [
-        {"image": pixels(name)[..., None], "label": np.zeros(size, np.uint8)} for name, size in SIZES.items()
-    ]
+    examples = [{"image": pixels(n)[..., None], "label": np.zeros(s, np.uint8)} for n, s in SIZES.items()]
     classified = classifier(experiment, (100, 70))(state, examples)
     for name, expected in zip(SIZES, classified, strict=True):
         classes = array(out / f"{name}.png")

@@ -15,6 +15,7 @@ GENERATED = (
     "docs.generate.quickstart",
     "docs.generate.walls",
     "docs.generate.evidence",
+    "docs.generate.parts",
     "docs.generate.statistics",
     "docs.generate.explorer",
 )

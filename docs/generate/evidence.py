@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from configs import kolektor_sdd_small, magnetic_tile_small, topomortar_small
+from configs import kolektor_sdd_small, magnetic_tile_small, neu_seg_small, topomortar_small
 from configs.objectives import OBJECTIVES
 from train.comparison.collect import collect, read_cell
 from train.comparison.definition import Comparison, cells
@@ -23,7 +23,8 @@ from train.display.comparison.summary import spread
 from train.display.comparison.tables import difference_text
 from train.display.formatting import drop_zeros, figure
 
-_EVIDENCE = Path(__file__).parents[2] / "tests/benchmarks/evidence"
+EVIDENCE = Path(__file__).parents[2] / "tests/benchmarks/evidence"
+"""Folder of the kept cells."""
 _SEEDS = (0, 1, 2)
 _RULES = {MOST_PROBABLE: ("o", "#b3431e"), DECIDED: ("D", "#1f5fa8")}
 """Marker and color of the figures under a decision rule."""
@@ -43,24 +44,30 @@ def _of_topomortar(titles: dict[str, str]) -> dict[str, _Table]:
     return {name: _Table(title, f"topomortar_{name}", made[name]) for name, title in titles.items()}
 
 
+def _comparison(config: Config, objectives: Sequence[str], *inject: float | None) -> Comparison:
+    """Return the comparison of objectives, and of fractions of images with a pasted defect, if any."""
+    vary = {"sampling.inject": inject} if inject else {}
+    return Comparison(config, {name: OBJECTIVES[name] for name in objectives}, vary=vary, seeds=_SEEDS)
+
+
 def _of_rare_defects(folder: str, config: Config) -> dict[str, _Table]:
     """Return the table of objectives, and for two of them one with and without pasted defects."""
-
-    def comparison(names: Sequence[str], *fractions: float | None) -> Comparison:
-        objectives = {name: OBJECTIVES[name] for name in names}
-        return Comparison(config, objectives, vary={"sampling.inject": fractions}, seeds=_SEEDS)
-
     names = ("cross_entropy_dice", "slowly_closing_relaxing_no_window")
+    compared = _comparison(config, (*names, "paper", "class_weights", "skeleton_recall"), None)
+    pasted = "defects pasted into half of the images"
     return {
-        "objectives": _Table("objectives", folder, comparison((*names, "paper", "class_weights"), None)),
+        "objectives": _Table("objectives", folder, compared),
         **{
-            f"injected_{name}": _Table(
-                f"{name}, defects pasted into half of the images", folder, comparison([name], None, 0.5)
-            )
+            f"injected_{name}": _Table(f"{name}, {pasted}", folder, _comparison(config, [name], None, 0.5))
             for name in names
         },
     }
 
+
+_NEU_SEG = (
+    "cross_entropy_dice", "closing_relaxing_no_window", "slowly_closing_relaxing_no_window",
+    "paper", "class_weights", "dice", "smoothed", "skeleton_recall",
+)  # fmt: skip
 
 _SETS = {
     "topomortar": _of_topomortar(
@@ -72,6 +79,7 @@ _SETS = {
     "topomortar_other": _of_topomortar({"pseudo": "labels that are too wide", "accurate": "accurate labels"}),
     "kolektor_sdd": _of_rare_defects("kolektor_sdd", kolektor_sdd_small.config),
     "magnetic_tile": _of_rare_defects("magnetic_tile", magnetic_tile_small.config),
+    "neu_seg": {"objectives": _Table("objectives", "neu_seg", _comparison(neu_seg_small.config, _NEU_SEG))},
 }
 """Tables by data set and name; a data set has one picture."""
 
@@ -87,7 +95,7 @@ def write(folder: Path) -> None:
 
 
 def _record(table: _Table) -> ComparisonRecord:
-    found = [read_cell(cell, _EVIDENCE / table.folder / cell.name) for cell in cells(table.comparison)]
+    found = [read_cell(cell, EVIDENCE / table.folder / cell.name) for cell in cells(table.comparison)]
     return collect(table.comparison, table.title, found)
 
 

@@ -39,7 +39,7 @@ class Recommendations:
     objective: Recommendation[str]
     """Name of an objective of `configs/objectives.py`."""
     beta: Recommendation[float]
-    """Strength of the class weights."""
+    """Strength of constant class weights."""
     window: Recommendation[int | None]
     """Side of the window of the confusion mask; None for no mask."""
     crop: Recommendation[Size]
@@ -49,7 +49,7 @@ class Recommendations:
 
 
 def recommend_objective(pixel_ratio: np.ndarray, classes: Sequence[str]) -> Recommendation[str]:
-    """Recommend the objective that won on data with classes as rare as these.
+    """Recommend the objective for labels whose rarest class is as rare as this one.
 
     Args:
         pixel_ratio: fraction of the labeled pixels of the training part, [classes].
@@ -57,7 +57,10 @@ def recommend_objective(pixel_ratio: np.ndarray, classes: Sequence[str]) -> Reco
     """
     k = int(np.where(pixel_ratio > 0, pixel_ratio, np.inf)[1:].argmin()) + 1
     ratio = f"{classes[k]} has {100 * pixel_ratio[k]:.2g} % of the pixels"
-    badly = "badly drawn outlines, which this command cannot see, need good validation labels or `paper`"
+    badly = (
+        "outlines that are drawn too thin, which this command cannot see, need accurate validation labels or "
+        "`paper`"
+    )
     if pixel_ratio[k] < _RARE:
         return Recommendation(
             "slowly_closing_relaxing_no_window", f"{ratio}, below {100 * _RARE:.0f} %; {badly}"
@@ -80,7 +83,7 @@ def recommend_injection(images: np.ndarray, classes: Sequence[str]) -> Recommend
 
 
 def recommend_beta(weight: Mapping[float, np.ndarray], classes: Sequence[str]) -> Recommendation[float]:
-    """Recommend the largest beta under which no defect has a mean weight above `_LARGEST_WEIGHT`.
+    """Recommend the largest beta of constant weights that keeps all defects' means at `_LARGEST_WEIGHT`.
 
     Args:
         weight: mean class weight by beta, [classes] each.
@@ -92,11 +95,12 @@ def recommend_beta(weight: Mapping[float, np.ndarray], classes: Sequence[str]) -
     value = max(beta for beta, mean in weight.items() if not (mean[1:] > bound).any())
     larger = [beta for beta in weight if beta > value]
     if not larger:
-        reason = f"even under this beta no class weighs more than {_LARGEST_WEIGHT:g} on average"
+        reason = f"constant weights: even under it no class weighs more than {_LARGEST_WEIGHT:g} on average"
         return Recommendation(value, reason)
     over = weight[larger[0]]
     k = int(np.nanargmax(over[1:])) + 1
-    reason = f"under {larger[0]} {classes[k]} would weigh {over[k]:.1f} on average, above {_LARGEST_WEIGHT:g}"
+    mean = f"{over[k]:.1f} on average, above {_LARGEST_WEIGHT:g}"
+    reason = f"constant weights: under {larger[0]} {classes[k]} would weigh {mean}"
     return Recommendation(value, reason)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from train.data.example import Size
 from train.inspection.muting import MUTED
 
-_RARE = 0.01
-"""Fraction of the labeled pixels below which a class is rare."""
+_SMALL = 0.1
+"""Fraction of the labeled pixels below which a class needs class weights."""
 _FEW_IMAGES = 20
 """Number of training images that show a class below which its defects are pasted into others."""
 _LARGEST_WEIGHT = 4.0
@@ -61,9 +61,9 @@ def recommend_objective(pixel_ratio: np.ndarray, classes: Sequence[str]) -> Reco
         "outlines that are drawn too thin, which this command cannot see, need accurate validation labels or "
         "`paper`"
     )
-    if pixel_ratio[k] < _RARE:
+    if pixel_ratio[k] < _SMALL:
         return Recommendation(
-            "slowly_closing_relaxing_no_window", f"{ratio}, below {100 * _RARE:.0f} %; {badly}"
+            "slowly_closing_relaxing_no_window", f"{ratio}, below {100 * _SMALL:.0f} %; {badly}"
         )
     return Recommendation("cross_entropy_dice", f"{ratio}, no class less; {badly}")
 

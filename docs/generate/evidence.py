@@ -53,10 +53,10 @@ def _comparison(config: Config, objectives: Sequence[str], *inject: float | None
 def _of_rare_defects(folder: str, config: Config) -> dict[str, _Table]:
     """Return the table of objectives, and for two of them one with and without pasted defects."""
     names = ("cross_entropy_dice", "slowly_closing_relaxing_no_window")
-    compared = _comparison(config, (*names, "paper", "class_weights", "skeleton_recall"), None)
+    others = ("paper", "class_weights", "weighted_cross_entropy_pixels")
     pasted = "defects pasted into half of the images"
     return {
-        "objectives": _Table("objectives", folder, compared),
+        "objectives": _Table("objectives", folder, _comparison(config, (*names, *others), None)),
         **{
             f"injected_{name}": _Table(f"{name}, {pasted}", folder, _comparison(config, [name], None, 0.5))
             for name in names

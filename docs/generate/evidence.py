@@ -100,7 +100,10 @@ def _record(table: _Table) -> ComparisonRecord:
 
 
 def _lines(record: ComparisonRecord) -> Iterator[str]:
-    """Yield the lines of a table, rows with the largest IoU first; of classes, where there are several."""
+    """Yield the lines of a table, rows with the largest IoU first.
+
+    Of several classes the IoU by the most probable class is above that under thresholds.
+    """
     defects = record.classes[1:] if len(record.classes) > 2 else []
     columns = [
         "(seeds)", "IoU", "difference [95 %]", "precision", "recall",
@@ -114,8 +117,9 @@ def _lines(record: ComparisonRecord) -> Iterator[str]:
             f"{row.name.replace('_', '_<wbr>')} ({len(row.seeds)})",
             spread(shown.iou), _difference(shown), figure(shown.precision.mean), figure(shown.recall.mean),
             spread(decided.iou), _difference(decided),
-            *(figure(shown.classes[name].mean) for name in defects),
         ]  # fmt: skip
+        for name in defects:
+            cells.append("<br>".join(figure(rule.classes[name].mean) for rule in (shown, decided)))
         yield f"| {drop_zeros(' | '.join(cells))} |"
 
 

@@ -4,7 +4,7 @@ A table holds the finished cells of a comparison, whatever the number of their s
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,27 +100,38 @@ def _record(table: _Table) -> ComparisonRecord:
 
 
 def _lines(record: ComparisonRecord) -> Iterator[str]:
-    """Yield the lines of a table, rows with the largest IoU first.
-
-    Of several classes the IoU by the most probable class is above that under thresholds.
-    """
-    defects = record.classes[1:] if len(record.classes) > 2 else []
-    columns = [
+    """Yield the lines of a table, rows with the largest IoU first, and of a table of several classes."""
+    columns = (
         "(seeds)", "IoU", "difference [95 %]", "precision", "recall",
-        "IoU, under thresholds", "difference [95 %]", *defects,
-    ]  # fmt: skip
-    yield f"| {' | '.join(columns)} |"
+        "IoU, under thresholds", "difference [95 %]",
+    )  # fmt: skip
+    yield _row(columns)
     yield "|---" * len(columns) + "|"
     for row in _sorted_rows(record):
         shown, decided = row.most_probable, row.decided
-        cells = [
-            f"{row.name.replace('_', '_<wbr>')} ({len(row.seeds)})",
+        yield _row([
+            _title(row),
             spread(shown.iou), _difference(shown), figure(shown.precision.mean), figure(shown.recall.mean),
             spread(decided.iou), _difference(decided),
-        ]  # fmt: skip
-        for name in defects:
-            cells.append("<br>".join(figure(rule.classes[name].mean) for rule in (shown, decided)))
-        yield f"| {drop_zeros(' | '.join(cells))} |"
+        ])  # fmt: skip
+    defects = record.classes[1:]
+    if len(defects) > 1:
+        yield "\nIoU of each class, by the most probable class and under thresholds:\n"
+        yield _row(["(seeds)", *defects])
+        yield "|---" * (1 + len(defects)) + "|"
+        for row in _sorted_rows(record):
+            rules = row.most_probable, row.decided
+            ious = ("; ".join(figure(rule.classes[name].mean) for rule in rules) for name in defects)
+            yield _row([_title(row), *ious])
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {drop_zeros(' | '.join(cells))} |"
+
+
+def _title(row: Row) -> str:
+    """Return the name of a row, which may be broken at underscores, and the number of its seeds."""
+    return f"{row.name.replace('_', '_<wbr>')} ({len(row.seeds)})"
 
 
 def _sorted_rows(record: ComparisonRecord) -> list[Row]:

@@ -102,7 +102,7 @@ def _record(table: _Table) -> ComparisonRecord:
 def _lines(record: ComparisonRecord) -> Iterator[str]:
     """Yield the lines of a table, rows with the largest IoU first, and of a table of several classes."""
     columns = (
-        "(seeds)", "IoU", "difference [95 %]", "precision", "recall",
+        "(seeds)", "IoU", "difference [95 %]", "precision<br>recall",
         "IoU, under thresholds", "difference [95 %]",
     )  # fmt: skip
     yield _row(columns)
@@ -111,8 +111,8 @@ def _lines(record: ComparisonRecord) -> Iterator[str]:
         shown, decided = row.most_probable, row.decided
         yield _row([
             _title(row),
-            spread(shown.iou), _difference(shown), figure(shown.precision.mean), figure(shown.recall.mean),
-            spread(decided.iou), _difference(decided),
+            _iou(shown), _difference(shown), f"{figure(shown.precision.mean)}<br>{figure(shown.recall.mean)}",
+            _iou(decided), _difference(decided),
         ])  # fmt: skip
     defects = record.classes[1:]
     if len(defects) > 1:
@@ -136,6 +136,10 @@ def _title(row: Row) -> str:
 
 def _sorted_rows(record: ComparisonRecord) -> list[Row]:
     return sorted(record.rows, key=lambda row: row.most_probable.iou.mean or 0, reverse=True)
+
+
+def _iou(rule: RowFigures) -> str:
+    return spread(rule.iou).replace(" ± ", "<br>±&nbsp;")
 
 
 def _difference(rule: RowFigures) -> str:

@@ -23,8 +23,7 @@ from train.display.comparison.summary import spread
 from train.display.comparison.tables import difference_text
 from train.display.formatting import drop_zeros, figure
 
-EVIDENCE = Path(__file__).parents[2] / "tests/benchmarks/evidence"
-"""Folder of the kept cells."""
+_EVIDENCE = Path(__file__).parents[2] / "tests/benchmarks/evidence"
 _SEEDS = (0, 1, 2)
 _RULES = {MOST_PROBABLE: ("o", "#b3431e"), DECIDED: ("D", "#1f5fa8")}
 """Marker and color of the figures under a decision rule."""
@@ -87,16 +86,17 @@ _SETS = {
 def write(folder: Path) -> None:
     """Write SET_NAME.md for each table of several rows and SET_differences.png for each data set."""
     for name, tables in _SETS.items():
-        made = {part: _record(table) for part, table in tables.items()}
-        several = {part: record for part, record in made.items() if len(record.rows) > 1}
-        for part, record in several.items():
-            (folder / f"{name}_{part}.md").write_text("\n".join(_lines(record)) + "\n", encoding="utf-8")
+        made = {part: record(*table) for part, table in tables.items()}
+        several = {part: each for part, each in made.items() if len(each.rows) > 1}
+        for part, each in several.items():
+            (folder / f"{name}_{part}.md").write_text("\n".join(_lines(each)) + "\n", encoding="utf-8")
         _draw(list(several.values())).savefig(folder / f"{name}_differences.png")
 
 
-def _record(table: _Table) -> ComparisonRecord:
-    found = [read_cell(cell, EVIDENCE / table.folder / cell.name) for cell in cells(table.comparison)]
-    return collect(table.comparison, table.title, found)
+def record(title: str, folder: str, comparison: Comparison) -> ComparisonRecord:
+    """Return what the kept cells of a folder show of a comparison."""
+    found = [read_cell(cell, _EVIDENCE / folder / cell.name) for cell in cells(comparison)]
+    return collect(comparison, title, found)
 
 
 def _lines(record: ComparisonRecord) -> Iterator[str]:

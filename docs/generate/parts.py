@@ -6,12 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from configs.topomortar_small import comparisons
-from docs.generate.evidence import EVIDENCE
-from train.comparison.collect import collect, read_cell
-from train.comparison.definition import cells
+from docs.generate.evidence import record
 from train.display.comparison.tables import difference_text
 
-_FOLDER = EVIDENCE / "topomortar_noisy"
 _BASE = dataclasses.replace(comparisons["noisy"], seeds=(0,))
 _PARTS = ("truncation", "class_weights", "confusion")
 """Each is the name of an objective, and a part of the names of those that have several."""
@@ -44,6 +41,5 @@ def _differences(without: str, combined: str) -> list[str]:
     """Return what the IoU of one objective gains over that of another, under both decision rules."""
     objectives = {name: _BASE.objectives[name] for name in (without, combined)}
     comparison = dataclasses.replace(_BASE, objectives=objectives)
-    found = [read_cell(cell, _FOLDER / cell.name) for cell in cells(comparison)]
-    row = collect(comparison, "parts", found).rows[1]
+    [_, row] = record("parts", "topomortar_noisy", comparison).rows
     return [difference_text(rule, " ") for rule in (row.most_probable, row.decided)]

@@ -75,7 +75,7 @@ def mean_iou(folder: str, objective: str) -> str:
 
 @pytest.mark.parametrize("page", ["README.md", "docs/howto/choose_loss.md"])
 def test_the_table_of_losses_has_the_figures_of_the_cells(page):
-    [_, *below] = (ROOT / page).read_text().split("| your labels and defects |", 1)[-1].split("\n")
+    [_, *below] = (ROOT / page).read_text().partition("| your labels and defects |")[2].split("\n")
     rows = [line.split("|")[2 : 2 + len(COMPARED)] for line in below[1 : 1 + len(FOLDERS)]]
     shown = [[cell.strip().strip("*") for cell in row] for row in rows]
     assert shown == [[mean_iou(folder, objective) for objective in COMPARED] for folder in FOLDERS]

@@ -49,7 +49,7 @@ class Recommendations:
 
 
 def recommend_objective(pixel_ratio: np.ndarray, classes: Sequence[str]) -> Recommendation[str]:
-    """Recommend the objective for labels whose rarest class is as rare as this one.
+    """Recommend an objective by the share of the pixels that the rarest class has.
 
     Args:
         pixel_ratio: fraction of the labeled pixels of the training part, [classes].
@@ -83,7 +83,7 @@ def recommend_injection(images: np.ndarray, classes: Sequence[str]) -> Recommend
 
 
 def recommend_beta(weight: Mapping[float, np.ndarray], classes: Sequence[str]) -> Recommendation[float]:
-    """Recommend the largest beta of constant weights that keeps all defects' means at `_LARGEST_WEIGHT`.
+    """Recommend the largest beta under which no defect has a mean constant weight above `_LARGEST_WEIGHT`.
 
     Args:
         weight: mean class weight by beta, [classes] each.
@@ -95,8 +95,8 @@ def recommend_beta(weight: Mapping[float, np.ndarray], classes: Sequence[str]) -
     value = max(beta for beta, mean in weight.items() if not (mean[1:] > bound).any())
     larger = [beta for beta in weight if beta > value]
     if not larger:
-        reason = f"constant weights: even under it no class weighs more than {_LARGEST_WEIGHT:g} on average"
-        return Recommendation(value, reason)
+        most = f"no class weighs more than {_LARGEST_WEIGHT:g} on average"
+        return Recommendation(value, f"constant weights: even under this beta {most}")
     over = weight[larger[0]]
     k = int(np.nanargmax(over[1:])) + 1
     mean = f"{over[k]:.1f} on average, above {_LARGEST_WEIGHT:g}"
